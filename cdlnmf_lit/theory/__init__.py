@@ -1,0 +1,1 @@
+"""The mathematics: convolution, Gabor frames and their equivalence."""

@@ -1,0 +1,88 @@
+"""Blocks: long signals are cut into pieces that fit the processor's cache, one thread each."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+
+from cdlnmf_lit.theory.arguments import Array
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def n_threads() -> int:
+    """The number of processors this process may use; 1 in a browser, which has no threads.
+
+    Examples
+    --------
+    >>> n_threads() >= 1
+    True
+    """
+    if sys.platform == "emscripten":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield ``function(item)`` for each item in order, computed by all processors.
+
+    The order of the results does not depend on the threads, nor does anything summed from them.
+    At most two results a thread wait to be taken, so that memory stays bounded.
+
+    Examples
+    --------
+    >>> list(in_threads(abs, [-1, 2, -3]))
+    [1, 2, 3]
+    """
+    todo, threads = list(items), n_threads()
+    if min(threads, len(todo)) < 2:
+        yield from map(function, todo)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in todo:
+            if len(waiting) == 2 * threads:
+                yield waiting.popleft().result()
+            waiting.append(pool.submit(function, item))
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def overlap_add(frames: Array, hop: int) -> Array:
+    """Sum ``x[hop n + s] = Σ_n frames[n, s]``, frame by frame or tap by tap, whichever is fewer.
+
+    Parameters
+    ----------
+    frames : array (N, L)
+    hop : int
+        Samples from one frame to the next.
+
+    Returns
+    -------
+    array (hop (N - 1) + L,)
+
+    Examples
+    --------
+    >>> overlap_add(np.ones((3, 2)), 1)
+    array([1., 2., 2., 1.])
+    """
+    n_frames, width = frames.shape
+    length = hop * (n_frames - 1) + width
+    taps = -(-width // hop)
+    if n_frames <= taps:
+        x = np.zeros(length, frames.dtype)
+        for n, frame in enumerate(frames):
+            x[hop * n : hop * n + width] += frame
+        return x
+    rows = np.zeros((n_frames + taps - 1, hop), frames.dtype)
+    for j in range(taps):
+        piece = frames[:, hop * j : hop * (j + 1)]
+        rows[j : j + n_frames, : piece.shape[1]] += piece
+    return rows.reshape(-1)[:length]

@@ -1,0 +1,492 @@
+"""Gabor frames: analysis, synthesis, frame bounds, dual and tight windows.
+
+Equations (3)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+import scipy.signal
+from numpy.typing import ArrayLike
+
+from cdlnmf_lit.theory.arguments import Array, array, choice, integer, signal
+from cdlnmf_lit.theory.blocks import in_threads, overlap_add
+from cdlnmf_lit.theory.operators import Operator
+
+PHASES = ("time-invariant", "frequency-invariant")
+BLOCK = 2**19
+"""Numbers in one block of frames: large enough for the FFT to be quick, small enough to be cached."""
+LONGEST_CHAIN = 1024
+"""Coupled samples up to which a dual window is sought when there are fewer channels than samples."""
+
+
+@dataclass(frozen=True, eq=False)
+class GaborFrame:
+    r"""A Gabor dictionary ``φ[τ, ν]``: a window, moved by a hop and modulated by channels.
+
+    .. math:: φ_{τ,ν}[t] = g[t - aτ] \, e^{2iπν(t - aτ)/M}, \qquad 0 ≤ ν < M.
+
+    *Boundary rule.* The signal of ``T`` samples is zero outside ``[0, T)``, and every position
+    ``τ`` whose window meets ``[0, T)`` is used: ``τ`` runs from ``first_frame ≤ 0`` to
+    ``(T - 1) // a``. So each sample, the first and the last included, is covered alike.
+
+    Parameters
+    ----------
+    window : array (T_g,), or name of a window
+        The window ``g``, real; or what :func:`scipy.signal.get_window` takes (a *periodic* window).
+    hop : int
+        ``a``, samples between two positions, from 1 to ``T_g``.
+    channels : int, optional
+        ``M``, points of the Fourier transform: below, at or above ``T_g``. Default: ``T_g``.
+    length : int, optional
+        ``T_g`` where ``window`` is a name. Default: ``channels``.
+    phase : {"time-invariant", "frequency-invariant"}
+        Where the phase is counted from: the window's place ``t - aτ`` as in the paper, or the
+        signal's first sample (``e^{2iπνt/M}``). Theorem 1 needs the first.
+    origin : int
+        The sample of the window that stands at ``t = aτ``; 0 in the paper.
+
+    Raises
+    ------
+    ValueError
+        For a window that is silent, empty, complex or unknown, a hop beyond it, fewer than one
+        channel.
+
+    Examples
+    --------
+    >>> frame = GaborFrame("hann", hop=2, channels=8)
+    >>> x = np.arange(5.0)
+    >>> X = frame.analysis(x)
+    >>> X.shape
+    (6, 8)
+    >>> np.round(frame.dual().synthesis(X, 5).real, 12)
+    array([0., 1., 2., 3., 4.])
+
+    References
+    ----------
+    Equations (3)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+    """
+
+    window: Array
+    hop: int
+    channels: int
+    phase: str
+    origin: int
+    _reach: tuple[int, int] = field(repr=False)
+
+    def __init__(
+        self,
+        window: ArrayLike | str | tuple[Any, ...],
+        hop: int,
+        channels: int | None = None,
+        *,
+        length: int | None = None,
+        phase: str = "time-invariant",
+        origin: int = 0,
+        _reach: tuple[int, int] | None = None,
+    ) -> None:
+        if channels is not None:
+            channels = integer(channels, "channels")
+        named = isinstance(window, str) or (
+            isinstance(window, tuple) and bool(window) and isinstance(window[0], str)
+        )
+        g = _named_window(window, length, channels) if named else array(window, "window", 1)
+        if not named and length is not None and length != g.size:
+            raise ValueError(f"length must be that of the window, {g.size}, got {length!r}")
+        if not np.any(g):
+            raise ValueError("window must not be zero everywhere")
+        origin = integer(origin, "origin", at_least=0, at_most=g.size - 1)
+        values = {
+            "window": g,
+            "hop": integer(hop, "hop", at_most=g.size),
+            "channels": g.size if channels is None else channels,
+            "phase": choice(phase, "phase", PHASES),
+            "origin": origin,
+            "_reach": _reach or (g.size - 1 - origin, origin),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    # ---- positions -----------------------------------------------------------------------
+
+    @property
+    def first_frame(self) -> int:
+        """``τ`` of the first row of the coefficients, at most 0: the first window to meet sample 0.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", hop=2, channels=8).first_frame
+        -3
+        """
+        return -(self._reach[0] // self.hop)
+
+    def n_frames(self, n_samples: int) -> int:
+        """``N``, the number of positions for a signal of ``n_samples``.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", hop=1, channels=8).n_frames(100)
+        107
+        """
+        n_samples = integer(n_samples, "n_samples")
+        return (n_samples - 1 + self._reach[1]) // self.hop - self.first_frame + 1
+
+    # ---- analysis and synthesis ------------------------------------------------------------
+
+    def analysis(self, x: ArrayLike) -> Array:
+        r"""Analysis coefficients ``Φ* x`` (eq. 3, 6), the short-time Fourier transform.
+
+        .. math:: X[τ, ν] = \sum_t x[t] \, \bar φ_{τ,ν}[t]
+
+        Parameters
+        ----------
+        x : array (T,), real or complex
+
+        Returns
+        -------
+        complex array (N, M)
+            Row ``n`` is ``τ = first_frame + n``; no normalisation, as in the paper.
+
+        Raises
+        ------
+        ValueError
+            If ``x`` is not one-dimensional, empty, not finite or of integers.
+
+        Examples
+        --------
+        >>> GaborFrame(np.ones(2), hop=2).analysis([1.0, 2.0]).real
+        array([[ 3., -1.]])
+
+        References
+        ----------
+        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._analysis(array(x, "x", 1, allow_complex=True), half=False)
+
+    def half_analysis(self, x: ArrayLike) -> Array:
+        """Channels 0 to ``M // 2`` of :meth:`analysis`: all of it for a real signal, at half the cost.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", hop=2, channels=8).half_analysis(np.ones(9)).shape
+        (8, 5)
+
+        References
+        ----------
+        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._analysis(signal(x), half=True)
+
+    def synthesis(self, alpha: ArrayLike, n_samples: int) -> Array:
+        r"""Synthesise ``Φ α`` (eq. 4, 5), the signal that has ``α`` as synthesis coefficients.
+
+        .. math:: x[t] = \sum_τ \sum_ν α[τ, ν] \, φ_{τ,ν}[t], \qquad 0 ≤ t < T
+
+        Parameters
+        ----------
+        alpha : array (N, M)
+            ``N`` must be ``n_frames(n_samples)``.
+        n_samples : int
+            ``T``.
+
+        Returns
+        -------
+        complex array (T,)
+
+        Raises
+        ------
+        ValueError
+            If ``alpha`` has another shape or is not finite.
+
+        Examples
+        --------
+        >>> GaborFrame(np.ones(2), hop=2).synthesis([[3.0, -1.0]], 2).real
+        array([2., 4.])
+
+        References
+        ----------
+        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._synthesis(alpha, n_samples, half=False)
+
+    def half_synthesis(self, alpha: ArrayLike, n_samples: int) -> Array:
+        """Real signal whose channels 0 to ``M // 2`` are ``alpha``, the others their conjugates.
+
+        Examples
+        --------
+        >>> GaborFrame(np.ones(2), hop=2).half_synthesis([[3.0, -1.0]], 2)
+        array([2., 4.])
+
+        References
+        ----------
+        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._synthesis(alpha, n_samples, half=True)
+
+    def synthesis_operator(self, n_samples: int) -> Operator:
+        """``Φ`` for signals of ``n_samples``, with ``Φ*`` as its adjoint and its exact norm.
+
+        Examples
+        --------
+        >>> Phi = GaborFrame("hann", hop=2, channels=8).tight().synthesis_operator(20)
+        >>> Phi.shape_in, Phi.shape_out, round(Phi.norm, 12)
+        ((13, 8), (20,), 1.0)
+
+        References
+        ----------
+        Equations (5)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return Operator(
+            forward=lambda alpha: self.synthesis(alpha, n_samples),
+            adjoint=self.analysis,
+            shape_in=(self.n_frames(n_samples), self.channels),
+            shape_out=(n_samples,),
+            dtype=np.result_type(self.window.dtype, np.complex64),
+            norm=float(np.sqrt(self.bounds(n_samples)[1])),
+        )
+
+    def _analysis(self, x: Array, *, half: bool) -> Array:
+        g, a, M = self.window.astype(x.real.dtype, copy=False), self.hop, self.channels
+        N, start = self.n_frames(x.size), a * self.first_frame - self.origin
+        padded = np.zeros(a * (N - 1) + g.size, x.dtype)
+        first, last = max(start, 0), min(start + padded.size, x.size)
+        padded[first - start : last - start] = x[first:last]
+        frames = np.lib.stride_tricks.sliding_window_view(padded, g.size)[::a]
+        X = np.empty((N, M // 2 + 1 if half else M), np.result_type(x.dtype, np.complex64))
+
+        def transform(rows: slice) -> None:
+            folded = np.zeros((rows.stop - rows.start, M), x.dtype)
+            for inside, outside in self._folds():
+                folded[:, outside] += frames[rows, inside] * g[inside]
+            spectra = scipy.fft.rfft(folded) if half else scipy.fft.fft(folded, overwrite_x=True)
+            if self.phase == "frequency-invariant":
+                spectra *= self._turn(rows, spectra.shape[1], spectra.dtype)
+            X[rows] = spectra
+
+        for _ in in_threads(transform, self._blocks(N)):
+            pass
+        return X
+
+    def _synthesis(self, alpha: ArrayLike, n_samples: int, *, half: bool) -> Array:
+        alpha = array(alpha, "alpha", 2, allow_complex=True)
+        a, M, N = self.hop, self.channels, self.n_frames(n_samples)
+        if alpha.shape != (N, M // 2 + 1 if half else M):
+            wanted = (N, M // 2 + 1 if half else M)
+            raise ValueError(
+                f"alpha must have shape {wanted} for {n_samples} samples, got {alpha.shape}"
+            )
+        real = alpha.real.dtype
+        g = self.window.astype(real, copy=False)
+        dtype = real if half else np.result_type(real, np.complex64)
+        padded = np.zeros(a * (N - 1) + g.size, dtype)
+
+        def transform(rows: slice) -> Array:
+            spectra = alpha[rows]
+            if self.phase == "frequency-invariant":
+                spectra = spectra * self._turn(rows, spectra.shape[1], dtype).conj()
+            if half:
+                folded = scipy.fft.irfft(spectra, M, norm="forward")
+            else:
+                folded = scipy.fft.ifft(spectra, norm="forward")
+            frames = np.empty((len(folded), g.size), dtype)
+            for inside, outside in self._folds():
+                frames[:, inside] = folded[:, outside] * g[inside]
+            return overlap_add(frames, a)
+
+        blocks = self._blocks(N)
+        for rows, piece in zip(blocks, in_threads(transform, blocks), strict=True):
+            padded[a * rows.start : a * rows.start + piece.size] += piece
+        x = np.zeros(n_samples, dtype)
+        start = a * self.first_frame - self.origin
+        first, last = max(start, 0), min(start + padded.size, n_samples)
+        x[first:last] = padded[first - start : last - start]
+        return x
+
+    def _blocks(self, n_frames: int) -> list[slice]:
+        size = max(1, BLOCK // max(self.channels, self.window.size))
+        return [slice(n, min(n + size, n_frames)) for n in range(0, n_frames, size)]
+
+    def _folds(self) -> list[tuple[slice, slice]]:
+        """Pieces of the window and the channels' samples that each falls on, modulo ``M``."""
+        T_g, M = self.window.size, self.channels
+        starts = [0, *range(self.origin % M or M, T_g, M)]
+        pieces = zip(starts, [*starts[1:], T_g], strict=True)
+        return [
+            (slice(s, e), slice((s - self.origin) % M, (s - self.origin) % M + e - s))
+            for s, e in pieces
+        ]
+
+    def _turn(self, rows: slice, n_channels: int, dtype: np.dtype) -> Array:
+        """``exp(-2iπνaτ/M)``, exact for any τ: the product is reduced modulo ``M`` as integers."""
+        tau = self.first_frame + np.arange(rows.start, rows.stop)
+        steps = (self.hop * tau[:, None] * np.arange(n_channels)) % self.channels
+        turn = np.exp(-2j * np.pi * np.arange(self.channels) / self.channels)
+        return turn.astype(np.result_type(dtype, np.complex64))[steps]
+
+    # ---- frame bounds, dual and tight windows ---------------------------------------------
+
+    def bounds(self, n_samples: int) -> tuple[float, float]:
+        r"""Exact frame bounds ``A ≤ B`` for signals of ``n_samples``.
+
+        .. math:: A \|x\|^2 ≤ \sum_{τ,ν} |X[τ,ν]|^2 ≤ B \|x\|^2
+
+        The frame operator ``S = ΦΦ*`` couples only samples that are a multiple of ``M`` apart.
+        With ``M ≥ T_g`` it is diagonal, ``M Σ_τ g²[t - aτ]``; below, it falls apart into ``M``
+        banded matrices whose extreme eigenvalues are computed.
+
+        Returns
+        -------
+        A, B : float
+            ``A`` is 0 (to rounding) where the windows leave a gap: then this is no frame.
+
+        Examples
+        --------
+        >>> GaborFrame(np.ones(4), hop=2, channels=4).bounds(100)
+        (8.0, 8.0)
+
+        References
+        ----------
+        Section 2.2.1 of the paper (where the dictionary is assumed to be a frame).
+        Chapter: ``book/theory/gabor.md``.
+        """
+        n_samples = integer(n_samples, "n_samples")
+        lowest, highest = np.inf, 0.0
+        for rows in self._coupled(0, n_samples).values():
+            bands = self._bands(rows[0])
+            if len(bands) == 1:
+                values = bands[0]
+            else:
+                values = scipy.linalg.eigvals_banded(bands, lower=True)
+            lowest, highest = min(lowest, values.min()), max(highest, values.max())
+        return max(float(lowest), 0.0), float(highest)
+
+    def dual(self) -> GaborFrame:
+        """The canonical dual frame: ``dual().synthesis(analysis(x), T) == x``, and the other way round.
+
+        With ``M ≥ T_g`` its window is ``g / S`` on the same support. With fewer channels it has a
+        longer window, cut where it has decayed below the rounding of the window's precision.
+
+        Raises
+        ------
+        ValueError
+            If this is no frame, or one so near to none that its dual does not decay.
+
+        Examples
+        --------
+        >>> frame = GaborFrame(np.ones(4), hop=2, channels=4)
+        >>> frame.dual().window
+        array([0.125, 0.125, 0.125, 0.125])
+
+        References
+        ----------
+        Section 2.2.1 of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._with_window(*self._solve(-1.0), self._reach)
+
+    def tight(self) -> GaborFrame:
+        """The canonical tight frame, of bounds 1: ``Φ Φ* = identity`` and ``‖Φ‖ = 1``.
+
+        Raises
+        ------
+        ValueError
+            See :meth:`dual`.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", hop=3, channels=16).tight().bounds(50)[0].round(12)
+        np.float64(1.0)
+
+        References
+        ----------
+        Needed by Algorithm 1's unit step. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._with_window(*self._solve(-0.5), None)
+
+    def _with_window(self, window: Array, origin: int, reach: tuple[int, int] | None) -> GaborFrame:
+        return GaborFrame(
+            window, self.hop, self.channels, phase=self.phase, origin=origin, _reach=reach
+        )
+
+    @cached_property
+    def _diagonals(self) -> Array:
+        """``M Σ_τ g[t - aτ] g[t - aτ + nM]`` for ``n = 0, 1, …`` (rows) and ``t`` modulo ``a``."""
+        g, a, M = self.window.astype(float), self.hop, self.channels
+        rows = []
+        for n in range(-(-g.size // M)):
+            product = np.zeros(-(-g.size // a) * a)
+            product[: g.size - n * M] = g[: g.size - n * M] * g[n * M :]
+            rows.append(np.roll(M * product.reshape(-1, a).sum(axis=0), -self.origin))
+        return np.array(rows)
+
+    def _coupled(self, start: int, stop: int) -> dict[tuple[int, int], list[Array]]:
+        """Samples of ``[start, stop)`` that ``S`` couples, grouped where the matrices are the same."""
+        groups: dict[tuple[int, int], list[Array]] = {}
+        for r in range(start, min(start + self.channels, stop)):
+            samples = np.arange(r, stop, self.channels)
+            groups.setdefault((r % self.hop, samples.size), []).append(samples)
+        return groups
+
+    def _bands(self, samples: Array) -> Array:
+        """Lower bands of ``S`` on samples that are ``M`` apart, as SciPy's banded solvers take them."""
+        bands = self._diagonals[: samples.size, samples % self.hop]
+        for n, band in enumerate(bands):
+            band[samples.size - n :] = 0.0
+        return bands
+
+    def _solve(self, power: float) -> tuple[Array, int]:
+        """Window and origin of ``S**power g``, for ``power`` -1 or -1/2."""
+        T_g, M = self.window.size, self.channels
+        precision = np.finfo(self.window.dtype).eps
+        if self.bounds(max(self.hop, T_g))[0] <= 0:
+            raise ValueError(
+                f"the windows must leave no gap: a window of {T_g} samples with zeros, hop "
+                f"{self.hop} and {M} channels is no frame"
+            )
+        longest = max(LONGEST_CHAIN * M, 8 * T_g)
+        margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))
+        for margin in [0] if M >= T_g else margins.tolist():
+            start, stop = -margin, T_g + margin
+            g = np.zeros(stop - start)
+            g[margin : margin + T_g] = self.window
+            solved = np.zeros_like(g)
+            for rows in self._coupled(start - self.origin, stop - self.origin).values():
+                index = np.stack(rows, axis=1) + self.origin - start
+                solved[index] = _apply_power(self._bands(rows[0]), g[index], power)
+            peak = np.abs(solved).max()
+            kept = np.flatnonzero(np.abs(solved) > 10 * precision * peak)
+            first, last = (margin, margin + T_g) if margin == 0 else (kept[0], kept[-1] + 1)
+            if margin == 0 or (first > margin // 2 and last < solved.size - margin // 2):
+                first, last = min(first, margin), max(last, margin + T_g)
+                window = solved[first:last].astype(self.window.dtype)
+                return window, self.origin + margin - int(first)
+        raise ValueError(
+            f"channels must be enough for a well-conditioned frame: with {M} channels, hop "
+            f"{self.hop} and a window of {T_g} samples the dual window does not decay"
+        )
+
+
+def _apply_power(bands: Array, rhs: Array, power: float) -> Array:
+    if len(bands) == 1:
+        return np.asarray(bands[0][:, None] ** power * rhs)
+    values, vectors = scipy.linalg.eig_banded(bands, lower=True)
+    if values[0] <= 0:
+        raise ValueError("the windows must leave no gap: this is no frame")
+    return np.asarray(vectors @ (values[:, None] ** power * (vectors.T @ rhs)))
+
+
+def _named_window(window: str | tuple[Any, ...], length: int | None, channels: int | None) -> Array:
+    if length is None and channels is None:
+        raise ValueError(f"length or channels must be given with the named window {window!r}")
+    T_g = integer(channels if length is None else length, "length")
+    try:
+        return np.asarray(scipy.signal.get_window(window, T_g))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"window must be an array or a name SciPy knows, got {window!r}"
+        ) from error
