@@ -1,0 +1,70 @@
+# `make` alone lists the commands. Each sets up what it needs, from nothing but Python and make.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+PYTHON ?= python3
+PORT ?= 8000
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+HTML := _build/html
+
+# Two test processes share the cores, so each keeps its linear algebra to one thread.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	JUPYTER_PLATFORM_DIRS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: help book serve test test-nightly lint format clean distclean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+book: $(READY) ## execute every chapter whose code changed and build the HTML
+	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
+	@test -f _build/.complete || rm -rf _build/.doctrees $(HTML)
+	@rm -f _build/.complete
+	JUPYTER_PLATFORM_DIRS=1 $(BIN)/jupyter-book build --warningiserror --nitpick --keep-going .
+	@touch _build/.complete
+	@echo "The book is built: file://$(CURDIR)/$(HTML)/index.html"
+
+serve: book ## build the book and open it on localhost (PORT=8000)
+	@echo "The book is at http://localhost:$(PORT)/ (Ctrl-C ends)"
+	@(sleep 1; $(BIN)/python -m webbrowser "http://localhost:$(PORT)/" >/dev/null 2>&1) & \
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
+
+test: $(READY) ## unit, property, doctest and chapter tests, with coverage
+	$(PYTEST) tests cdlnmf_lit --cov
+	$(PYTEST) book
+
+test-nightly: $(READY) ## the same with at least 200 examples of each property
+	$(PYTEST) tests cdlnmf_lit --cov --hypothesis-profile=nightly
+	$(PYTEST) book
+
+lint: $(READY) ## formatting, style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY) ## rewrite the sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove what was built, keep the environment
+	rm -rf _build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove the environment too
+	rm -rf $(VENV)
+
+# The environment. Made anew only when pyproject.toml changes.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "'$(PYTHON)' is not Python 3.11 or newer: install one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+	  exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,50 @@
+"""The buttons above a page: each is there only where it works.
+
+The executed notebook can always be downloaded. Links to the source repository and to Binder
+appear when the book is built for a repository, which its address in the environment variable
+BOOK_REPOSITORY tells.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+
+
+def link_repository(app: Sphinx, config: Config) -> None:
+    if address := os.environ.get("BOOK_REPOSITORY"):
+        config.html_theme_options |= {
+            "repository_url": address,
+            "repository_branch": "main",
+            "use_repository_button": True,
+            "use_source_button": True,
+            "use_issues_button": True,
+            "launch_buttons": {
+                "binderhub_url": "https://mybinder.org",
+                "notebook_interface": "jupyterlab",
+            },
+        }
+
+
+def offer_notebook(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{page}.ipynb"
+    if executed.exists() and "kernelspec" in app.env.metadata.get(page, {}):
+        target = Path(app.outdir) / "_sources" / f"{page}.ipynb"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(executed, target)
+        context["ipynb_source"] = f"{page}.ipynb"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("config-inited", link_repository, priority=400)
+    app.connect("html-page-context", offer_notebook)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,153 @@
+"""Execute a chapter again when the library behind it changed.
+
+The execution cache of the book looks at a chapter's own cells and at nothing else. This Sphinx
+extension follows the imports of those cells through the package. The files and the installed
+versions that a chapter reaches make its fingerprint; when that differs from the fingerprint of
+the last build, the chapter's cached outputs are dropped and the page is read anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jupytext
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+PACKAGE = "cdlnmf_lit"
+MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+
+Import = tuple[
+    str, str | None
+]  # a module, and the one name taken from it (None: the module itself)
+
+
+def code(chapter: str) -> str:
+    """The Python of a chapter's code cells, without IPython's own commands."""
+    cells = jupytext.reads(chapter, fmt="md:myst").cells
+    return MAGIC.sub("", "\n".join(cell.source for cell in cells if cell.cell_type == "code"))
+
+
+def imports(source: str, package: str = "") -> Iterator[Import]:
+    """Every import of a source, at any depth; relative ones are resolved against `package`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above * (node.level > 0), *filter(None, [node.module])])
+            yield from ((base, None if alias.name == "*" else alias.name) for alias in node.names)
+
+
+def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
+    """Files of the package under `root`, and top-level names outside it, that a source uses.
+
+    A name that a package re-exports leads to the module that defines it, and not to everything
+    that the package's ``__init__`` imports.
+    """
+    files: set[Path] = set()
+    outside: set[str] = set()
+    seen: set[Import] = set()
+
+    def file_of(module: str) -> Path | None:
+        path = root.joinpath(*module.split("."))
+        return next(
+            (f for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()), None
+        )
+
+    def package_of(module: str, file: Path) -> str:
+        return module if file.name == "__init__.py" else module.rpartition(".")[0]
+
+    def follow(module: str, name: str | None) -> None:
+        if (module, name) in seen:
+            return
+        seen.add((module, name))
+        file = file_of(module)
+        if file is None:
+            outside.add(module.partition(".")[0])
+            return
+        parts = module.split(".")
+        parents = (file_of(".".join(parts[:n])) for n in range(1, len(parts) + 1))
+        files.update(filter(None, parents))
+        if name is not None and file_of(f"{module}.{name}"):
+            return follow(f"{module}.{name}", None)
+        found = list(imports(file.read_text(encoding="utf8"), package_of(module, file)))
+        origin = [i for i in found if i[1] == name] if file.name == "__init__.py" and name else []
+        for imported in origin or found:
+            follow(*imported)
+
+    for imported in imports(source):
+        follow(*imported)
+    return files, outside
+
+
+@cache
+def installed(name: str) -> str:
+    """The versions behind a top-level name; empty for the standard library."""
+    return " ".join(f"{d}=={version(d)}" for d in sorted(set(distributions().get(name, []))))
+
+
+distributions = cache(packages_distributions)
+
+
+def fingerprint(source: str, root: Path) -> str:
+    """A digest of all that a chapter's code uses, beside the code itself."""
+    files, outside = reached(source, root)
+    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+    for file in sorted(files):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    digest.update("\n".join(sorted(map(installed, outside))).encode())
+    return digest.hexdigest()
+
+
+def changed(fingerprints: dict[str, str], store: Path) -> set[str]:
+    """The chapters whose fingerprint is not the stored one; the store is brought up to date."""
+    old = json.loads(store.read_text()) if store.exists() else {}
+    store.parent.mkdir(parents=True, exist_ok=True)
+    store.write_text(json.dumps(fingerprints, indent=1))
+    return {chapter for chapter, digest in fingerprints.items() if old.get(chapter) != digest}
+
+
+def forget(chapters: Iterable[str], folder: Path) -> None:
+    """Drop the cached outputs of these chapters (paths relative to the book's root)."""
+    from jupyter_cache import get_cache
+
+    store = get_cache(folder)
+    ends = tuple(f"/{chapter}" for chapter in chapters)
+    for record in store.list_cache_records() if ends else []:
+        if Path(record.uri).as_posix().endswith(ends):
+            store.remove_cache(record.pk)
+
+
+def outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed_: set[str], removed: set[str]
+) -> list[str]:
+    """The pages that Sphinx has to read again because the library changed."""
+    root = Path(app.srcdir)
+    folder = Path(env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
+    chapters = {}
+    for name in env.found_docs:
+        path = Path(env.doc2path(name))
+        if path.suffix == ".md" and "{code-cell}" in (text := path.read_text(encoding="utf8")):
+            chapters[path.relative_to(root).as_posix()] = (name, fingerprint(code(text), root))
+    stale = changed(
+        {path: digest for path, (_, digest) in chapters.items()}, folder / "library.json"
+    )
+    forget(stale, folder)
+    return [chapters[path][0] for path in stale]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("env-get-outdated", outdated)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
