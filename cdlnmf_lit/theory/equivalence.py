@@ -1,0 +1,629 @@
+"""Atoms and factorised time-frequency coefficients: Theorem 1 and Corollary 1 of the paper.
+
+Chapters: ``book/theory/theorem_1.md``, ``book/theory/corollary_1.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+from numpy.typing import ArrayLike
+
+from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative, signal
+from cdlnmf_lit.theory.convolution import synthesize
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+# ---- Theorem 1: d <-> ŵ --------------------------------------------------------------------
+
+
+def spectrum_of_atom(atom: ArrayLike, frame: GaborFrame) -> Array:
+    r"""The spectrum ``ŵ`` that a real atom ``d`` has in Theorem 1.
+
+    .. math:: ŵ[ν] = \frac1M \sum_{s=0}^{T_g-1} \frac{d[s]}{g[s]} \, e^{-2iπνs/M}
+
+    The factor ``1/M`` is missing in the printed proof. Where the window is zero the atom has to
+    be zero too, and the quotient ``0/0`` counts as 0.
+
+    Parameters
+    ----------
+    atom : array (T_d,)
+        ``d``, at most as long as the window.
+    frame : GaborFrame
+
+    Returns
+    -------
+    complex array (M,)
+
+    Raises
+    ------
+    ValueError
+        If a hypothesis of Theorem 1 fails: the atom is not real, is longer than the window or
+        sounds where the window is zero, ``M < T_g``, or the phase is not counted from the start
+        of each window.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.array([1.0, 2.0]), hop=1)
+    >>> spectrum_of_atom([3.0, 2.0], frame).real
+    array([2., 1.])
+
+    References
+    ----------
+    Theorem 1 of the paper, equations (11)-(12). Chapter: ``book/theory/theorem_1.md``.
+    """
+    d = signal(atom, "atom")
+    _require_phase(frame)
+    g, M = frame.window.astype(d.dtype, copy=False), frame.channels
+    if g.size > M:
+        raise ValueError(
+            f"frame must have at least as many channels as its window has samples (M >= T_g in "
+            f"Theorem 1), got M = {M} and T_g = {g.size}"
+        )
+    if d.size > g.size:
+        raise ValueError(
+            f"atom must be no longer than the window (supp(d) in supp(g) in Theorem 1), "
+            f"got {d.size} samples and T_g = {g.size}"
+        )
+    inside = window_support(frame)[: d.size]
+    lost = np.flatnonzero((d != 0) & ~inside)
+    if lost.size:
+        raise ValueError(
+            f"atom must be zero where the window is (supp(d) in supp(g) in Theorem 1), "
+            f"got {d[lost[0]]} at sample {lost[0]}"
+        )
+    w = np.zeros(M, d.dtype)
+    w[: d.size][inside] = d[inside] / g[: d.size][inside]
+    return np.asarray(scipy.fft.fft(np.roll(w, -frame.origin), norm="forward"))
+
+
+def atom_of_spectrum(spectrum: ArrayLike, frame: GaborFrame) -> Array:
+    r"""The atom ``d`` that a spectrum ``ŵ`` stands for; it always lies inside the window.
+
+    .. math:: d[s] = g[s] \sum_{ν=0}^{M-1} ŵ[ν] \, e^{2iπνs/M}, \qquad 0 ≤ s < T_g
+
+    This direction needs no ``M ≥ T_g``: with fewer channels ``d/g`` has the period ``M``.
+
+    Parameters
+    ----------
+    spectrum : array (M,), real or complex
+    frame : GaborFrame
+
+    Returns
+    -------
+    complex array (T_g,)
+        Its imaginary part is zero to rounding for the spectrum of a real atom.
+
+    Raises
+    ------
+    ValueError
+        If the spectrum has not one value a channel, or the phase is not counted from the start
+        of each window.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.array([1.0, 2.0]), hop=1)
+    >>> atom_of_spectrum([2.0, 1.0], frame).real
+    array([3., 2.])
+
+    References
+    ----------
+    Theorem 1 of the paper, equations (11)-(14). Chapter: ``book/theory/theorem_1.md``.
+    """
+    w_hat = array(spectrum, "spectrum", 1, allow_complex=True)
+    _require_phase(frame)
+    if w_hat.size != frame.channels:
+        raise ValueError(
+            f"spectrum must have one value a channel, {frame.channels}, got {w_hat.size}"
+        )
+    g = frame.window.astype(w_hat.real.dtype, copy=False)
+    w = scipy.fft.ifft(w_hat, norm="forward")
+    place = (np.arange(g.size) - frame.origin) % frame.channels
+    return np.asarray(np.where(window_support(frame), g * w[place], 0))
+
+
+def window_support(frame: GaborFrame) -> Array:
+    """Where the window is not zero: above the rounding of its own peak.
+
+    Examples
+    --------
+    >>> window_support(GaborFrame("hann", hop=1, channels=4))
+    array([False,  True,  True,  True])
+
+    References
+    ----------
+    The hypothesis ``supp(d) ⊂ supp(g)`` of Theorem 1. Chapter: ``book/theory/theorem_1.md``.
+    """
+    g = np.abs(frame.window)
+    return np.asarray(g > np.finfo(g.dtype).eps * g.max())
+
+
+def conditioning(frame: GaborFrame, atom: ArrayLike | None = None) -> float:
+    r"""How much a relative error of the atom may grow in ``w = d/g``, and back: at least 1.
+
+    .. math:: κ = \max_{s ∈ S} |g[s]| \; / \; \min_{s ∈ S} |g[s]|
+
+    Parameters
+    ----------
+    frame : GaborFrame
+    atom : array (T_d,), optional
+        ``S`` is where this atom is not zero; by default where the window is not.
+
+    Raises
+    ------
+    ValueError
+        If the atom is silent, longer than the window, or sounds where the window is zero.
+
+    Examples
+    --------
+    >>> conditioning(GaborFrame(np.array([0.1, 1.0, 0.5]), hop=1))
+    10.0
+    >>> conditioning(GaborFrame(np.array([0.1, 1.0, 0.5]), hop=1), atom=[0.0, 1.0, 1.0])
+    2.0
+
+    References
+    ----------
+    The quotient ``d/g`` of Theorem 1. Chapter: ``book/theory/theorem_1.md``.
+    """
+    g, inside = np.abs(frame.window), window_support(frame)
+    if atom is not None:
+        d = signal(atom, "atom")
+        sounding = np.flatnonzero(d)
+        if not sounding.size or sounding[-1] >= g.size or not inside[sounding].all():
+            raise ValueError(
+                f"atom must sound somewhere, and only where the window is not zero, got "
+                f"{sounding.size} sounding samples"
+            )
+        inside = sounding
+    return float(g[inside].max() / g[inside].min())
+
+
+# ---- Theorem 1: (d, z) <-> α = W Zᵀ --------------------------------------------------------
+
+
+def factors_of_model(
+    atoms: ArrayLike, activations: ArrayLike, frame: GaborFrame
+) -> tuple[Array, Array]:
+    r"""Synthesis coefficients of ``Σ d_k ∗ z_k``, as two factors that are never multiplied out.
+
+    .. math:: α[τ, ν] = \sum_{k=1}^K W[ν, k] \, Z[τ, k], \quad W[ν, k] = ŵ_k[ν], \; Z[τ, k] = z_k[τ]
+
+    Parameters
+    ----------
+    atoms : array (K, T_d)
+    activations : array (K, N)
+        One value a position of the frame; :func:`activations_on_frames` makes them from ``z`` as
+        the paper has it.
+    frame : GaborFrame
+
+    Returns
+    -------
+    W : complex array (M, K)
+    Z : array (N, K)
+
+    Raises
+    ------
+    ValueError
+        If a hypothesis of Theorem 1 fails (see :func:`spectrum_of_atom`) or the shapes disagree.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.array([1.0, 2.0]), hop=1)
+    >>> W, Z = factors_of_model([[3.0, 2.0]], [[0.0, 1.0, 0.5]], frame)
+    >>> W.shape, Z.shape
+    ((2, 1), (3, 1))
+
+    References
+    ----------
+    Theorem 1 of the paper, equations (13)-(14). Chapter: ``book/theory/theorem_1.md``.
+    """
+    D, z = _model(atoms, activations)
+    return np.stack([spectrum_of_atom(d, frame) for d in D], axis=1), z.T
+
+
+def model_of_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame) -> tuple[Array, Array]:
+    """Atoms and activations of factored synthesis coefficients, the way back.
+
+    Parameters
+    ----------
+    W : array (M, K), real or complex
+    Z : array (N, K)
+    frame : GaborFrame
+
+    Returns
+    -------
+    atoms : array (K, T_g)
+    activations : array (K, N)
+
+    Raises
+    ------
+    ValueError
+        If an atom is not real to rounding, or the shapes disagree.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.array([1.0, 2.0]), hop=1)
+    >>> model_of_factors([[2.0], [1.0]], [[0.0], [1.0], [0.5]], frame)
+    (array([[3., 2.]]), array([[0. , 1. , 0.5]]))
+
+    References
+    ----------
+    Theorem 1 of the paper, read from (14) up to (11). Chapter: ``book/theory/theorem_1.md``.
+    """
+    W, Z = _factors(W, Z)
+    atoms = np.stack([atom_of_spectrum(w_hat, frame) for w_hat in W.T])
+    scale = np.abs(frame.window).max() * np.abs(W).sum(axis=0)
+    excess = np.abs(atoms.imag).max(axis=1) > np.sqrt(np.finfo(scale.dtype).eps) * scale
+    if excess.any():
+        k = int(np.flatnonzero(excess)[0])
+        raise ValueError(
+            f"W must hold spectra of real atoms, got an imaginary part of "
+            f"{np.abs(atoms[k].imag).max():.3g} in atom {k}"
+        )
+    return atoms.real, Z.T
+
+
+def activations_on_frames(
+    activations: ArrayLike, frame: GaborFrame, n_samples: int | None = None
+) -> Array:
+    r"""Activations at ``τ = 0 … T_z - 1``, as the paper has them, put on the frame's positions.
+
+    The positions that begin before the signal, ``τ < 0``, and those past ``T_z`` get zeros. Then
+    ``Σ d_k ∗ z_k`` lies inside the signal, and nothing of it is cut off.
+
+    Parameters
+    ----------
+    activations : array (K, T_z)
+    frame : GaborFrame
+    n_samples : int, optional
+        ``T``, length of the signal. Default: ``a (T_z - 1) + T_g``, that of the convolution.
+
+    Returns
+    -------
+    array (K, N)
+
+    Raises
+    ------
+    ValueError
+        If the signal is too short for ``T_z`` positions.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.array([1.0, 2.0, 1.0]), hop=1)
+    >>> activations_on_frames([[5.0, 6.0]], frame)
+    array([[0., 0., 5., 6., 0., 0.]])
+
+    References
+    ----------
+    Equation (11) of the paper. Chapter: ``book/theory/theorem_1.md``.
+    """
+    z = array(activations, "activations", 2)
+    if n_samples is None:
+        n_samples = frame.hop * (z.shape[1] - 1) + frame.window.size
+    placed = np.zeros((z.shape[0], frame.n_frames(n_samples)), z.dtype)
+    room = placed.shape[1] + frame.first_frame
+    if z.shape[1] > room:
+        raise ValueError(
+            f"activations must have at most {room} positions for {n_samples} samples, "
+            f"got {z.shape[1]}"
+        )
+    placed[:, -frame.first_frame : -frame.first_frame + z.shape[1]] = z
+    return placed
+
+
+def synthesize_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame, n_samples: int) -> Array:
+    r"""The signal ``Φ(α)`` of factored coefficients ``α = Z Wᵀ``, through the atoms.
+
+    .. math:: Φ(α)[t] = \sum_{k=1}^K \sum_τ z_k[τ] \, d_k[t - aτ], \qquad 0 ≤ t < T
+
+    Its memory is that of atoms, activations and signal; ``α`` has ``M N`` entries and is not
+    made.
+
+    Parameters
+    ----------
+    W : array (M, K), real or complex
+    Z : array (N, K)
+        ``N`` must be ``frame.n_frames(n_samples)``.
+    frame : GaborFrame
+    n_samples : int
+        ``T``.
+
+    Returns
+    -------
+    complex array (T,)
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, or the phase is not counted from the start of each window.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.array([1.0, 2.0]), hop=1)
+    >>> synthesize_factors([[2.0], [1.0]], [[0.0], [1.0], [0.5]], frame, 2).real
+    array([3. , 3.5])
+
+    References
+    ----------
+    Equations (5) and (11)-(14) of the paper. Chapter: ``book/theory/theorem_1.md``.
+    """
+    W, Z = _factors(W, Z)
+    n_samples = integer(n_samples, "n_samples")
+    if len(Z) != frame.n_frames(n_samples):
+        raise ValueError(
+            f"Z must have {frame.n_frames(n_samples)} rows for {n_samples} samples, got {len(Z)}"
+        )
+    atoms = np.stack([atom_of_spectrum(w_hat, frame) for w_hat in W.T])
+    real, imaginary = (synthesize(part, Z.T, frame.hop) for part in (atoms.real, atoms.imag))
+    return _placed(real + 1j * imaginary, frame.hop * frame.first_frame - frame.origin, n_samples)
+
+
+@dataclass(frozen=True)
+class RankOne:
+    """The nearest rank-1 coefficients with real activations: what :func:`rank_one_factors` finds.
+
+    Parameters
+    ----------
+    spectrum : complex array (M,)
+        ``ŵ``.
+    activations : array (N,)
+        ``z``, scaled so that its largest value is 1.
+    distance : float
+        ``‖α - z ŵᵀ‖ / ‖α‖``: 0 for coefficients of this form, below 1 always.
+
+    Examples
+    --------
+    >>> round(rank_one_factors(np.eye(2)).distance, 6)
+    0.707107
+
+    References
+    ----------
+    Theorem 1 of the paper. Chapter: ``book/theory/theorem_1.md``.
+    """
+
+    spectrum: Array
+    activations: Array
+    distance: float
+
+
+def rank_one_factors(coefficients: ArrayLike) -> RankOne:
+    r"""Factors of an array of coefficients, and how far it is from having them.
+
+    .. math:: \min_{ŵ ∈ ℂ^M, \; z ∈ ℝ^N} \Big( \sum_{τ,ν} |α[τ, ν] - ŵ[ν] z[τ]|^2 \Big)^{1/2}
+
+    Theorem 1 asks for *real* activations. A complex spectrum is a pair of real ones, so this is
+    the best rank-1 approximation of the real array ``[Re α, Im α]``: its first singular vectors.
+
+    Parameters
+    ----------
+    coefficients : array (N, M), real or complex
+        ``α``, one row a position.
+
+    Returns
+    -------
+    RankOne
+
+    Raises
+    ------
+    ValueError
+        If the coefficients are all zero, or not a finite two-dimensional array.
+
+    Examples
+    --------
+    >>> found = rank_one_factors(np.outer([2.0, 4.0], [1j, 1.0]))
+    >>> found.activations, found.distance < 1e-15
+    (array([0.5, 1. ]), True)
+    >>> np.round(found.spectrum, 12) + 0
+    array([0.+4.j, 4.+0.j])
+
+    References
+    ----------
+    Theorem 1 of the paper. Chapter: ``book/theory/theorem_1.md``.
+    """
+    alpha = array(coefficients, "coefficients", 2, allow_complex=True)
+    if not alpha.any():
+        raise ValueError(f"coefficients must not all be zero, got zeros of shape {alpha.shape}")
+    M = alpha.shape[1]
+    left, values, right = scipy.linalg.svd(
+        np.hstack([alpha.real, alpha.imag]), full_matrices=False, check_finite=False
+    )
+    peak = left[np.argmax(np.abs(left[:, 0])), 0]
+    parts = values[0] * peak * right[0]
+    spectrum, z = parts[:M] + 1j * parts[M:], left[:, 0] / peak
+    distance = np.linalg.norm(alpha - np.outer(z, spectrum)) / np.linalg.norm(alpha)
+    return RankOne(spectrum, z, float(distance))
+
+
+# ---- Corollary 1: the objectives of (15) ---------------------------------------------------
+
+
+def cdl_objective(
+    x: ArrayLike,
+    atoms: ArrayLike,
+    activations: ArrayLike,
+    penalty: float,
+    *,
+    hop: int = 1,
+    start: int = 0,
+) -> float:
+    r"""The left side of (15), convolutional dictionary learning, at given atoms and activations.
+
+    .. math:: \frac12 \Big\| x - \sum_k d_k * z_k \Big\|^2 + λ \sum_k \|z_k\|_1
+
+    Parameters
+    ----------
+    x : array (T,)
+    atoms : array (K, T_d)
+    activations : array (K, N)
+    penalty : float
+        ``λ``, in the units of ``x`` times those of the atoms.
+    hop : int
+        Samples between two activations; 1 in the paper.
+    start : int
+        Sample at which the atom of the first activation begins; for the positions of a frame,
+        ``frame.hop * frame.first_frame - frame.origin``. What falls outside ``[0, T)`` is cut;
+        something has to be left.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, the penalty is negative, or the model lies beside the signal.
+
+    Examples
+    --------
+    >>> cdl_objective([1.0, 0.0, 1.0], [[1.0, 0.0]], [[1.0, 0.0]], penalty=0.1)
+    0.6
+
+    References
+    ----------
+    Equations (2) and (15) of the paper. Chapter: ``book/theory/corollary_1.md``.
+    """
+    x, penalty = signal(x), non_negative(penalty, "penalty")
+    D, z = _model(atoms, activations)
+    size = integer(hop, "hop") * (z.shape[1] - 1) + D.shape[1]
+    start = integer(start, "start", at_least=1 - size, at_most=x.size - 1)
+    model = _placed(synthesize(D, z, hop), start, x.size)
+    return _objective(x - model, z, penalty)
+
+
+def factorized_objective(
+    x: ArrayLike, W: ArrayLike, Z: ArrayLike, frame: GaborFrame, penalty: float
+) -> float:
+    r"""The right side of (15) as it holds: one spectrum a component, the same at every position.
+
+    .. math:: \frac12 \| x - Φ(Z W^T) \|^2 + λ \|Z\|_1
+
+    Under the constraint ``‖d_k‖ ≤ 1`` on the atoms of ``W`` its minimum is that of
+    :func:`cdl_objective`; with ``W, Z = factors_of_model(…)`` the two values agree.
+
+    Parameters
+    ----------
+    x : array (T,)
+    W : array (M, K), real or complex
+    Z : array (N, K)
+    frame : GaborFrame
+    penalty : float
+        ``λ``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree or the penalty is negative.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.ones(2), hop=1)
+    >>> W, Z = factors_of_model([[1.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]], frame)
+    >>> factorized_objective([1.0, 0.0, 1.0], W, Z, frame, penalty=0.1)
+    0.6
+
+    References
+    ----------
+    Equation (15) of the paper, corrected. Chapter: ``book/theory/corollary_1.md``.
+    """
+    x, penalty = signal(x), non_negative(penalty, "penalty")
+    W, Z = _factors(W, Z)
+    return _objective(x - synthesize_factors(W, Z, frame, x.size), Z, penalty)
+
+
+def free_phase_objective(
+    x: ArrayLike,
+    magnitudes: ArrayLike,
+    Z: ArrayLike,
+    phases: ArrayLike,
+    frame: GaborFrame,
+    penalty: float,
+) -> float:
+    r"""The right side of (15) as printed, where every coefficient has a phase of its own.
+
+    .. math::
+        \frac12 \| x - Φ(α) \|^2 + λ \|Z\|_1, \qquad
+        α[τ, ν] = \sum_k W[ν, k] \, Z[τ, k] \, e^{iθ_k[τ, ν]}, \quad W, Z ≥ 0
+
+    The phases are as large as ``K`` arrays of coefficients: this is for small examples.
+
+    Parameters
+    ----------
+    x : array (T,)
+    magnitudes : array (M, K)
+        ``W``, at least 0.
+    Z : array (N, K)
+        At least 0.
+    phases : array (K, N, M)
+        ``θ_k[τ, ν]``, in radians.
+    frame : GaborFrame
+    penalty : float
+        ``λ``.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, a factor or the penalty is negative.
+
+    Examples
+    --------
+    Spectra ``(½, ½)`` and phases that turn in the second position make ``x = (1, 0, 1)``, which is
+    no convolution of two real sequences of length 2:
+
+    >>> frame = GaborFrame(np.ones(2), hop=1)
+    >>> theta = np.zeros((1, 4, 2))
+    >>> theta[0, 2, 1] = np.pi
+    >>> Z = np.array([[0.0], [1.0], [1.0], [0.0]])
+    >>> bool(free_phase_objective([1.0, 0.0, 1.0], [[0.5], [0.5]], Z, theta, frame, 0.0) < 1e-30)
+    True
+
+    References
+    ----------
+    Equation (15) of the paper, as printed. Chapter: ``book/theory/corollary_1.md``.
+    """
+    x, penalty = signal(x), non_negative(penalty, "penalty")
+    W, Z = _factors(magnitudes, Z, name="magnitudes")
+    for factor, name in ((W, "magnitudes"), (Z, "Z")):
+        if np.iscomplexobj(factor) or factor.min() < 0:
+            raise ValueError(f"{name} must be real and at least 0, got {factor.min()}")
+    theta = array(phases, "phases", 3)
+    if theta.shape != (W.shape[1], len(Z), len(W)):
+        wanted = (W.shape[1], len(Z), len(W))
+        raise ValueError(f"phases must have shape {wanted}, got {theta.shape}")
+    alpha = np.einsum("mk,nk,knm->nm", W, Z, np.exp(1j * theta))
+    return _objective(x - frame.synthesis(alpha, x.size), Z, penalty)
+
+
+# ---- what the functions above share --------------------------------------------------------
+
+
+def _require_phase(frame: GaborFrame) -> None:
+    if frame.phase != "time-invariant":
+        raise ValueError(
+            f"frame must count its phase from the start of each window (phase='time-invariant', "
+            f"the convention of Theorem 1), got phase={frame.phase!r}"
+        )
+
+
+def _model(atoms: ArrayLike, activations: ArrayLike) -> tuple[Array, Array]:
+    D, z = array(atoms, "atoms", 2), array(activations, "activations", 2)
+    if len(D) != len(z):
+        raise ValueError(f"activations must have one row an atom, {len(D)}, got {len(z)}")
+    return D, z
+
+
+def _factors(W: ArrayLike, Z: ArrayLike, name: str = "W") -> tuple[Array, Array]:
+    W, Z = array(W, name, 2, allow_complex=True), array(Z, "Z", 2)
+    if W.shape[1] != Z.shape[1]:
+        raise ValueError(f"Z must have one column a component, {W.shape[1]}, got {Z.shape[1]}")
+    return W, Z
+
+
+def _placed(model: Array, start: int, n_samples: int) -> Array:
+    """The samples 0 to ``n_samples - 1`` of a model whose first one stands at ``start``."""
+    first, last = (min(max(edge, 0), n_samples) for edge in (start, start + model.size))
+    placed = np.zeros(n_samples, model.dtype)
+    placed[first:last] = model[first - start : last - start]
+    return placed
+
+
+def _objective(residual: Array, activations: Array, penalty: float) -> float:
+    fit = np.vdot(residual, residual).real
+    return float(fit / 2 + penalty * np.abs(activations).sum())

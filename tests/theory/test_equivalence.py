@@ -1,0 +1,699 @@
+"""Theorem 1 and Corollary 1: both directions, each hypothesis broken, the objectives of (15)."""
+
+import tracemalloc
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.optimize
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.theory.equivalence import (
+    activations_on_frames,
+    atom_of_spectrum,
+    cdl_objective,
+    conditioning,
+    factorized_objective,
+    factors_of_model,
+    free_phase_objective,
+    model_of_factors,
+    rank_one_factors,
+    spectrum_of_atom,
+    synthesize_factors,
+    window_support,
+)
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+LENGTHS = [1, 2, 3, 5, 7, 8, 12, 13]
+
+
+# ---- the literal definitions ---------------------------------------------------------------
+
+
+def dictionary(frame, n_samples):
+    """φ[τ, ν][t] of Section 2.2.1, entry by entry, shape (N, M, T)."""
+    g, a, M, o = frame.window, frame.hop, frame.channels, frame.origin
+    phi = np.zeros((frame.n_frames(n_samples), M, n_samples), complex)
+    for n in range(len(phi)):
+        for t in range(n_samples):
+            u = t - a * (frame.first_frame + n)
+            if 0 <= u + o < g.size:
+                counted_from = u if frame.phase == "time-invariant" else t
+                phi[n, :, t] = g[u + o] * np.exp(2j * np.pi * np.arange(M) * counted_from / M)
+    return phi
+
+
+def phi_of(alpha, frame, n_samples):
+    """Φ(α), equation (4)."""
+    return np.einsum("nm,nmt->t", alpha, dictionary(frame, n_samples))
+
+
+def convolution(atoms, activations, frame, n_samples):
+    """Σ_k Σ_τ z_k[τ] d_k[t - aτ] for 0 <= t < T, sample by sample."""
+    x = np.zeros(n_samples, np.result_type(atoms, activations))
+    for d, z in zip(atoms, activations, strict=True):
+        for n, value in enumerate(z):
+            for s, sample in enumerate(d):
+                t = frame.hop * (frame.first_frame + n) + s - frame.origin
+                if 0 <= t < n_samples:
+                    x[t] += value * sample
+    return x
+
+
+def spread(z, hop):
+    """The activations of hop a as activations of hop 1: zeros between them."""
+    up = np.zeros(hop * (z.size - 1) + 1)
+    up[::hop] = z
+    return up
+
+
+def toeplitz(d, n):
+    """The matrix of z -> d * z for n activations."""
+    return scipy.linalg.convolution_matrix(d, n)
+
+
+# ---- random models -------------------------------------------------------------------------
+
+
+@dataclass
+class Drawn:
+    frame: GaborFrame
+    atoms: np.ndarray
+    activations: np.ndarray
+    n_samples: int
+    rng: np.random.Generator
+
+
+@st.composite
+def models(draw, hops=None, enough_channels=True, zeros=True, origins=True, most=3):
+    """A frame, atoms inside its window and activations on all its positions."""
+    T_g = draw(st.sampled_from(LENGTHS))
+    if enough_channels:
+        M = T_g + draw(st.sampled_from([0, 1, 4, 60]))
+    else:
+        assume(T_g > 1)
+        M = draw(st.integers(1, T_g - 1))
+    a = hops or draw(st.integers(1, T_g))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    g = rng.uniform(0.2, 2.0, T_g) * rng.choice([-1.0, 1.0], T_g)
+    if zeros and draw(st.booleans()):
+        g[1::3] = 0.0
+    origin = draw(st.integers(0, T_g - 1)) if origins else 0
+    frame = GaborFrame(g, a, M, origin=origin)
+    n_samples = draw(st.integers(1, 25))
+    K = draw(st.integers(1, most))
+    atoms = rng.standard_normal((K, T_g)) * (g != 0)
+    activations = rng.standard_normal((K, frame.n_frames(n_samples)))
+    activations *= rng.random(activations.shape) < draw(st.sampled_from([0.3, 1.0]))
+    return Drawn(frame, atoms, activations, n_samples, rng)
+
+
+def assert_close(found, wanted, scale=1.0, tolerance=1e-11):
+    __tracebackhide__ = True
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * max(float(scale), 1e-300))
+
+
+def complex_normal(rng, *shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+# ---- Theorem 1, both ways ------------------------------------------------------------------
+
+
+@given(models())
+def test_a_sum_of_convolutions_has_synthesis_coefficients_of_rank_k(m):
+    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
+    alpha = Z @ W.T
+    assert np.linalg.matrix_rank(alpha) <= len(m.atoms)
+    wanted = convolution(m.atoms, m.activations, m.frame, m.n_samples)
+    scale = np.abs(alpha).sum() * np.abs(m.frame.window).max()
+    assert_close(phi_of(alpha, m.frame, m.n_samples), wanted, scale)
+    assert_close(synthesize_factors(W, Z, m.frame, m.n_samples), wanted, scale)
+    assert_close(m.frame.synthesis(alpha, m.n_samples), wanted, scale)
+
+
+@given(models(most=1))
+def test_one_convolution_has_coefficients_of_rank_exactly_one(m):
+    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
+    alpha = Z @ W.T
+    assume(np.abs(alpha).max() > 0)
+    found = rank_one_factors(alpha)
+    assert found.distance < 1e-12
+    atom = atom_of_spectrum(found.spectrum, m.frame)
+    scale = np.abs(m.atoms).max() * np.abs(m.activations).max() * 10
+    assert_close(np.outer(found.activations, atom), np.outer(m.activations, m.atoms), scale)
+
+
+@given(st.one_of(models(), models(enough_channels=False)))
+def test_coefficients_of_rank_one_synthesise_a_convolution(m):
+    spectrum = complex_normal(m.rng, m.frame.channels)
+    z = m.activations[:1]
+    atom = atom_of_spectrum(spectrum, m.frame)
+    assert atom.shape == m.frame.window.shape
+    assert not atom[m.frame.window == 0].any()
+    found = phi_of(np.outer(z, spectrum), m.frame, m.n_samples)
+    wanted = convolution(atom[None], z, m.frame, m.n_samples)
+    assert_close(found, wanted, np.abs(spectrum).sum() * np.abs(z).sum() * 4)
+    assert_close(
+        synthesize_factors(spectrum[:, None], z.T, m.frame, m.n_samples),
+        wanted,
+        np.abs(spectrum).sum() * np.abs(z).sum() * 4,
+    )
+
+
+@given(models())
+def test_the_spectrum_is_the_printed_sum_over_m(m):
+    g, M, o = m.frame.window, m.frame.channels, m.frame.origin
+    for d in m.atoms:
+        wanted = [
+            sum(
+                d[s] / g[s] * np.exp(-2j * np.pi * nu * (s - o) / M)
+                for s in range(g.size)
+                if g[s] != 0
+            )
+            / M
+            for nu in range(M)
+        ]
+        assert_close(spectrum_of_atom(d, m.frame), wanted, 100)
+
+
+@given(models())
+def test_atom_to_spectrum_and_back(m):
+    for d in m.atoms:
+        assert_close(atom_of_spectrum(spectrum_of_atom(d, m.frame), m.frame), d, 100)
+
+
+@given(models(zeros=False))
+def test_spectrum_to_atom_and_back_when_there_are_as_many_channels_as_samples(m):
+    frame = GaborFrame(m.frame.window, m.frame.hop, origin=m.frame.origin)
+    spectrum = spectrum_of_atom(m.rng.standard_normal(frame.channels), frame)
+    assert_close(spectrum_of_atom(atom_of_spectrum(spectrum, frame).real, frame), spectrum, 100)
+
+
+@given(models())
+def test_shorter_atoms_are_atoms_that_end_in_zeros(m):
+    d = m.atoms[0].copy()
+    d[(d.size + 1) // 2 :] = 0
+    short = d[: (d.size + 1) // 2]
+    np.testing.assert_array_equal(spectrum_of_atom(short, m.frame), spectrum_of_atom(d, m.frame))
+
+
+@given(models())
+def test_factors_and_model_are_inverse(m):
+    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
+    assert W.shape == (m.frame.channels, len(m.atoms))
+    assert Z.shape == (m.frame.n_frames(m.n_samples), len(m.atoms))
+    atoms, activations = model_of_factors(W, Z, m.frame)
+    assert_close(atoms, m.atoms, 100)
+    np.testing.assert_array_equal(activations, m.activations)
+
+
+@given(models(), st.integers(1, 9))
+def test_activations_from_zero_lose_nothing_of_the_convolution(m, T_z):
+    frame = GaborFrame(m.frame.window, m.frame.hop, m.frame.channels)
+    z = m.rng.standard_normal((len(m.atoms), T_z))
+    T = frame.hop * (T_z - 1) + frame.window.size
+    W, Z = factors_of_model(m.atoms, activations_on_frames(z, frame), frame)
+    assert len(Z) == frame.n_frames(T)
+    wanted = sum(np.convolve(d, spread(row, frame.hop)) for d, row in zip(m.atoms, z, strict=True))
+    scale = np.abs(W).sum() * np.abs(z).sum() * 2
+    assert_close(synthesize_factors(W, Z, frame, T), wanted, scale)
+    longer = activations_on_frames(z, frame, T + 7)
+    assert longer.shape[1] == frame.n_frames(T + 7)
+    assert_close(longer[:, : Z.shape[0]], Z.T)
+    assert not longer[:, Z.shape[0] :].any()
+
+
+# ---- realness ------------------------------------------------------------------------------
+
+
+@given(models(zeros=False, origins=False), st.integers(1, 8))
+def test_a_real_signal_has_a_real_atom_because_linear_convolution_is_injective(m, T_z):
+    frame = m.frame
+    spectrum = complex_normal(m.rng, frame.channels)
+    z = m.rng.uniform(-0.5, 0.5, T_z) / T_z
+    z[0] = 1.0
+    T = frame.hop * (T_z - 1) + frame.window.size
+    placed = activations_on_frames(z[None], frame)
+    x = phi_of(np.outer(placed, spectrum), frame, T)
+    imaginary = atom_of_spectrum(spectrum, frame).imag
+    z_to_x = toeplitz(spread(z, frame.hop), frame.window.size)
+    assert scipy.linalg.svdvals(z_to_x).min() > 0.4
+    assert_close(z_to_x @ imaginary, x.imag, np.abs(spectrum).sum() * 4)
+    assert np.linalg.norm(x.imag) >= 0.4 * np.linalg.norm(imaginary)
+
+
+def test_circular_convolution_is_not_injective_so_realness_would_fail_there():
+    d, z = np.array([1j, 1j]), np.array([1.0, -1.0])
+    circular = np.fft.ifft(np.fft.fft(d) * np.fft.fft(z))
+    np.testing.assert_allclose(circular, 0, atol=1e-15)
+    assert np.abs(np.convolve(d, z)).max() == 1
+
+
+def test_an_activation_before_the_signal_can_hide_an_imaginary_atom():
+    frame = GaborFrame(np.ones(3), hop=1)
+    atom = np.array([5j, -2j, 1.0])
+    spectrum = np.fft.fft(atom) / 3
+    z = np.zeros((frame.n_frames(4), 1))
+    z[0] = 1.0
+    x = synthesize_factors(spectrum[:, None], z, frame, 4)
+    np.testing.assert_allclose(x, [1, 0, 0, 0], atol=1e-14)
+
+
+def test_complex_activations_reach_signals_that_are_no_real_convolution():
+    """(1, i) * (1, -i) = (1, 0, 1): rank 1, a real signal, and no real factors."""
+    frame = GaborFrame(np.ones(2), hop=1)
+    spectrum = np.fft.fft([1, 1j]) / 2
+    alpha = np.outer([0, 1, -1j, 0], spectrum)
+    assert np.linalg.matrix_rank(alpha) == 1
+    np.testing.assert_allclose(phi_of(alpha, frame, 3), [1, 0, 1], atol=1e-15)
+    assert rank_one_factors(alpha).distance == pytest.approx(np.sqrt(0.5))
+
+
+def test_channels_beyond_the_window_may_hold_anything():
+    frame = GaborFrame(np.array([1.0, 2.0]), hop=1, channels=5)
+    spectrum = spectrum_of_atom([3.0, 2.0], frame)
+    hidden = np.fft.fft([0, 0, 1 + 2j, -3j, 4.0])
+    np.testing.assert_allclose(atom_of_spectrum(spectrum + hidden, frame), [3, 2], atol=1e-13)
+
+
+# ---- a hop larger than 1 -------------------------------------------------------------------
+
+
+@given(models(origins=False), st.integers(1, 7))
+def test_hop_a_is_hop_one_with_activations_on_multiples_of_a(m, T_z):
+    coarse = m.frame
+    fine = GaborFrame(coarse.window, 1, coarse.channels)
+    z = m.rng.standard_normal((1, T_z))
+    up = spread(z[0], coarse.hop)[None]
+    T = coarse.hop * (T_z - 1) + coarse.window.size
+    x_coarse = synthesize_factors(
+        *factors_of_model(m.atoms[:1], activations_on_frames(z, coarse), coarse), coarse, T
+    )
+    x_fine = synthesize_factors(
+        *factors_of_model(m.atoms[:1], activations_on_frames(up, fine), fine), fine, T
+    )
+    assert_close(x_coarse, x_fine, 1000)
+    assert set(np.flatnonzero(up[0]) % coarse.hop) <= {0}
+
+
+@given(st.integers(2, 6), st.integers(1, 12), st.integers(0, 40), st.integers(0, 2**32 - 1))
+def test_an_activation_off_the_multiples_of_a_is_out_of_reach(a, T_d, place, seed):
+    """All delays of an atom are independent, so those by multiples of a span none of the others."""
+    assume(place % a)
+    d = np.random.default_rng(seed).uniform(-0.5, 0.5, T_d) / T_d
+    d[0] = 1.0
+    delays = toeplitz(d, 41)
+    wanted, reach = delays[:, place], delays[:, ::a]
+    best = np.linalg.lstsq(reach, wanted, rcond=None)[0]
+    assert np.linalg.norm(wanted - reach @ best) > 0.4
+
+
+# ---- the analysis coefficients are another matter ------------------------------------------
+
+
+@given(models(hops=1))
+def test_at_hop_one_analysis_coefficients_have_the_rank_of_the_window(m):
+    """Their columns are delays of x, scaled by the window: independent, as x is not zero."""
+    x = m.rng.uniform(-0.5, 0.5, m.n_samples) / m.n_samples
+    x[0] = 1.0
+    X = m.frame.analysis(x)
+    assert np.linalg.matrix_rank(X, tol=1e-9) == np.count_nonzero(m.frame.window)
+
+
+@given(models(zeros=False, origins=False, most=1), st.integers(1, 7))
+def test_with_no_overlap_the_analysis_coefficients_factorise_too(m, T_z):
+    g = m.frame.window
+    frame = GaborFrame(g, g.size, m.frame.channels)
+    x = np.convolve(m.atoms[0], spread(m.rng.standard_normal(T_z), g.size))
+    assert rank_one_factors(frame.analysis(x)).distance < 1e-12
+
+
+@given(models(zeros=False, origins=False))
+def test_between_the_rank_is_at_least_the_number_of_overlapping_windows(m):
+    """Columns of one residue modulo a are delays of one polyphase part of x."""
+    a, T_g = m.frame.hop, m.frame.window.size
+    T = a * (m.n_samples - 1) + T_g
+    x = m.rng.uniform(-0.5, 0.5, T) / T
+    x[0] = 1.0
+    X = m.frame.analysis(x)
+    assert np.linalg.matrix_rank(X, tol=1e-9) >= len(range(0, T_g, a))
+
+
+def test_analysis_coefficients_of_a_convolution_are_far_from_rank_one():
+    rng = np.random.default_rng(0)
+    frame = GaborFrame("hann", hop=1, channels=32)
+    z = np.zeros((1, 60))
+    z[0, [0, 21, 50]] = 1.0, 0.5, 0.8
+    atom = rng.standard_normal((1, 32)) * window_support(frame)
+    W, Z = factors_of_model(atom, activations_on_frames(z, frame), frame)
+    x = synthesize_factors(W, Z, frame, 91).real
+    assert rank_one_factors(Z @ W.T).distance < 1e-14
+    assert rank_one_factors(frame.analysis(x)).distance > 0.5
+    canonical = frame.dual().analysis(x)
+    np.testing.assert_allclose(frame.synthesis(canonical, 91).real, x, atol=1e-12)
+    assert rank_one_factors(canonical).distance > 0.5
+
+
+# ---- each hypothesis broken ----------------------------------------------------------------
+
+
+@given(models(enough_channels=False, zeros=False))
+def test_fewer_channels_than_samples_leave_only_periodic_quotients(m):
+    g, M = m.frame.window, m.frame.channels
+    spectrum = complex_normal(m.rng, M)
+    quotient = atom_of_spectrum(spectrum, m.frame) / g
+    assert_close(quotient[M:], quotient[:-M], np.abs(spectrum).sum() * 10)
+    with pytest.raises(ValueError, match=r"M >= T_g in Theorem 1.*got M = "):
+        spectrum_of_atom(m.atoms[0], m.frame)
+    reach = np.stack([atom_of_spectrum(row, m.frame) for row in np.eye(M)], axis=1)
+    d = m.atoms[0]
+    best = np.linalg.lstsq(reach, d.astype(complex), rcond=None)[0]
+    folded = np.zeros(g.size)
+    for s in range(g.size):
+        alike = (np.arange(g.size) - s) % M == 0
+        folded[s] = g[s] * (g[alike] @ d[alike]) / (g[alike] @ g[alike])
+    assert_close(reach @ best, folded, 100)
+
+
+@given(models(zeros=False), st.data())
+def test_a_zero_of_the_window_loses_that_sample_of_the_atom(m, data):
+    g = m.frame.window.copy()
+    lost = data.draw(st.integers(0, g.size - 1))
+    g[lost] = 0.0
+    assume(g.any())
+    frame = GaborFrame(g, m.frame.hop, m.frame.channels, origin=m.frame.origin)
+    with pytest.raises(ValueError, match=rf"zero where the window is.*at sample {lost}"):
+        spectrum_of_atom(m.atoms[0], frame)
+    reach = np.stack([atom_of_spectrum(row, frame) for row in np.eye(frame.channels)], axis=1)
+    d = m.atoms[0]
+    best = np.linalg.lstsq(reach, d.astype(complex), rcond=None)[0]
+    assert np.linalg.norm(reach @ best - d) == pytest.approx(abs(d[lost]), rel=1e-9)
+
+
+@given(models(origins=False))
+def test_the_other_phase_convention_gives_a_modulation_instead_of_a_convolution(m):
+    """There Φ(z ŵᵀ)[t] = (g * z)[t] · M · IDFT(ŵ)[t mod M]."""
+    g, a, M = m.frame.window, m.frame.hop, m.frame.channels
+    other = GaborFrame(g, a, M, phase="frequency-invariant")
+    spectrum = complex_normal(m.rng, M)
+    z = m.activations[:1]
+    envelope = convolution(g[None], z, m.frame, m.n_samples)
+    carrier = M * np.fft.ifft(spectrum)[np.arange(m.n_samples) % M]
+    found = phi_of(np.outer(z, spectrum), other, m.n_samples)
+    assert_close(found, envelope * carrier, np.abs(spectrum).sum() * np.abs(z).sum() * 4)
+    for call in (
+        lambda: spectrum_of_atom(m.atoms[0], other),
+        lambda: atom_of_spectrum(spectrum, other),
+        lambda: synthesize_factors(spectrum[:, None], z.T, other, m.n_samples),
+    ):
+        with pytest.raises(ValueError, match="the convention of Theorem 1"):
+            call()
+
+
+def test_in_the_other_convention_an_impulse_response_depends_on_its_place():
+    other = GaborFrame(np.ones(4), 1, phase="frequency-invariant")
+    d = np.array([1.0, 2.0, 3.0, 4.0])
+    for place, wanted in ((0, [1, 2, 3, 4]), (1, [2, 3, 4, 1])):
+        alpha = np.zeros((other.n_frames(8), 4), complex)
+        alpha[place - other.first_frame] = np.fft.fft(d) / 4
+        np.testing.assert_allclose(other.synthesis(alpha, 8)[place : place + 4], wanted, atol=1e-14)
+
+
+# ---- conditioning --------------------------------------------------------------------------
+
+
+@given(models(), st.floats(1e-8, 1e-2))
+def test_conditioning_bounds_the_growth_of_relative_errors(m, size):
+    frame, d = m.frame, m.atoms[0]
+    error = size * m.rng.standard_normal(d.size) * (d != 0)
+    w, dw = spectrum_of_atom(d, frame), spectrum_of_atom(error, frame)
+    growth = np.linalg.norm(dw) / np.linalg.norm(w) * np.linalg.norm(d) / np.linalg.norm(error)
+    kappa = conditioning(frame, d)
+    assert 1 - 1e-9 < kappa + 1e-9
+    assert 1 / kappa - 1e-9 <= growth <= kappa + 1e-9
+    assert kappa <= conditioning(frame) + 1e-9
+
+
+def test_conditioning_is_attained():
+    frame = GaborFrame(np.array([0.01, 1.0]), hop=1)
+    w, dw = spectrum_of_atom([0.0, 1.0], frame), spectrum_of_atom([1.0, 0.0], frame)
+    assert np.linalg.norm(dw) / np.linalg.norm(w) == pytest.approx(conditioning(frame))
+
+
+def test_a_long_hann_window_is_badly_conditioned_at_its_ends_and_well_inside():
+    frame = GaborFrame("hann", hop=1, channels=2048)
+    assert conditioning(frame) == pytest.approx(1 / np.sin(np.pi / 2048) ** 2)
+    inner = np.zeros(2048)
+    inner[512:1537] = 1.0
+    assert conditioning(frame, inner) == pytest.approx(2.0)
+
+
+def test_window_ends_at_rounding_level_count_as_zero():
+    g = np.blackman(9)
+    assert 0 < abs(g[0]) < 1e-15
+    frame = GaborFrame(g, hop=1)
+    np.testing.assert_array_equal(window_support(frame), [False] + 7 * [True] + [False])
+    with pytest.raises(ValueError, match="zero where the window is"):
+        spectrum_of_atom(np.ones(9), frame)
+    assert atom_of_spectrum(np.ones(9), frame)[0] == 0
+
+
+# ---- rank-1 factors ------------------------------------------------------------------------
+
+
+@given(models(), st.floats(0, 1))
+def test_rank_one_factors_are_the_nearest_with_real_activations(m, noise):
+    N, M = m.frame.n_frames(m.n_samples), m.frame.channels
+    z, spectrum = m.rng.standard_normal(N), complex_normal(m.rng, M)
+    alpha = np.outer(z, spectrum) + noise * complex_normal(m.rng, N, M)
+    found = rank_one_factors(alpha)
+    assert np.isrealobj(found.activations)
+    assert found.activations[np.argmax(np.abs(found.activations))] == pytest.approx(1)
+    values = scipy.linalg.svdvals(np.hstack([alpha.real, alpha.imag]))
+    tail = np.linalg.norm(values[1:]) / np.linalg.norm(values)
+    assert found.distance == pytest.approx(tail, abs=1e-12)
+    near = np.outer(found.activations, found.spectrum)
+    assert_close(np.linalg.norm(alpha - near) / np.linalg.norm(alpha), found.distance)
+    norm = np.linalg.norm(alpha)
+    assert found.distance <= np.linalg.norm(alpha - np.outer(z, spectrum)) / norm + 1e-12
+
+
+def test_rank_one_factors_are_no_worse_than_a_general_minimiser():
+    rng = np.random.default_rng(3)
+    alpha = complex_normal(rng, 4, 3)
+
+    def misfit(p):
+        return np.linalg.norm(alpha - np.outer(p[:4], p[4:7] + 1j * p[7:])) ** 2
+
+    starts = rng.standard_normal((8, 10))
+    best = min(scipy.optimize.minimize(misfit, p, tol=1e-12).fun for p in starts)
+    found = rank_one_factors(alpha)
+    assert (found.distance * np.linalg.norm(alpha)) ** 2 == pytest.approx(best, rel=1e-6)
+
+
+# ---- Corollary 1 ---------------------------------------------------------------------------
+
+
+@given(models(), st.floats(0, 3))
+def test_the_two_objectives_agree(m, penalty):
+    x = m.rng.standard_normal(m.n_samples)
+    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
+    start = m.frame.hop * m.frame.first_frame - m.frame.origin
+    literal = 0.5 * np.sum((x - convolution(m.atoms, m.activations, m.frame, x.size)) ** 2)
+    literal += penalty * np.abs(m.activations).sum()
+    left = cdl_objective(x, m.atoms, m.activations, penalty, hop=m.frame.hop, start=start)
+    right = factorized_objective(x, W, Z, m.frame, penalty)
+    assert left == pytest.approx(literal, rel=1e-10)
+    assert right == pytest.approx(literal, rel=1e-9, abs=1e-9)
+
+
+@given(models(), st.floats(0, 3))
+def test_complex_atoms_never_fit_a_real_signal_better_than_their_real_parts(m, penalty):
+    x = m.rng.standard_normal(m.n_samples)
+    W = complex_normal(m.rng, m.frame.channels, len(m.atoms))
+    atoms = np.stack([atom_of_spectrum(w_hat, m.frame) for w_hat in W.T])
+    W_real, Z = factors_of_model(atoms.real, m.activations, m.frame)
+    imaginary = convolution(atoms.imag, m.activations, m.frame, x.size)
+    found = factorized_objective(x, W, Z, m.frame, penalty)
+    wanted = factorized_objective(x, W_real, Z, m.frame, penalty) + 0.5 * imaginary @ imaginary
+    assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9)
+    assert np.all(np.linalg.norm(atoms.real, axis=1) <= np.linalg.norm(atoms, axis=1))
+
+
+@given(models(), st.floats(0, 3))
+def test_the_printed_phases_describe_signed_activations(m, penalty):
+    x = m.rng.standard_normal(m.n_samples)
+    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
+    theta = np.angle(W).T[:, None, :] + np.pi * (Z.T < 0)[:, :, None]
+    printed = free_phase_objective(x, np.abs(W), np.abs(Z), theta, m.frame, penalty)
+    signed = factorized_objective(x, W, Z, m.frame, penalty)
+    assert printed == pytest.approx(signed, rel=1e-9, abs=1e-9)
+
+
+@given(models(), st.floats(0, 3))
+def test_the_free_phase_objective_is_that_of_its_coefficients(m, penalty):
+    x = m.rng.standard_normal(m.n_samples)
+    N, M, K = m.frame.n_frames(m.n_samples), m.frame.channels, len(m.atoms)
+    W, Z = m.rng.random((M, K)), m.rng.random((N, K))
+    theta = m.rng.uniform(-np.pi, np.pi, (K, N, M))
+    alpha = np.zeros((N, M), complex)
+    for k in range(K):
+        for n in range(N):
+            for nu in range(M):
+                alpha[n, nu] += W[nu, k] * Z[n, k] * np.exp(1j * theta[k, n, nu])
+    literal = 0.5 * np.linalg.norm(x - phi_of(alpha, m.frame, x.size)) ** 2 + penalty * Z.sum()
+    found = free_phase_objective(x, W, Z, theta, m.frame, penalty)
+    assert found == pytest.approx(literal, rel=1e-9, abs=1e-9)
+
+
+def counter_example():
+    """T_g = M = 2, a = 1, g = (1, 1), x = (1, 0, 1): free phases fit it exactly."""
+    frame = GaborFrame(np.ones(2), hop=1)
+    theta = np.zeros((1, 4, 2))
+    theta[0, 2, 1] = np.pi
+    Z = np.array([[0.0], [1.0], [1.0], [0.0]])
+    return np.array([1.0, 0.0, 1.0]), frame, np.array([[0.5], [0.5]]), Z, theta
+
+
+def test_free_phases_fit_what_no_convolution_fits():
+    x, frame, W, Z, theta = counter_example()
+    assert free_phase_objective(x, W, Z, theta, frame, 0.0) < 1e-30
+
+    def cdl(p):
+        return cdl_objective(x, p[None, :2], p[None, 2:], 0.0)
+
+    found = scipy.optimize.differential_evolution(cdl, [(-2, 2)] * 4, rng=0, tol=1e-10, maxiter=400)
+    assert found.fun == pytest.approx(0.5, abs=1e-8)
+    for angle in np.linspace(0, np.pi, 181):
+        c, s = np.cos(angle), np.sin(angle)
+        best = np.linalg.lstsq(toeplitz([c, s], 2), x, rcond=None)[0]
+        value = cdl_objective(x, [[c, s]], best[None], 0.0)
+        assert value == pytest.approx(0.5 / (1 - (c * s) ** 2))
+
+
+def test_a_sign_hides_in_the_phase():
+    frame = GaborFrame(np.ones(1), hop=1)
+    x, theta = np.array([1.0, -1.0]), np.array([[[0.0], [np.pi]]])
+    assert free_phase_objective(x, [[1.0]], np.ones((2, 1)), theta, frame, 0.0) < 1e-30
+    for d in (1.0, -1.0):
+        best, residual = scipy.optimize.nnls(toeplitz([d], 2), x)
+        assert cdl_objective(x, [[d]], best[None], 0.0) == pytest.approx(0.5)
+        assert residual == pytest.approx(1.0)
+
+
+@given(models(), st.floats(0.01, 3), st.floats(1, 1e6))
+def test_without_a_norm_constraint_the_penalty_scales_away(m, penalty, c):
+    x = m.rng.standard_normal(m.n_samples)
+    start = m.frame.hop * m.frame.first_frame - m.frame.origin
+    at = {"hop": m.frame.hop, "start": start}
+    fit = cdl_objective(x, m.atoms, m.activations, 0.0, **at)
+    scaled = cdl_objective(x, c * m.atoms, m.activations / c, penalty, **at)
+    cost = penalty * np.abs(m.activations).sum() / c
+    assert scaled == pytest.approx(fit + cost, rel=1e-9)
+    W, Z = factors_of_model(c * m.atoms, m.activations / c, m.frame)
+    assert factorized_objective(x, W, Z, m.frame, penalty) == pytest.approx(scaled, rel=1e-9)
+
+
+# ---- memory, precision, arguments ----------------------------------------------------------
+
+
+def test_the_coefficients_are_never_made():
+    """α would take 4 GiB."""
+    M = T = 2**14
+    frame = GaborFrame("hamming", hop=1, channels=M)
+    rng = np.random.default_rng(0)
+    W, Z = factors_of_model(
+        rng.standard_normal((1, M)), rng.standard_normal((1, frame.n_frames(T))), frame
+    )
+    x = rng.standard_normal(T)
+    tracemalloc.start()
+    factorized_objective(x, W, Z, frame, 0.1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * M * len(Z) / 200
+
+
+def test_float32_stays_float32():
+    frame = GaborFrame(np.hamming(8).astype(np.float32), hop=2)
+    atoms = np.ones((2, 8), np.float32)
+    z = activations_on_frames(np.ones((2, 5), np.float32), frame)
+    assert z.dtype == np.float32
+    W, Z = factors_of_model(atoms, z, frame)
+    assert (W.dtype, Z.dtype) == (np.complex64, np.float32)
+    assert synthesize_factors(W, Z, frame, 16).dtype == np.complex64
+    back, activations = model_of_factors(W, Z, frame)
+    assert (back.dtype, activations.dtype) == (np.float32, np.float32)
+    np.testing.assert_allclose(back, atoms, rtol=1e-5)
+    found = rank_one_factors(np.outer(np.float32([1, 2]), W[:, 0]))
+    assert (found.spectrum.dtype, found.activations.dtype) == (np.complex64, np.float32)
+
+
+FRAME = GaborFrame(np.array([1.0, 2.0, 1.0]), hop=1)
+ONES = np.ones((3, 1))
+NAN = np.array([1.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: spectrum_of_atom([], FRAME), "atom must not be empty"),
+        (lambda: spectrum_of_atom([1, 2], FRAME), "atom must hold floating-point"),
+        (lambda: spectrum_of_atom(NAN, FRAME), "atom must be finite, got nan at index 1"),
+        (lambda: spectrum_of_atom([1j], FRAME), "atom must be real"),
+        (lambda: spectrum_of_atom(np.ones((2, 2)), FRAME), "atom must be one-dimensional"),
+        (lambda: spectrum_of_atom(np.ones(4), FRAME), "atom must be no longer than the window"),
+        (lambda: atom_of_spectrum(np.ones(4), FRAME), "one value a channel, 3, got 4"),
+        (lambda: conditioning(FRAME, np.zeros(3)), "atom must sound somewhere"),
+        (lambda: conditioning(FRAME, np.ones(4)), "atom must sound somewhere"),
+        (lambda: conditioning(GaborFrame(np.array([0.0, 1.0]), 1), [1.0]), "atom must sound"),
+        (lambda: factors_of_model(ONES.T, np.ones((2, 5)), FRAME), "one row an atom, 1, got 2"),
+        (lambda: factors_of_model(np.ones(3), np.ones((1, 5)), FRAME), "atoms must be two-dim"),
+        (lambda: model_of_factors(1j * ONES, ONES, FRAME), "spectra of real atoms.*in atom 0"),
+        (lambda: model_of_factors(ONES, np.ones((5, 2)), FRAME), "one column a component, 1"),
+        (lambda: model_of_factors(ONES, 1j * ONES, FRAME), "Z must be real"),
+        (lambda: activations_on_frames(np.ones((1, 4)), FRAME, 3), "at most 3 positions"),
+        (lambda: activations_on_frames(np.ones((1, 4)), FRAME, 0), "n_samples must be"),
+        (lambda: synthesize_factors(ONES, np.ones((4, 1)), FRAME, 3), "Z must have 5 rows"),
+        (lambda: rank_one_factors(np.zeros((2, 3))), "coefficients must not all be zero"),
+        (lambda: rank_one_factors(np.ones(3)), "coefficients must be two-dimensional"),
+        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, -1.0), "penalty must be"),
+        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, 0.0, start=3), "start must be"),
+        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, 0.0, start=-5), "start must be"),
+        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, 0.0, hop=0), "hop must be"),
+        (
+            lambda: factorized_objective(np.ones(3), ONES, np.ones((5, 1)), FRAME, np.nan),
+            "penalty must be",
+        ),
+        (
+            lambda: free_phase_objective(
+                np.ones(3), -ONES, np.ones((5, 1)), np.zeros((1, 5, 3)), FRAME, 0.0
+            ),
+            "magnitudes must be real and at least 0, got -1",
+        ),
+        (
+            lambda: free_phase_objective(
+                np.ones(3), ONES, -np.ones((5, 1)), np.zeros((1, 5, 3)), FRAME, 0.0
+            ),
+            "Z must be real and at least 0, got -1",
+        ),
+        (
+            lambda: free_phase_objective(
+                np.ones(3), ONES, np.ones((5, 1)), np.zeros((1, 3, 5)), FRAME, 0.0
+            ),
+            r"phases must have shape \(1, 5, 3\)",
+        ),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_a_model_that_starts_inside_or_before_the_signal_is_cut_at_its_ends():
+    x = np.zeros(3)
+    for start, wanted in ((-2, [3, 0, 0]), (-1, [2, 3, 0]), (0, [1, 2, 3]), (2, [0, 0, 1])):
+        found = cdl_objective(x, [[1.0, 2.0, 3.0]], [[1.0]], 0.0, start=start)
+        assert found == pytest.approx(0.5 * np.sum(np.square(wanted)))
