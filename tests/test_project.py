@@ -1,0 +1,227 @@
+"""The house rules: who imports whom, what a docstring holds, what the project's files promise."""
+
+import ast
+import inspect
+import re
+import subprocess
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import stale
+import yaml
+
+import cdlnmf_lit
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "cdlnmf_lit"
+CHAPTERS = sorted(
+    path for path in (ROOT / "book").rglob("*.md") if "{code-cell}" in path.read_text("utf8")
+)
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf8"), re.MULTILINE))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules(*rooms: str) -> list[Path]:
+    return sorted(path for room in rooms for path in (PACKAGE / room).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """The modules and names that a file imports, dotted."""
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    found = stale.imports(path.read_text("utf8"), package)
+    return {f"{module}.{name}" if name else module for module, name in found}
+
+
+# ---- rooms -------------------------------------------------------------------------------------
+
+ALLOWED = {
+    "theory": {"theory"},
+    "methods": {"theory", "methods"},
+    "experiments": {"theory", "methods", "experiments"},
+    "presentation": {"theory", "methods", "presentation"},
+}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_imports_flow_one_way(room):
+    for path in modules(room):
+        rooms = {name.split(".")[1] for name in imported(path) if name.startswith("cdlnmf_lit.")}
+        assert rooms <= ALLOWED[room], f"{relative(path)} imports {rooms - ALLOWED[room]}"
+        assert "cdlnmf_lit" not in imported(path), f"{relative(path)} imports the whole package"
+
+
+@pytest.mark.parametrize("path", modules("theory", "methods"), ids=module_name)
+def test_theory_and_methods_need_numpy_and_scipy_alone(path):
+    outside = {name.split(".")[0] for name in imported(path)} - {"cdlnmf_lit"}
+    assert {name for name in outside if stale.installed(name)} <= {"numpy", "scipy"}
+
+
+def test_every_module_has_a_test_on_its_floor():
+    for path in modules(*ALLOWED):
+        source = path.read_text("utf8")
+        defined = any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in ast.parse(source).body)
+        test = ROOT / "tests" / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        assert test.exists() or not defined, f"{relative(path)} is not tested by {relative(test)}"
+
+
+# ---- names, their docstrings and their chapters ------------------------------------------------
+
+
+def public(path: Path):
+    """The functions and classes that a module defines, and the public methods of the classes."""
+    module = import_module(module_name(path))
+    for name, value in vars(module).items():
+        if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(value) or inspect.isclass(value):
+            yield f"{module.__name__}.{name}", value
+
+
+@pytest.mark.parametrize("path", modules("theory", "methods"), ids=module_name)
+def test_public_names_have_examples_and_their_chapter_exists(path):
+    for name, value in public(path):
+        text = inspect.getdoc(value) or ""
+        assert re.search(r"^Examples\n-+\n", text, re.MULTILINE), f"{name} has no example"
+        assert ">>> " in text, f"{name} has no example that runs"
+        for chapter in re.findall(r"book/[\w/]+\.md", text):
+            assert (ROOT / chapter) in CHAPTERS, f"{name} names {chapter}"
+
+
+def shown(chapter: Path) -> set[str]:
+    """The dotted names of the package's functions and classes whose source a chapter shows."""
+    tree = ast.parse(stale.code(chapter.read_text("utf8")))
+    names: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom) and "cdlnmf_lit" in ast.unparse(node):
+            exec(ast.unparse(node), names)
+    calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call) and ast.unparse(n.func) == "show")
+    found = set()
+    for argument in (argument for call in calls for argument in call.args):
+        value = eval(ast.unparse(argument), names)
+        value = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "func", value))
+        found.add(f"{value.__module__}.{value.__qualname__.split('.')[0]}")
+    return found
+
+
+def test_every_exported_name_is_shown_in_the_one_chapter_that_its_docstring_names():
+    shown_in = {chapter: shown(chapter) for chapter in CHAPTERS}
+    for name in cdlnmf_lit.__all__:
+        value = getattr(cdlnmf_lit, name)
+        if not (inspect.isfunction(value) or inspect.isclass(value)):
+            continue
+        dotted = f"{value.__module__}.{value.__qualname__}"
+        if dotted.split(".")[1] not in ("theory", "methods"):
+            continue
+        chapters = [relative(chapter) for chapter in CHAPTERS if dotted in shown_in[chapter]]
+        named = re.findall(r"Chapter: ``(.*?)``", inspect.getdoc(value) or "")
+        assert len(chapters) == 1, f"{dotted} is shown in {chapters}"
+        assert named == chapters, f"{dotted} is shown in {chapters}, its docstring names {named}"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=relative)
+def test_chapters_are_in_the_table_of_contents(chapter):
+    toc = (ROOT / "_toc.yml").read_text("utf8")
+    assert relative(chapter).removesuffix(".md") in re.findall(r"(?:root|file): (\S+)", toc)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=relative)
+def test_links_to_the_tests_lead_somewhere(chapter):
+    for path in re.findall(r"tests/[\w/]+\.py", chapter.read_text("utf8")):
+        assert (ROOT / path).exists(), path
+
+
+# ---- the project's files -----------------------------------------------------------------------
+
+
+def test_environment_serves_what_pyproject_says():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf8"))
+    python, pip, packages = environment["dependencies"]
+    assert python.removeprefix("python=") in pythons()
+    assert pip == "pip"
+    assert packages == {"pip": ["--editable .[dev]"]}
+
+
+def pythons() -> list[str]:
+    prefix = "Programming Language :: Python :: 3."
+    return ["3." + c.removeprefix(prefix) for c in PROJECT["project"]["classifiers"] if prefix in c]
+
+
+def test_every_dependency_says_what_it_is_for():
+    lines = (ROOT / "pyproject.toml").read_text("utf8").splitlines()
+    start, end = lines.index("[project.optional-dependencies]"), lines.index("[project.scripts]")
+    for before, line in zip(lines[start:end], lines[start + 1 : end], strict=False):
+        if re.match(r"\w+ = \[", line):
+            assert before.startswith("# "), f"the extra {line} has no comment"
+        if line.startswith('    "') and "cdlnmf-lit[" not in line:
+            assert re.search(r'", # \w', line), f"{line} does not say what it is for"
+
+
+def test_dev_is_all_the_extras():
+    extras = PROJECT["project"]["optional-dependencies"]
+    (everything,) = extras["dev"]
+    assert set(re.findall(r"\w+", everything)) - {"cdlnmf", "lit"} == set(extras) - {"dev"}
+
+
+def test_workflows_run_targets_of_the_makefile():
+    assert {path.stem for path in WORKFLOWS} == {"tests", "book", "nightly"}
+    for path in WORKFLOWS:
+        jobs = yaml.safe_load(path.read_text("utf8"))["jobs"]
+        commands = [s["run"] for job in jobs.values() for s in job["steps"] if "run" in s]
+        assert commands
+        for command in commands:
+            assert re.fullmatch(r"make ([a-z-]+) PYTHON=python", command), command
+            assert command.split()[1] in TARGETS
+
+
+def test_matrix_and_classifiers_name_the_same_pythons():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text("utf8"))
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons()
+    assert PROJECT["project"]["requires-python"] == f">={pythons()[0]}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "book/intro.md", ".ci/run"])
+def test_commands_that_pages_name_exist(page):
+    text = (ROOT / page).read_text("utf8")
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))
+    assert named
+    assert named <= TARGETS
+
+
+def test_the_command_line_is_a_console_script():
+    assert PROJECT["project"]["scripts"] == {"cdlnmf-lit": "cdlnmf_lit.__main__:main"}
+    assert callable(import_module("cdlnmf_lit.__main__").main)
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+
+
+def test_no_sound_file_is_kept():
+    sounds = {".wav", ".flac", ".mp3", ".ogg", ".aiff"}
+    assert not [relative(path) for path in tracked() if path.suffix.lower() in sounds]
+
+
+def test_no_file_names_a_folder_of_one_machine():
+    folder = re.compile(r"(?<![\w.])/(?:root|work|home)/\w")
+    for path in tracked():
+        if path.suffix not in {".png", ".svg", ".webp", ".ico", ".woff2"}:
+            assert not folder.search(path.read_text("utf8")), relative(path)
+
+
+def test_properties_follow_the_profile():
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        assert "max_examples=" not in path.read_text("utf8").replace('"max_examples="', ""), path

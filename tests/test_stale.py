@@ -1,0 +1,97 @@
+"""A changed library module makes stale the chapters that use it, and no others."""
+
+import stale
+
+TREE = {
+    "lib/__init__.py": "from lib.room.one import one\nfrom .room import two_of\n",
+    "lib/room/__init__.py": "from .two import two as two_of\nLIMIT = 3\n",
+    "lib/room/one.py": "import json\nfrom . import base\n\ndef one():\n    return base.unit()\n",
+    "lib/room/two.py": "def two():\n    from ..other import helper\n    return helper()\n",
+    "lib/room/base.py": "import numpy as np\n\ndef unit():\n    return np.ones(1)\n",
+    "lib/other.py": "import lib.room.two\n\ndef helper():\n    return 2\n",
+    "lib/unused.py": "",
+}
+
+
+def tree(tmp_path):
+    for name, text in TREE.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def files(source, root):
+    return {path.relative_to(root).as_posix() for path in stale.reached(source, root)[0]}
+
+
+INITS = {"lib/__init__.py", "lib/room/__init__.py"}
+
+
+def test_an_exported_name_leads_to_its_module_alone(tmp_path):
+    root = tree(tmp_path)
+    assert files("from lib import one", root) == INITS | {"lib/room/one.py", "lib/room/base.py"}
+    assert files("from lib import two_of", root) == INITS | {"lib/room/two.py", "lib/other.py"}
+
+
+def test_a_module_leads_to_what_it_imports_anywhere_inside(tmp_path):
+    root = tree(tmp_path)
+    assert files("from lib.room import two", root) == INITS | {"lib/room/two.py", "lib/other.py"}
+    assert files("import lib.room.base as b", root) == INITS | {"lib/room/base.py"}
+
+
+def test_a_name_that_a_package_defines_itself_leads_to_all_it_imports(tmp_path):
+    root = tree(tmp_path)
+    for source in ("from lib.room import LIMIT", "from lib.room import *", "import lib.room"):
+        assert files(source, root) == INITS | {"lib/room/two.py", "lib/other.py"}
+
+
+def test_what_is_outside_the_package_is_named(tmp_path):
+    root = tree(tmp_path)
+    assert stale.reached("from lib import one\nimport scipy.fft", root)[1] == {
+        "json",
+        "numpy",
+        "scipy",
+    }
+    assert stale.installed("numpy").startswith("numpy==")
+    assert stale.installed("json") == ""
+
+
+def test_the_fingerprint_changes_with_what_is_reached_only(tmp_path):
+    root = tree(tmp_path)
+    before = stale.fingerprint("from lib import one", root)
+    (root / "lib/unused.py").write_text("x = 1\n")
+    (root / "lib/other.py").write_text("def helper():\n    return 3\n")
+    assert stale.fingerprint("from lib import one", root) == before
+    (root / "lib/room/base.py").write_text("def unit():\n    return 1\n")
+    assert stale.fingerprint("from lib import one", root) != before
+
+
+def test_changed_names_new_and_different_chapters_once(tmp_path):
+    store = tmp_path / "cache" / "library.json"
+    assert stale.changed({"a.md": "1", "b.md": "1"}, store) == {"a.md", "b.md"}
+    assert stale.changed({"a.md": "1", "b.md": "2"}, store) == {"b.md"}
+    assert stale.changed({"a.md": "1", "b.md": "2"}, store) == set()
+
+
+def test_code_is_the_python_of_the_cells():
+    chapter = """# A page, `import this`
+
+```{code-cell} ipython3
+:tags: [hide-input]
+%matplotlib inline
+import lib
+```
+
+```python
+import elsewhere
+```
+
+````{code-cell} ipython3
+---
+mystnb:
+  figure: {caption: A line}
+---
+from lib import one
+````
+"""
+    assert list(stale.imports(stale.code(chapter))) == [("lib", None), ("lib", "one")]
