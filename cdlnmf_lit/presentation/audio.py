@@ -7,16 +7,16 @@ import html
 import io
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.io import wavfile
 
+from cdlnmf_lit.methods.decomposition import written_aside
 from cdlnmf_lit.theory import arguments
 
 if TYPE_CHECKING:
@@ -129,20 +129,8 @@ def write(path: str | os.PathLike[str], x: ArrayLike, sample_rate: int) -> None:
             "scale it or write .wav"
         )
     encoded = _encoded(x, sample_rate, suffix)
-    with written_aside(path) as file:
-        file.write(encoded)
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside ``path`` that takes its place when the block ends well."""
-    aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            yield file
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with written_aside(path) as aside:
+        aside.write_bytes(encoded)
 
 
 def player(x: ArrayLike, sample_rate: int, label: str) -> HTML:

@@ -1,6 +1,7 @@
 """Sounds come back as they were written, and a broken file is told apart from a sound."""
 
 import base64
+import errno
 import io
 import re
 
@@ -73,19 +74,20 @@ def test_a_peak_above_full_scale_is_never_clipped_in_silence(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path):
-    path = tmp_path / "x.bin"
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    path = tmp_path / "x.wav"
     path.write_bytes(b"before")
-
-    def stop_half_way():
-        with audio.written_aside(path) as file:
-            file.write(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        stop_half_way()
+    monkeypatch.setattr(type(path), "write_bytes", half_written)
+    with pytest.raises(OSError, match="No space left"):
+        audio.write(path, TONE, RATE)
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def half_written(path, encoded):
+    with path.open("wb") as file:
+        file.write(encoded[: len(encoded) // 2])
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
 @pytest.mark.parametrize(

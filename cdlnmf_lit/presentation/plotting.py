@@ -1,0 +1,373 @@
+"""Figures: spectrograms, the components of a decomposition, its convergence.
+
+Each function returns a figure that shows itself at the end of a cell. None touches
+``matplotlib.pyplot`` or its state.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from math import ceil
+from typing import TYPE_CHECKING, Any, cast
+
+import matplotlib as mpl
+import numpy as np
+import scipy.fft
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike, NDArray
+from scipy.signal import get_window
+
+from cdlnmf_lit.theory import arguments
+
+if TYPE_CHECKING:
+    from cdlnmf_lit.methods.decomposition import Decomposition
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00")
+"""Okabe and Ito's colours that stand out from white, whatever the reader's colour vision."""
+
+STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": cycler(color=COLOURS, linestyle=["-", "--", "-.", ":", "-", "--"]),
+    "axes.edgecolor": "#404040",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 144,
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "grid.color": "#d8d8d8",
+    "image.cmap": "magma",
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "savefig.facecolor": "white",
+}
+"""Dark ink on an opaque white card, which reads the same on a light page and on a dark one."""
+
+WIDTH = 7.2
+LARGEST_BOARD = 24
+BOARD_WINDOW = 2048
+MOST_COLUMNS = 1000
+MOST_POINTS = 600
+SILENCE = 1e-20
+LEVEL = "level (dB re full-scale sine)"
+
+
+class Card(Figure):
+    """A figure that shows itself in a cell, with no need of ``matplotlib.pyplot``.
+
+    Examples
+    --------
+    >>> Card()._repr_png_()[1:4]
+    b'PNG'
+    """
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        return buffer.getvalue()
+
+
+def style() -> AbstractContextManager[None]:
+    """Return a context in which figures take the book's style.
+
+    Examples
+    --------
+    >>> with style():
+    ...     mpl.rcParams["image.cmap"]
+    'magma'
+    """
+    return mpl.rc_context(STYLE)
+
+
+def spectrogram(
+    x: ArrayLike,
+    sample_rate: int,
+    ax: Axes | None = None,
+    *,
+    title: str = "",
+    window_length: int = 2048,
+    highest_frequency: float | None = None,
+    highest_level: float | None = None,
+    depth: float = 80,
+) -> Figure:
+    r"""Draw the spectrogram of a signal, in dB over seconds and kHz.
+
+    .. math:: 10 \log_{10} \frac{4 |X[τ, ν]|^2}{(\sum_t g[t])^2}
+
+    with a Hann window ``g`` and frames a quarter of it apart, so that a sine of amplitude 1 stands
+    at 0 dB. Of more frames than a page can show, the powers of neighbours are averaged.
+
+    Parameters
+    ----------
+    x : (T,) float
+        The signal.
+    sample_rate
+        In Hz.
+    ax
+        The axes to draw in. By default a new figure, with a colour bar.
+    title
+        Over the picture.
+    window_length
+        ``T_g`` in samples.
+    highest_frequency
+        Where the picture ends, in Hz. By default half the sampling rate.
+    highest_level
+        The brightest level, in dB. By default the largest one there is.
+    depth
+        From the brightest level down to the darkest, in dB.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` is no signal, or an argument is not a positive number.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(22050) / 22050)
+    >>> figure = spectrogram(tone, 22050, highest_frequency=1000)
+    >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()
+    ('time (s)', 'frequency (kHz)')
+
+    References
+    ----------
+    Equation (3) of the paper. Chapter: ``book/experiments/piano.md``.
+    """
+    x = arguments.signal(x)
+    sample_rate = arguments.integer(sample_rate, "sample_rate")
+    window_length = arguments.integer(window_length, "window_length", at_least=2)
+    highest_frequency = _positive(highest_frequency or sample_rate / 2, "highest_frequency")
+    depth = _positive(depth, "depth")
+    with style():
+        axes = Card(figsize=(WIDTH, 2.8)).add_subplot() if ax is None else ax
+        levels = _levels(x, window_length)
+        top = float(levels.max()) if highest_level is None else highest_level
+        image = _draw_levels(axes, levels, len(x), sample_rate, top, depth)
+        axes.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
+        axes.set_ylim(0, min(highest_frequency, sample_rate / 2) / 1000)
+        if ax is None:
+            axes.figure.colorbar(image, ax=axes, label=LEVEL, pad=0.01)
+    return cast(Figure, axes.figure)
+
+
+def components(
+    decomposition: Decomposition,
+    sample_rate: int,
+    *,
+    highest_frequency: float | None = None,
+    depth: float = 80,
+) -> Figure:
+    """Draw a board with one row a component: its spectrum, its activations, its spectrogram.
+
+    All rows share their axes and their colours, so they compare: an atom's spectrum stands below
+    its own largest level, its activations are multiplied by its norm. Of more than 24 components
+    the 24 with most energy are drawn.
+
+    Parameters
+    ----------
+    decomposition
+        What a method returned.
+    sample_rate
+        In Hz.
+    highest_frequency
+        Where the pictures end, in Hz. By default half the sampling rate.
+    depth
+        From the brightest level down to the darkest, in dB.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not a positive number.
+
+    References
+    ----------
+    Figures 3 and 4 of the paper. Chapter: ``book/experiments/piano.md``.
+    """
+    sample_rate = arguments.integer(sample_rate, "sample_rate")
+    highest_frequency = _positive(highest_frequency or sample_rate / 2, "highest_frequency")
+    depth = _positive(depth, "depth")
+    sounds = decomposition.components()
+    loudest = np.argsort(-np.sum(sounds**2, axis=1), kind="stable")[:LARGEST_BOARD]
+    drawn = np.sort(loudest)
+    spectrograms = [_levels(sounds[k], BOARD_WINDOW) for k in drawn]
+    top = max(float(levels.max()) for levels in spectrograms)
+    duration = sounds.shape[1] / sample_rate
+    start, spacing = decomposition.first_sample / sample_rate, decomposition.hop / sample_rate
+    with style():
+        figure = Card(figsize=(WIDTH, 1.2 + 0.9 * len(drawn)))
+        board = figure.subplots(
+            len(drawn), 3, sharex="col", sharey="col", squeeze=False, width_ratios=[2, 3, 3]
+        )
+        for k, levels, (left, middle, right) in zip(drawn, spectrograms, board, strict=True):
+            atom, strength = decomposition.atoms[k], float(np.linalg.norm(decomposition.atoms[k]))
+            left.set_ylabel(f"component {k + 1}")
+            _draw_spectrum(left, atom, sample_rate, depth)
+            activation = strength * decomposition.activations[k]
+            _draw_envelope(middle, activation, start, spacing)
+            image = _draw_levels(right, levels, len(sounds[k]), sample_rate, top, depth)
+        titles = (
+            "spectrum of the atom (dB)",
+            "activations × norm of the atom",
+            "spectrogram (kHz)",
+        )
+        for column, title in zip(board.T, titles, strict=True):
+            column[0].set_title(title)
+            column[-1].set_xlabel("time (s)")
+        board[-1, 0].set_xlabel("frequency (kHz)")
+        highest = min(highest_frequency, sample_rate / 2) / 1000
+        board[0, 0].set(xlim=(0, highest), ylim=(-depth, 5))
+        board[0, 1].set_xlim(0, duration)
+        board[0, 2].set_ylim(0, highest)
+        figure.colorbar(image, ax=board, label=LEVEL, pad=0.01, aspect=15 * len(drawn))
+    return figure
+
+
+def history(
+    curves: Mapping[str, ArrayLike], label: str, ax: Axes | None = None, *, title: str = ""
+) -> Figure:
+    """Draw named curves against the iteration, on a logarithmic scale where all are positive.
+
+    Parameters
+    ----------
+    curves
+        Name to values (I,), one an iteration.
+    label
+        What the values are, with their unit.
+    ax
+        The axes to draw in. By default a new figure.
+    title
+        Over the picture.
+
+    Raises
+    ------
+    ValueError
+        If there is no curve, or one is no row of finite numbers.
+
+    Examples
+    --------
+    >>> figure = history({"unit": [1.0, 0.5], "accelerated": [1.0, 0.1]}, "objective")
+    >>> figure.axes[0].get_yscale()
+    'log'
+
+    References
+    ----------
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+    if not curves:
+        raise ValueError("curves must hold at least one curve, got none")
+    values = {name: arguments.signal(curve, name) for name, curve in curves.items()}
+    with style():
+        axes = Card(figsize=(WIDTH, 2.8)).add_subplot() if ax is None else ax
+        for name, curve in values.items():
+            axes.plot(curve, label=name)
+        if all(np.all(curve > 0) for curve in values.values()):
+            axes.set_yscale("log")
+        axes.set(title=title, xlabel="iteration", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(which="both", linewidth=0.5)
+        if len(values) > 1:
+            axes.legend()
+    return cast(Figure, axes.figure)
+
+
+def convergence(decomposition: Decomposition) -> Figure:
+    """Draw what a method recorded at each iteration, one panel a quantity.
+
+    Parameters
+    ----------
+    decomposition
+        What a method returned.
+
+    References
+    ----------
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+    with style():
+        figure = Card(figsize=(WIDTH, 2.6))
+        panels = figure.subplots(1, len(decomposition.history), squeeze=False)[0]
+        for ax, (name, curve) in zip(panels, decomposition.history.items(), strict=True):
+            history({name: curve}, name.replace("_", " "), ax)
+    return figure
+
+
+def _positive(value: float, name: str) -> float:
+    if arguments.non_negative(value, name) == 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return float(value)
+
+
+def _levels(x: NDArray[np.floating], window_length: int) -> NDArray[np.floating]:
+    """Return the levels in dB (window_length // 2 + 1, columns), of frames centred on samples."""
+    g = get_window("hann", window_length)
+    hop = _hop(window_length)
+    n_frames = 1 + len(x) // hop
+    padded = np.pad(x, (window_length // 2, window_length))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, window_length)[::hop][:n_frames]
+    pool = ceil(n_frames / MOST_COLUMNS)
+    power = [
+        np.mean(np.abs(np.fft.rfft(g * frames[n : n + pool])) ** 2, axis=0)
+        for n in range(0, n_frames, pool)
+    ]
+    return 10 * np.log10(np.maximum(4 / np.sum(g) ** 2 * np.stack(power, 1), SILENCE))
+
+
+def _hop(window_length: int) -> int:
+    return max(1, window_length // 4)
+
+
+def _draw_levels(
+    ax: Axes,
+    levels: NDArray[np.floating],
+    n_samples: int,
+    sample_rate: int,
+    top: float,
+    depth: float,
+) -> AxesImage:
+    """Show ``levels``, each cell around the second and the frequency that it stands for."""
+    bins, columns = levels.shape
+    window_length = 2 * (bins - 1)
+    hop = _hop(window_length)
+    pool = ceil((1 + n_samples // hop) / MOST_COLUMNS)
+    left, right = -hop / 2, (columns * pool - 0.5) * hop
+    low, high = -0.5 / window_length, 0.5 + 0.5 / window_length
+    image = ax.imshow(
+        levels,
+        aspect="auto",
+        origin="lower",
+        vmin=top - depth,
+        vmax=top,
+        extent=(
+            left / sample_rate,
+            right / sample_rate,
+            low * sample_rate / 1000,
+            high * sample_rate / 1000,
+        ),
+    )
+    ax.set_xlim(0, n_samples / sample_rate)
+    return image
+
+
+def _draw_spectrum(ax: Axes, atom: NDArray[np.floating], sample_rate: int, depth: float) -> None:
+    """Draw the levels of an atom's spectrum below its own largest one."""
+    length = scipy.fft.next_fast_len(max(2 * len(atom), BOARD_WINDOW), real=True)
+    power = np.abs(scipy.fft.rfft(atom, length)) ** 2
+    levels = 10 * np.log10(np.maximum(power / (power.max() or 1), SILENCE))
+    _draw_envelope(ax, np.maximum(levels, -2 * depth), 0, sample_rate / length / 1000)
+
+
+def _draw_envelope(ax: Axes, y: NDArray[np.floating], start: float, spacing: float) -> None:
+    """Draw a curve of any length: beyond a few hundred points, its range in each short stretch."""
+    stretch = ceil(len(y) / MOST_POINTS)
+    edges = np.arange(0, len(y), stretch)
+    if stretch == 1:
+        ax.plot(start + spacing * edges, y)
+    else:
+        low, high = np.minimum.reduceat(y, edges), np.maximum.reduceat(y, edges)
+        ax.fill_between(
+            start + spacing * edges, low, high, step="post", linewidth=0.7, edgecolor="face"
+        )
