@@ -248,7 +248,7 @@ class Convolution:
 
     @cached_property
     def fft_length(self) -> int:
-        """Points of the transforms, of the least cost: blocks times ``F log F``, out of cache dearer."""
+        """Points of the transforms that cost least: ``F log F`` a block, twice out of cache."""
         whole = self.n_activations + self.taps - 1
         sizes = {scipy.fft.next_fast_len(whole, real=True)}
         size = max(2 * self.taps, 64)
@@ -365,9 +365,8 @@ class Convolution:
 
 
 def _product(left: Array, right: Array) -> Array:
-    """``Σ_j left[i, j, f] right[j, l, f]``: large matrices by BLAS, small ones without its overhead."""
-    i, j, n_frequencies = left.shape
-    if i * j * right.shape[1] <= 256:
+    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls."""
+    if left.shape[0] * left.shape[1] * right.shape[1] <= 256:
         return np.asarray(np.einsum("ijf,jlf->ilf", left, right))
     by_frequency = (
         np.ascontiguousarray(np.moveaxis(left, 2, 0)),
@@ -397,9 +396,9 @@ def _pair(atoms: ArrayLike, activations: ArrayLike) -> tuple[Array, Array]:
     return _common(d, z)
 
 
-def _common(*arrays: Array) -> tuple[Array, ...]:
-    dtype = np.result_type(*arrays)
-    return tuple(found.astype(dtype, copy=False) for found in arrays)
+def _common(first: Array, second: Array) -> tuple[Array, Array]:
+    dtype = np.result_type(first, second)
+    return first.astype(dtype, copy=False), second.astype(dtype, copy=False)
 
 
 def _length_left(samples: int, hop: int, name: str) -> int:

@@ -21,9 +21,9 @@ from cdlnmf_lit.theory.operators import Operator
 
 PHASES = ("time-invariant", "frequency-invariant")
 BLOCK = 2**19
-"""Numbers in one block of frames: large enough for the FFT to be quick, small enough to be cached."""
+"""Numbers in one block of frames: enough for quick transforms, few enough to stay cached."""
 LONGEST_CHAIN = 1024
-"""Coupled samples up to which a dual window is sought when there are fewer channels than samples."""
+"""Coupled samples up to which a dual window is sought where ``M < T_g``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +93,11 @@ class GaborFrame:
     ) -> None:
         if channels is not None:
             channels = integer(channels, "channels")
-        named = isinstance(window, str) or (
-            isinstance(window, tuple) and bool(window) and isinstance(window[0], str)
-        )
-        g = _named_window(window, length, channels) if named else array(window, "window", 1)
-        if not named and length is not None and length != g.size:
+        if isinstance(window, str) or (isinstance(window, tuple) and isinstance(window[0], str)):
+            g = _named_window(window, length, channels)
+        else:
+            g = array(window, "window", 1)
+        if length is not None and length != g.size:
             raise ValueError(f"length must be that of the window, {g.size}, got {length!r}")
         if not np.any(g):
             raise ValueError("window must not be zero everywhere")
@@ -170,7 +170,7 @@ class GaborFrame:
         return self._analysis(array(x, "x", 1, allow_complex=True), half=False)
 
     def half_analysis(self, x: ArrayLike) -> Array:
-        """Channels 0 to ``M // 2`` of :meth:`analysis`: all of it for a real signal, at half the cost.
+        """Channels 0 to ``M // 2`` of :meth:`analysis`: all there is to know of a real signal.
 
         Examples
         --------
@@ -255,8 +255,7 @@ class GaborFrame:
         g, a, M = self.window.astype(x.real.dtype, copy=False), self.hop, self.channels
         N, start = self.n_frames(x.size), a * self.first_frame - self.origin
         padded = np.zeros(a * (N - 1) + g.size, x.dtype)
-        first, last = max(start, 0), min(start + padded.size, x.size)
-        padded[first - start : last - start] = x[first:last]
+        padded[-start : x.size - start] = x
         frames = np.lib.stride_tricks.sliding_window_view(padded, g.size)[::a]
         X = np.empty((N, M // 2 + 1 if half else M), np.result_type(x.dtype, np.complex64))
 
@@ -290,10 +289,8 @@ class GaborFrame:
             spectra = alpha[rows]
             if self.phase == "frequency-invariant":
                 spectra = spectra * self._turn(rows, spectra.shape[1], dtype).conj()
-            if half:
-                folded = scipy.fft.irfft(spectra, M, norm="forward")
-            else:
-                folded = scipy.fft.ifft(spectra, norm="forward")
+            invert = scipy.fft.irfft if half else scipy.fft.ifft
+            folded = invert(spectra, M, norm="forward")
             frames = np.empty((len(folded), g.size), dtype)
             for inside, outside in self._folds():
                 frames[:, inside] = folded[:, outside] * g[inside]
@@ -302,11 +299,8 @@ class GaborFrame:
         blocks = self._blocks(N)
         for rows, piece in zip(blocks, in_threads(transform, blocks), strict=True):
             padded[a * rows.start : a * rows.start + piece.size] += piece
-        x = np.zeros(n_samples, dtype)
-        start = a * self.first_frame - self.origin
-        first, last = max(start, 0), min(start + padded.size, n_samples)
-        x[first:last] = padded[first - start : last - start]
-        return x
+        lead = self.origin - a * self.first_frame
+        return padded[lead : lead + n_samples].copy()
 
     def _blocks(self, n_frames: int) -> list[slice]:
         size = max(1, BLOCK // max(self.channels, self.window.size))
@@ -327,7 +321,8 @@ class GaborFrame:
         tau = self.first_frame + np.arange(rows.start, rows.stop)
         steps = (self.hop * tau[:, None] * np.arange(n_channels)) % self.channels
         turn = np.exp(-2j * np.pi * np.arange(self.channels) / self.channels)
-        return turn.astype(np.result_type(dtype, np.complex64))[steps]
+        turned: Array = turn.astype(np.result_type(dtype, np.complex64))[steps]
+        return turned
 
     # ---- frame bounds, dual and tight windows ---------------------------------------------
 
@@ -367,7 +362,7 @@ class GaborFrame:
         return max(float(lowest), 0.0), float(highest)
 
     def dual(self) -> GaborFrame:
-        """The canonical dual frame: ``dual().synthesis(analysis(x), T) == x``, and the other way round.
+        """The canonical dual frame: ``dual().synthesis(analysis(x), T) == x``, and in turn.
 
         With ``M ≥ T_g`` its window is ``g / S`` on the same support. With fewer channels it has a
         longer window, cut where it has decayed below the rounding of the window's precision.
@@ -425,7 +420,7 @@ class GaborFrame:
         return np.array(rows)
 
     def _coupled(self, start: int, stop: int) -> dict[tuple[int, int], list[Array]]:
-        """Samples of ``[start, stop)`` that ``S`` couples, grouped where the matrices are the same."""
+        """Samples of ``[start, stop)`` that ``S`` couples, grouped where its matrices are equal."""
         groups: dict[tuple[int, int], list[Array]] = {}
         for r in range(start, min(start + self.channels, stop)):
             samples = np.arange(r, stop, self.channels)
@@ -433,7 +428,7 @@ class GaborFrame:
         return groups
 
     def _bands(self, samples: Array) -> Array:
-        """Lower bands of ``S`` on samples that are ``M`` apart, as SciPy's banded solvers take them."""
+        """Lower bands of ``S`` on samples ``M`` apart, as SciPy's banded solvers take them."""
         bands = self._diagonals[: samples.size, samples % self.hop]
         for n, band in enumerate(bands):
             band[samples.size - n :] = 0.0

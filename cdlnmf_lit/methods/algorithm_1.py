@@ -1,0 +1,742 @@
+r"""Algorithm 1 of the paper, without ever forming its coefficients.
+
+The paper's iteration is a gradient step on the synthesis coefficients and a semi-NMF of the
+result: ``α ← α + μ Φ*(x - Φα)``, then ``α ← W Zᵀ``. With ``α = W Zᵀ`` of rank ``K`` before and
+after, the semi-NMF needs only two products with what lies between, and both are correlations in
+time. In the variable ``w_k = M · IDFT(W_k)``, real for real signals, the atoms are ``d_k = g w_k``.
+
+Chapter: ``book/methods/algorithm_1.md``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import ArrayLike
+
+from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
+from cdlnmf_lit.theory.blocks import in_threads
+from cdlnmf_lit.theory.convolution import Convolution
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+COLUMNS = 2**15
+"""Activations that one thread updates at a time."""
+FASTER, SLOWER = 1.3, 0.5
+"""How a back-tracked step grows after a success and shrinks after a failure."""
+
+Point = list[tuple[float, "State"]]
+"""Coefficients as a combination of factored ones: ``Σ c_i W_i Z_iᵀ``."""
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    r"""One iterate ``α = W Zᵀ`` of Algorithm 1, in the variable ``w_k = M · IDFT(W_k)``.
+
+    Parameters
+    ----------
+    iteration : int
+        Outer iterations done.
+    weights : array (K, P)
+        ``w_k``, so that ``d_k = g w_k``; ``P = T_g``, or ``M`` if that is less.
+    activations : array (K, N)
+        ``z_k ≥ 0``.
+    residual : array (T,)
+        ``x - Φ(W Zᵀ)``.
+    objective : float
+        ``½‖x - Φ(W Zᵀ)‖² + λ‖Z‖₁``.
+    relative_residual : float
+        ``‖x - Φ(W Zᵀ)‖ / ‖x‖``.
+    step : float
+        ``μ``, the length of the gradient step that led here.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> start = next(iterate(x, 1, frame, rng=0))
+    >>> start.iteration, start.weights.shape, start.activations.shape
+    (0, (1, 32), (1, 57))
+
+    References
+    ----------
+    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    """
+
+    iteration: int
+    weights: Array
+    activations: Array
+    residual: Array
+    objective: float
+    relative_residual: float
+    step: float
+    model: Model
+    spectra: list[Array]
+
+    def decomposition(self) -> Decomposition:
+        """This iterate as a :class:`Decomposition`."""
+        model, frame = self.model, self.model.frame
+        return Decomposition(
+            method="algorithm-1",
+            atoms=model.atoms(self.weights),
+            activations=self.activations,
+            hop=frame.hop,
+            first_sample=-model.lead,
+            residual=self.residual,
+            history={},
+            status=f"at iteration {self.iteration}",
+            parameters=dict(model.parameters),
+        )
+
+
+def iterate(
+    x: ArrayLike,
+    n_components: int,
+    frame: GaborFrame | None = None,
+    *,
+    penalty: float = 0.0,
+    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
+    step_rule: str = "unit",
+    inner_iterations: int = 1,
+    rng: Any = None,
+) -> Iterator[State]:
+    r"""Iterate Algorithm 1: yield the start, then a state an outer iteration, without end.
+
+    .. math::
+        \min_{W, Z ≥ 0} \; ½ \|x - Φ(W Z^T)\|^2 + λ \|Z\|_1
+        \quad\text{subject to } \|d_k\| ≤ 1 \text{ if } λ > 0
+
+    Parameters
+    ----------
+    x : array (T,)
+        The signal.
+    n_components : int
+        ``K``.
+    frame : GaborFrame, optional
+        With ``‖Φ‖ ≤ 1``, so usually a tight one, any hop down to 1, ``T_g ≤ T``. Default: Hann
+        window of 2048 samples, hop 8, as the paper has for its piano.
+    penalty : float
+        ``λ``. With ``λ > 0`` the atoms are held in the unit ball; without that constraint the
+        penalty could be made as small as you like by scaling (see the chapter on Corollary 1).
+    start : {"random", "segments"}, Decomposition, or pair of arrays
+        Initial values: random activations and the atoms that fit them best; segments of the
+        signal, drawn by energy, and their correlations with it; the atoms and activations of any
+        method's result; or ``(weights, activations)`` as in :class:`State`.
+    step_rule : {"unit", "backtracking", "accelerated"}
+        The paper's ``μ = 1``, which never increases the objective; steps as long as the objective
+        allows; or the paper's step from an extrapolated point, with restarts.
+    inner_iterations : int
+        Semi-NMF updates in an outer iteration.
+    rng : seed or numpy.random.Generator
+        For the start.
+
+    Yields
+    ------
+    State
+
+    Raises
+    ------
+    ValueError
+        For a signal that is constant or shorter than the window, a frame with ``‖Φ‖ > 1``, more
+        components than the data allow, or a start of the wrong shape.
+    MemoryError
+        If the arrays it needs exceed the memory there is: see :func:`estimate`.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> for state in iterate(x, 1, frame, rng=0):
+    ...     if state.iteration == 2:
+    ...         break
+    >>> state.relative_residual < 1
+    True
+
+    References
+    ----------
+    Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+    x = signal(x)
+    frame = GaborFrame("hann", 8, 2048).tight() if frame is None else frame
+    if np.ptp(x) == 0:
+        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
+    if frame.window.size > x.size:
+        raise ValueError(
+            f"x must be at least as long as the window, {frame.window.size} samples, got {x.size}"
+        )
+    if frame.phase != "time-invariant":
+        raise ValueError(f"frame must count its phase time-invariant, got {frame.phase!r}")
+    upper = frame.bounds(x.size)[1]
+    if upper > 1 + 1e-6:
+        raise ValueError(f"frame must have ‖Φ‖² ≤ 1, got {upper:.4g}: use frame.tight()")
+    most = min(frame.n_frames(x.size), frame.channels, frame.window.size)
+    n_components = integer(n_components, "n_components", at_most=most)
+    inner_iterations = integer(inner_iterations, "inner_iterations")
+    steps = STEP_RULES[choice(step_rule, "step_rule", STEP_RULES)]
+    model = Model(
+        x=x,
+        frame=frame,
+        penalty=non_negative(penalty, "penalty"),
+        inner_iterations=inner_iterations,
+        parameters={
+            "n_components": n_components,
+            "hop": frame.hop,
+            "channels": frame.channels,
+            "window_length": frame.window.size,
+            "penalty": float(penalty),
+            "start": start if isinstance(start, str) else type(start).__name__,
+            "step_rule": step_rule,
+            "inner_iterations": inner_iterations,
+        },
+    )
+    _refuse_what_cannot_fit(x.size, n_components, frame, x.dtype)
+    weights, activations = _start(model, start, n_components, np.random.default_rng(rng))
+    return steps(model, model.state(0, weights, activations, 1.0))
+
+
+def decompose(
+    x: ArrayLike,
+    n_components: int,
+    frame: GaborFrame | None = None,
+    *,
+    penalty: float = 0.0,
+    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
+    step_rule: str = "unit",
+    inner_iterations: int = 1,
+    iterations: int = 100,
+    tolerance: float = 0.0,
+    rng: Any = None,
+) -> Decomposition:
+    """Decompose a signal by Algorithm 1: :func:`iterate`, run to its end.
+
+    Parameters
+    ----------
+    x, n_components, frame, penalty, start, step_rule, inner_iterations, rng
+        See :func:`iterate`.
+    iterations, tolerance
+        See :func:`cdlnmf_lit.methods.decomposition.run`.
+
+    Returns
+    -------
+    Decomposition
+
+    Raises
+    ------
+    ValueError, MemoryError
+        See :func:`iterate`.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> found = decompose(x, 1, frame, iterations=5, rng=0)
+    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
+    True
+
+    References
+    ----------
+    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    """
+    states = iterate(
+        x,
+        n_components,
+        frame,
+        penalty=penalty,
+        start=start,
+        step_rule=step_rule,
+        inner_iterations=inner_iterations,
+        rng=rng,
+    )
+    return run(states, iterations, tolerance)
+
+
+# ---- step rules ----------------------------------------------------------------------------
+
+
+def unit_steps(model: Model, state: State) -> Iterator[State]:
+    """The paper's steps, ``μ = 1``: with ``‖Φ‖ ≤ 1`` the objective never rises.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> states = iterate(x, 1, frame, step_rule="unit", rng=0)
+    >>> [round(next(states).step, 2) for _ in range(3)]
+    [1.0, 1.0, 1.0]
+
+    References
+    ----------
+    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    """
+    while True:
+        yield state
+        state = model.after([(1.0, state)], state, 1.0)
+
+
+def backtracked_steps(model: Model, state: State) -> Iterator[State]:
+    """Steps as long as the objective allows: halved until it does not rise, then grown again.
+
+    They double from 1 until one is refused, and grow by 1.3 from then on.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> states = iterate(x, 1, frame, step_rule="backtracking", rng=0)
+    >>> [next(states).step for _ in range(3)]
+    [1.0, 1.0, 2.0]
+
+    References
+    ----------
+    Departs from the paper's unit step. Chapter: ``book/methods/algorithm_1.md``.
+    """
+    step, growth = 1.0, 1 / SLOWER
+    while True:
+        yield state
+        trial = model.after([(1.0, state)], state, step)
+        while trial.objective > state.objective and step > 1:
+            step, growth = max(1.0, SLOWER * step), FASTER
+            trial = model.after([(1.0, state)], state, step)
+        state, step = trial, growth * step
+
+
+def accelerated_steps(model: Model, state: State) -> Iterator[State]:
+    """Unit steps from an extrapolated point, restarted from the last iterate where they fail.
+
+    The extrapolated coefficients ``(1 + β) α_t - β α_{t-1}`` have rank ``2K`` and stay factored.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> states = iterate(x, 1, frame, step_rule="accelerated", rng=0)
+    >>> objectives = [next(states).objective for _ in range(20)]
+    >>> objectives == sorted(objectives, reverse=True)
+    True
+
+    References
+    ----------
+    Departs from the paper's plain step. Chapter: ``book/methods/algorithm_1.md``.
+    """
+    previous, momentum = state, 1.0
+    while True:
+        yield state
+        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        beta = float((momentum - 1) / following)
+        trial = model.after([(1 + beta, state), (-beta, previous)], state, 1.0)
+        if trial.objective > state.objective:
+            following = 1.0
+            trial = model.after([(1.0, state)], state, 1.0)
+        previous, state, momentum = state, trial, following
+
+
+STEP_RULES: dict[str, Callable[[Model, State], Iterator[State]]] = {
+    "unit": unit_steps,
+    "backtracking": backtracked_steps,
+    "accelerated": accelerated_steps,
+}
+
+
+# ---- one outer iteration --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """The signal, the frame and what one outer iteration computes from them.
+
+    Parameters
+    ----------
+    x : array (T,)
+    frame : GaborFrame
+    penalty : float
+        ``λ``.
+    inner_iterations : int
+    parameters : dict
+        For the record.
+
+    Examples
+    --------
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> model = Model(x, frame, penalty=0.0, inner_iterations=1, parameters={})
+    >>> np.allclose(model.fold(model.unfold(np.ones((1, 32)))), 1)
+    True
+
+    References
+    ----------
+    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    """
+
+    x: Array
+    frame: GaborFrame
+    penalty: float
+    inner_iterations: int
+    parameters: dict[str, Any]
+
+    @cached_property
+    def window(self) -> Array:
+        """``g``, in the precision of the signal."""
+        return self.frame.window.astype(self.x.dtype, copy=False)
+
+    @cached_property
+    def plan(self) -> Convolution:
+        """The convolutions of atoms and activations, beyond both ends of the signal."""
+        frame = self.frame
+        return Convolution(self.window.size, frame.n_frames(self.x.size), frame.hop)
+
+    @cached_property
+    def norm(self) -> float:
+        """``‖x‖``."""
+        return float(np.linalg.norm(self.x))
+
+    @cached_property
+    def shares(self) -> Array:
+        """``Σ g²`` over the samples that share a weight, so that ``‖d_k‖² = Σ shares w_k²``."""
+        folded: Array = self.fold(self.window[None] ** 2)[0]
+        return folded
+
+    def unfold(self, weights: Array) -> Array:
+        """Weights ``(K, P)`` at each sample of the window; with ``M < T_g`` they repeat."""
+        T_g, M = self.window.size, self.frame.channels
+        if T_g <= M:
+            return weights
+        return weights[:, (np.arange(T_g) - self.frame.origin) % M]
+
+    def fold(self, values: Array) -> Array:
+        """Adjoint of :meth:`unfold`: the sums of the samples that share a weight."""
+        T_g, M = self.window.size, self.frame.channels
+        if T_g <= M:
+            return values
+        padded = np.zeros((len(values), -(-T_g // M) * M), values.dtype)
+        padded[:, :T_g] = values
+        return np.roll(padded.reshape(len(values), -1, M).sum(axis=1), -self.frame.origin, axis=1)
+
+    def atoms(self, weights: Array) -> Array:
+        """``d_k = g w_k``."""
+        return self.window * self.unfold(weights)
+
+    @property
+    def lead(self) -> int:
+        """Samples by which the first window begins before the signal."""
+        return self.frame.origin - self.frame.hop * self.frame.first_frame
+
+    def placed(self, values: Array) -> Array:
+        """A signal ``(T,)`` among the windows, which reach beyond both its ends."""
+        padded = np.zeros(self.plan.length, values.dtype)
+        padded[self.lead : self.lead + values.size] = values
+        return padded
+
+    def state(self, iteration: int, weights: Array, activations: Array, step: float) -> State:
+        """The iterate of these weights and activations, with its residual and objective."""
+        plan = self.plan
+        spectra = plan.activation_spectra(activations)
+        whole = plan.synthesis(plan.atom_spectra(self.atoms(weights)), spectra)
+        residual = self.x - whole[self.lead : self.lead + self.x.size]
+        size = float(np.linalg.norm(residual))
+        return State(
+            iteration=iteration,
+            weights=weights,
+            activations=activations,
+            residual=residual,
+            objective=0.5 * size**2 + self.penalty * float(activations.sum(dtype=float)),
+            relative_residual=size / self.norm,
+            step=step,
+            model=self,
+            spectra=spectra,
+        )
+
+    def after(self, point: Point, state: State, step: float) -> State:
+        """One outer iteration: a gradient step of length ``step`` at ``point``, then a semi-NMF.
+
+        The semi-NMF starts from the activations of ``state``. It factorises
+        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` by the two products ``A Z`` and ``Re(Aᴴ W)``.
+        """
+        plan, M = self.plan, self.frame.channels
+        residual = sum(c * other.residual for c, other in point)
+        signal_spectra = plan.signal_spectra(self.placed(np.asarray(residual)))
+        weights, Z, spectra = state.weights, state.activations, state.spectra
+        for inner in range(self.inner_iterations):
+            if inner:
+                spectra = plan.activation_spectra(Z)
+            correlation = plan.correlation_with_activations(signal_spectra, spectra)
+            AZ = step * M * self.fold(self.window * correlation)
+            for c, other in point:
+                AZ += c * (Z @ other.activations.T) @ other.weights
+            weights = self._fitted_weights(weights, AZ, Z @ Z.T)
+            atom_spectra = plan.atom_spectra(self.atoms(weights))
+            AW = plan.correlation_with_atoms(signal_spectra, atom_spectra)
+            priors = [
+                (c / M * (weights @ other.weights.T), other.activations) for c, other in point
+            ]
+            Z = _multiplied(Z, AW, step, priors, weights @ weights.T / M, step * self.penalty)
+        return self.state(state.iteration + 1, weights, Z, step)
+
+    def _fitted_weights(self, weights: Array, AZ: Array, gram: Array) -> Array:
+        """Least squares ``AZ (ZᵀZ)⁻¹``; with a penalty, atom by atom within the unit ball."""
+        if not self.penalty:
+            precision = len(gram) * np.finfo(gram.dtype).eps
+            return np.asarray(np.linalg.pinv(gram, rcond=precision, hermitian=True) @ AZ)
+        weights = weights.copy()
+        for k, row in enumerate(gram):
+            if row[k] > 0:
+                others = AZ[k] - row @ weights + row[k] * weights[k]
+                weights[k] = _within_ball(others, float(row[k]), self.shares)
+        return weights
+
+
+def _within_ball(b: Array, c: float, shares: Array) -> Array:
+    """Minimise ``½ c‖w‖² - ⟨w, b⟩`` subject to ``Σ shares w² ≤ 1``.
+
+    The minimiser is ``b / (c + θ shares)``, with ``θ = 0`` or the root of ``Σ shares w² = 1``;
+    Newton's method on the reciprocal norm climbs to it from the left without overshooting.
+    """
+    theta = 0.0
+    for _ in range(100):
+        w = b / (c + theta * shares)
+        size = float(np.sqrt(np.sum(shares * w**2, dtype=float)))
+        if size <= 1 + 4 * np.finfo(w.dtype).eps:
+            return np.asarray(w)
+        slope = float(np.sum(shares**2 * w**2 / (c + theta * shares), dtype=float)) / size**3
+        theta += (1 - 1 / size) / slope
+    return np.asarray(w / size)
+
+
+def _multiplied(
+    Z: Array,
+    AW: Array,
+    step: float,
+    priors: list[tuple[Array, Array]],
+    gram: Array,
+    penalty: float,
+) -> Array:
+    """Semi-NMF's multiplicative update of ``Z``, a stretch of columns at a time.
+
+    ``Z ← Z √[(V⁺ + G⁻Z) / (V⁻ + G⁺Z + λ)]`` with ``V = Re(WᵀA)``, here ``step · AW`` and the
+    products of ``priors``, and ``G = Re(WᴴW)``. Where the denominator is zero ``Z`` stays.
+    """
+    positive, negative = np.maximum(gram, 0), np.maximum(-gram, 0)
+    updated = np.empty_like(Z)
+
+    def update(columns: slice) -> None:
+        z = Z[:, columns]
+        V = step * AW[:, columns]
+        for product, activations in priors:
+            V += product.astype(Z.dtype, copy=False) @ activations[:, columns]
+        up, down = negative @ z, positive @ z
+        up += np.maximum(V, 0)
+        down -= np.minimum(V, 0)
+        down += penalty
+        np.divide(up, down, out=up, where=down > 0)
+        up[down <= 0] = 1
+        np.sqrt(up, out=up)
+        np.multiply(z, up, out=updated[:, columns])
+
+    size = max(1, COLUMNS // len(Z))
+    stretches = [slice(n, n + size) for n in range(0, Z.shape[1], size)]
+    for _ in in_threads(update, stretches):
+        pass
+    return updated
+
+
+# ---- starts -------------------------------------------------------------------------------
+
+
+def _start(model: Model, start: Any, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    if isinstance(start, Decomposition):
+        return _inside_ball(model, *_from_decomposition(model, start, K))
+    if isinstance(start, tuple):
+        return _given(model, start, K)
+    name = choice(start, "start", STARTS)
+    return _inside_ball(model, *_scaled(model, *STARTS[name](model, K, rng)))
+
+
+def _random_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Random activations, and the atoms that fit the analysis coefficients best."""
+    plan = model.plan
+    Z = rng.random((K, plan.n_activations)).astype(model.x.dtype)
+    spectra = plan.signal_spectra(model.placed(model.x))
+    correlation = plan.correlation_with_activations(spectra, plan.activation_spectra(Z))
+    AZ = model.frame.channels * model.fold(model.window * correlation)
+    return np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ), Z
+
+
+def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Windowed segments of the signal, drawn by energy, and their positive correlations with it."""
+    x, T_g, plan = model.x, model.window.size, model.plan
+    energy = np.concatenate([[0.0], np.cumsum(x.astype(float) ** 2)])
+    chances = np.maximum(energy[T_g:] - energy[:-T_g], 0)
+    weights = np.empty((K, model.shares.size), x.dtype)
+    for k in range(K):
+        total = chances.sum()
+        likely = chances / total if total > 0 else None
+        begin = int(rng.choice(chances.size, p=likely))
+        segment = x[begin : begin + T_g]
+        weights[k] = model.fold(model.window**2 * segment[None])[0] / model.shares
+        chances[max(0, begin - T_g // 2) : begin + T_g // 2 + 1] = 0
+    atom_spectra = plan.atom_spectra(model.atoms(weights))
+    Z = plan.correlation_with_atoms(plan.signal_spectra(model.placed(x)), atom_spectra)
+    return weights, np.maximum(Z, 1e-3 * np.abs(Z).max())
+
+
+def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Array, Array]:
+    """Another result's atoms as weights, and its activations on this frame's positions."""
+    if len(found.atoms) != K:
+        raise ValueError(f"start must have {K} atoms, as n_components, got {len(found.atoms)}")
+    plan, frame, dtype = model.plan, model.frame, model.x.dtype
+    d = np.zeros((K, model.window.size), dtype)
+    kept = min(d.shape[1], found.atoms.shape[1])
+    d[:, :kept] = found.atoms[:, :kept]
+    smallest = np.finfo(dtype).tiny
+    weights = model.fold(model.window * d) / np.maximum(model.shares, smallest)
+    begin = -model.lead
+    samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
+    frames = np.round((samples - begin) / frame.hop).astype(int)
+    inside = (frames >= 0) & (frames < plan.n_activations)
+    Z = np.zeros((K, plan.n_activations), dtype)
+    for k in range(K):
+        np.add.at(Z[k], frames[inside], np.maximum(found.activations[k, inside], 0))
+    if (found.hop, found.first_sample) != (frame.hop, begin):
+        Z = np.maximum(Z, 1e-6 * Z.max())
+    return weights, Z
+
+
+def _given(model: Model, start: tuple[Any, ...], K: int) -> tuple[Array, Array]:
+    if len(start) != 2:
+        raise ValueError(f"start must be a pair (weights, activations), got {len(start)} values")
+    shapes = (K, model.shares.size), (K, model.plan.n_activations)
+    given = []
+    for name, value, shape in zip(("weights", "activations"), start, shapes, strict=True):
+        found = array(value, f"start's {name}", 2)
+        if found.shape != shape:
+            raise ValueError(f"start's {name} must have shape {shape}, got {found.shape}")
+        given.append(found.astype(model.x.dtype))
+    if given[1].min() < 0:
+        raise ValueError(f"start's activations must not be negative, got {given[1].min()}")
+    return _inside_ball(model, given[0], given[1])
+
+
+def _scaled(model: Model, weights: Array, Z: Array) -> tuple[Array, Array]:
+    """The same start at the loudness that fits the signal best."""
+    fit = model.x - model.state(0, weights, Z, 1.0).residual
+    loudness = float(fit @ model.x) / max(float(fit @ fit), np.finfo(fit.dtype).tiny)
+    return weights * fit.dtype.type(loudness), Z
+
+
+def _inside_ball(model: Model, weights: Array, Z: Array) -> tuple[Array, Array]:
+    """With a penalty, atoms of norm 1; what they lose the activations gain."""
+    if not model.penalty:
+        return weights, Z
+    sizes = np.linalg.norm(model.atoms(weights), axis=1, keepdims=True)
+    sizes[sizes == 0] = 1
+    return weights / sizes, Z * sizes
+
+
+STARTS = {"random": _random_start, "segments": _segment_start}
+
+
+# ---- before a run ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would take.
+
+    Examples
+    --------
+    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25))
+    0.3 GB of memory, about 0.25 s an iteration
+
+    References
+    ----------
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+
+    memory_bytes: int
+    seconds_per_iteration: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.memory_bytes / 1e9:.2g} GB of memory, "
+            f"about {self.seconds_per_iteration:.2g} s an iteration"
+        )
+
+
+def estimate(
+    n_samples: int,
+    n_components: int,
+    frame: GaborFrame | None = None,
+    *,
+    dtype: Any = np.float64,
+) -> Estimate:
+    """Memory and time that :func:`iterate` will take, without running it.
+
+    The memory is counted from the arrays; the time from one Fourier transform of the length
+    that will be used, timed on this machine, so it is rough.
+
+    Examples
+    --------
+    >>> frame = GaborFrame("hann", 1, 55_125).tight()
+    >>> estimate(330_750, 2, frame).memory_bytes < 5 * 10**8
+    True
+
+    References
+    ----------
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+    frame = GaborFrame("hann", 8, 2048).tight() if frame is None else frame
+    n_samples = integer(n_samples, "n_samples")
+    K = integer(n_components, "n_components")
+    plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
+    F, rows = plan.fft_length, plan.n_blocks * frame.hop
+    row = np.zeros((1, F), dtype)
+    begin = time.perf_counter()
+    for _ in range(3):
+        scipy.fft.rfft(row)
+    one = (time.perf_counter() - begin) / 3
+    transforms = 2 * K * plan.n_blocks + 2 * rows + K * frame.hop
+    return Estimate(_bytes_needed(plan, n_samples, K, np.dtype(dtype)), 2 * transforms * one)
+
+
+def _bytes_needed(plan: Convolution, n_samples: int, K: int, dtype: np.dtype) -> int:
+    blocks = plan.n_blocks * plan.fft_length
+    signals = 5 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
+    activations = 6 * K * plan.n_activations + 3 * K * blocks
+    atoms = 8 * K * plan.hop * plan.fft_length
+    return int((signals + activations + atoms) * dtype.itemsize)
+
+
+def _refuse_what_cannot_fit(n_samples: int, K: int, frame: GaborFrame, dtype: np.dtype) -> None:
+    plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
+    needed, there = _bytes_needed(plan, n_samples, K, dtype), available_memory()
+    if needed > there:
+        raise MemoryError(
+            f"decomposing {n_samples} samples into {K} components at hop {frame.hop} needs about "
+            f"{needed / 1e9:.2g} GB of memory, and {there / 1e9:.2g} GB are free: "
+            "use a larger hop, float32, or a shorter piece"
+        )
+
+
+def available_memory() -> float:
+    """Bytes of memory that are free, as far as the system tells; infinite where it does not.
+
+    Examples
+    --------
+    >>> available_memory() > 0
+    True
+
+    References
+    ----------
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+    try:
+        free = float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        cached = [
+            1024.0 * int(line.split()[1])
+            for line in Path("/proc/meminfo").read_text().splitlines()
+            if line.startswith("MemAvailable:")
+        ]
+        return max([free, *cached])
+    except (AttributeError, OSError, ValueError):
+        return float("inf")

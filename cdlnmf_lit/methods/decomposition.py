@@ -1,0 +1,242 @@
+"""What every method returns, and how its iterations are run to that.
+
+Chapter: ``book/methods/algorithm_1.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cdlnmf_lit.theory.arguments import Array, integer, non_negative
+from cdlnmf_lit.theory.convolution import synthesize
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    r"""A signal taken apart: ``x[t] = Σ_k Σ_n z_k[n] d_k[t - a (first + n)] + residual[t]``.
+
+    Parameters
+    ----------
+    method : str
+        The method that made it.
+    atoms : array (K, T_d)
+        ``d_k``.
+    activations : array (K, N)
+        ``z_k``.
+    hop : int
+        ``a``, samples between two activations.
+    first_sample : int
+        Sample at which the atom of the first activation starts; negative where atoms begin
+        before the signal does.
+    residual : array (T,)
+        What the components leave of the signal.
+    history : dict of arrays
+        One value an iteration: at least ``objective`` and ``relative_residual``.
+    status : str
+        Why the iterations stopped, in a sentence.
+    parameters : dict
+        What the method was asked; numbers and strings.
+
+    Examples
+    --------
+    >>> found = Decomposition("by hand", np.eye(1, 2), np.ones((1, 3)), 1, -1, np.zeros(3))
+    >>> found.components()
+    array([[1., 1., 0.]])
+
+    References
+    ----------
+    Equation (1) of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    """
+
+    method: str
+    atoms: Array
+    activations: Array
+    hop: int
+    first_sample: int
+    residual: Array
+    history: dict[str, Array] = field(default_factory=dict)
+    status: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def components(self) -> Array:
+        """The K components in time, ``(K, T)``; with the residual they sum to the signal."""
+        return np.stack(
+            [self.component(k) for k in range(len(self.atoms))], dtype=self.residual.dtype
+        )
+
+    def component(self, k: int) -> Array:
+        """Component ``k``, aligned with the signal, ``(T,)``."""
+        whole = synthesize(self.atoms[k : k + 1], self.activations[k : k + 1], self.hop)
+        component = np.zeros_like(self.residual)
+        start = max(self.first_sample, 0)
+        piece = whole[start - self.first_sample :][: component.size - start]
+        component[start : start + piece.size] = piece
+        return component
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an ``.npz`` file, aside first: the file is whole or absent.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written.
+        """
+        text = json.dumps(
+            {
+                "method": self.method,
+                "status": self.status,
+                "parameters": self.parameters,
+                "hop": self.hop,
+                "first_sample": self.first_sample,
+            }
+        )
+        arrays: dict[str, Any] = {
+            f"history/{name}": values for name, values in self.history.items()
+        }
+        with written_aside(path) as aside, aside.open("wb") as file:
+            np.savez(
+                file,
+                about=np.array(text),
+                atoms=self.atoms,
+                activations=self.activations,
+                residual=self.residual,
+                **arrays,
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Decomposition:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        OSError
+            If there is no such file.
+        ValueError
+            If it is no decomposition.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                about = json.loads(str(stored["about"]))
+                history = {
+                    name.removeprefix("history/"): stored[name]
+                    for name in stored.files
+                    if name.startswith("history/")
+                }
+                return cls(
+                    atoms=stored["atoms"],
+                    activations=stored["activations"],
+                    residual=stored["residual"],
+                    history=history,
+                    **about,
+                )
+        except OSError:
+            raise
+        except Exception as error:
+            raise ValueError(f"path must be a saved decomposition, got {str(path)!r}") from error
+
+
+@contextmanager
+def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path beside ``path`` to write to; renamed to ``path`` if all went well, else removed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with written_aside(Path(folder, "note.txt")) as aside:
+    ...         _ = aside.write_text("whole")
+    ...     [found.name for found in Path(folder).iterdir()]
+    ['note.txt']
+
+    References
+    ----------
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+    target = Path(path)
+    aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        yield aside
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+class State(Protocol):
+    """What an iteration shows of itself; methods add their own variables."""
+
+    @property
+    def objective(self) -> float: ...
+
+    @property
+    def relative_residual(self) -> float: ...
+
+    @property
+    def step(self) -> float: ...
+
+    def decomposition(self) -> Decomposition: ...
+
+
+def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Decomposition:
+    """Run a method's states to a :class:`Decomposition`, with its history and status.
+
+    Parameters
+    ----------
+    states : iterable of State
+        What a method's ``iterate`` yields, wrapped as you like (in a progress bar, say); its
+        first state is the start.
+    iterations : int
+        How many to run at the most.
+    tolerance : float
+        Stop once the objective has fallen, over the last ten iterations, by less than this share
+        of itself. 0 runs them all.
+
+    Raises
+    ------
+    ValueError
+        If ``iterations`` or ``tolerance`` is negative, or there is no state.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.methods import algorithm_1
+    >>> from cdlnmf_lit.theory.gabor import GaborFrame
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
+    >>> found = run(algorithm_1.iterate(x, 1, frame, rng=0), iterations=3)
+    >>> found.status, found.history["objective"].shape
+    ('ran all 3 iterations', (4,))
+
+    References
+    ----------
+    Algorithm 1 of the paper ("while not converged"). Chapter: ``book/methods/algorithm_1.md``.
+    """
+    iterations = integer(iterations, "iterations", at_least=0)
+    tolerance = non_negative(tolerance, "tolerance")
+    history: dict[str, list[float]] = {"objective": [], "relative_residual": [], "step": []}
+    status, state = "", None
+    for done, state in enumerate(states):
+        for name, values in history.items():
+            values.append(getattr(state, name))
+        objective = history["objective"]
+        if done >= 10 and objective[-11] - objective[-1] <= tolerance * objective[-11] > 0:
+            status = (
+                f"converged after {done} iterations: the objective fell by less than "
+                f"{tolerance:g} of itself in the last 10"
+            )
+            break
+        if done == iterations:
+            status = f"ran all {iterations} iterations"
+            break
+    if state is None:
+        raise ValueError("states must hold at least one state, the start")
+    return replace(
+        state.decomposition(),
+        history={name: np.array(values) for name, values in history.items()},
+        status=status or f"stopped after {done} iterations: there were no more states",
+    )
