@@ -1,0 +1,29 @@
+"""Docstrings on the page of the package: functions and classes alone, chapters as links."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+CHAPTER = re.compile(r"``/?(book/[\w/]+)\.md``")
+
+
+def link_chapters(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    lines[:] = [CHAPTER.sub(r":doc:`/\1`", line) for line in lines]
+
+
+def leave_out(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any) -> bool:
+    function_or_class = inspect.isroutine(value) or inspect.isclass(value)
+    return skip or (what == "module" and not function_or_class)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("autodoc-process-docstring", link_chapters)
+    app.connect("autodoc-skip-member", leave_out)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,33 @@
+"""Serve MathJax with the book, so that its equations need no network.
+
+The files are those of the package sphinx-mathjax-offline; only the part that the pages load is
+copied: the script and its fonts.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+SCRIPT = "tex-mml-chtml.js"
+FONTS = "output/chtml/fonts/woff-v2"
+
+
+def copy_files(app: Sphinx) -> None:
+    package = distribution("sphinx-mathjax-offline")
+    source = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
+    target = Path(app.outdir, "_static", "mathjax")
+    if app.builder.format == "html" and not (target / SCRIPT).exists():
+        shutil.copytree(source / FONTS, target / FONTS, dirs_exist_ok=True)
+        shutil.copy2(source / SCRIPT, target / SCRIPT)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.config.mathjax_path = f"mathjax/{SCRIPT}"  # type: ignore[attr-defined]
+    app.connect("builder-inited", copy_files)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
