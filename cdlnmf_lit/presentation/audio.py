@@ -288,7 +288,8 @@ def _figure(x: NDArray[Any], sample_rate: int, label: str) -> str:
         kind, encoded = "wav", buffer.getvalue()
     name, data = html.escape(label), base64.b64encode(encoded).decode("ascii")
     return (
-        f'<figure style="margin: 0.5em 0"><figcaption>{name}</figcaption>'
+        f'<figure style="margin: 0.5em 0">'
+        f'<figcaption style="color: inherit; text-align: left">{name}</figcaption>'
         f'<audio controls preload="metadata" style="width: 100%; max-width: 30em" '
         f'aria-label="{name}" src="data:audio/{kind};base64,{data}"></audio></figure>'
     )

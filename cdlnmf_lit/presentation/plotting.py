@@ -210,11 +210,7 @@ def components(
             activation = strength * decomposition.activations[k]
             _draw_envelope(middle, activation, start, spacing)
             image = _draw_levels(right, levels, len(sounds[k]), sample_rate, top, depth)
-        titles = (
-            "spectrum of the atom (dB)",
-            "activations × norm of the atom",
-            "spectrogram (kHz)",
-        )
+        titles = ("atom (dB)", "activations", "spectrogram (kHz)")
         for column, title in zip(board.T, titles, strict=True):
             column[0].set_title(title)
             column[-1].set_xlabel("time (s)")
@@ -230,7 +226,7 @@ def components(
 def history(
     curves: Mapping[str, ArrayLike], label: str, ax: Axes | None = None, *, title: str = ""
 ) -> Figure:
-    """Draw named curves against the iteration, on a logarithmic scale where all are positive.
+    """Draw named curves against the iteration; on a logarithmic scale if they span a decade.
 
     Parameters
     ----------
@@ -250,7 +246,7 @@ def history(
 
     Examples
     --------
-    >>> figure = history({"unit": [1.0, 0.5], "accelerated": [1.0, 0.1]}, "objective")
+    >>> figure = history({"unit": [1.0, 0.5], "accelerated": [1.0, 0.05]}, "objective")
     >>> figure.axes[0].get_yscale()
     'log'
 
@@ -265,11 +261,12 @@ def history(
         axes = Card(figsize=(WIDTH, 2.8)).add_subplot() if ax is None else ax
         for name, curve in values.items():
             axes.plot(curve, label=name)
-        if all(np.all(curve > 0) for curve in values.values()):
+        lowest, highest = (end(list(map(end, values.values()))) for end in (np.min, np.max))
+        if 0 < 10 * lowest < highest:
             axes.set_yscale("log")
         axes.set(title=title, xlabel="iteration", ylabel=label)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(which="both", linewidth=0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.grid(linewidth=0.5)
         if len(values) > 1:
             axes.legend()
     return cast(Figure, axes.figure)

@@ -249,7 +249,7 @@ def test_a_player_is_light():
 
 def test_a_label_is_text_and_names_the_player():
     page = audio.player(TONE, RATE, 'F4 & "A<b>"').data
-    assert "<figcaption>F4 &amp; &quot;A&lt;b&gt;&quot;</figcaption>" in page
+    assert ">F4 &amp; &quot;A&lt;b&gt;&quot;</figcaption>" in page
     assert 'aria-label="F4 &amp; &quot;A&lt;b&gt;&quot;"' in page
 
 
