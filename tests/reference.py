@@ -31,11 +31,7 @@ def positions(frame, T):
     """Positions ``τ`` whose window meets ``[0, T)``, by looking at each."""
     T_g, a = frame.window.size, frame.hop
     near = range(-(T_g + T) // a - 1, (T + T_g) // a + 2)
-    return [
-        tau
-        for tau in near
-        if a * tau - frame.origin < T and a * tau - frame.origin + T_g > 0
-    ]
+    return [tau for tau in near if a * tau - frame.origin < T and a * tau - frame.origin + T_g > 0]
 
 
 def dictionary(frame, T, tau=None):

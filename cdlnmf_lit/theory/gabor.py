@@ -394,8 +394,9 @@ class GaborFrame:
 
         Examples
         --------
-        >>> GaborFrame("hann", hop=3, channels=16).tight().bounds(50)[0].round(12)
-        np.float64(1.0)
+        >>> A, B = GaborFrame("hann", hop=3, channels=16).tight().bounds(50)
+        >>> round(A, 12), round(B, 12)
+        (1.0, 1.0)
 
         References
         ----------
@@ -438,11 +439,12 @@ class GaborFrame:
         """Window and origin of ``S**power g``, for ``power`` -1 or -1/2."""
         T_g, M = self.window.size, self.channels
         precision = np.finfo(self.window.dtype).eps
+        no_frame = (
+            "window, hop and channels must make a well-conditioned frame: "
+            f"{T_g} samples, hop {self.hop} and {M} channels do not"
+        )
         if self.bounds(max(self.hop, T_g))[0] <= 0:
-            raise ValueError(
-                f"the windows must leave no gap: a window of {T_g} samples with zeros, hop "
-                f"{self.hop} and {M} channels is no frame"
-            )
+            raise ValueError(no_frame)
         longest = max(LONGEST_CHAIN * M, 8 * T_g)
         margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))
         for margin in [0] if M >= T_g else margins.tolist():
@@ -460,19 +462,15 @@ class GaborFrame:
                 first, last = min(first, margin), max(last, margin + T_g)
                 window = solved[first:last].astype(self.window.dtype)
                 return window, self.origin + margin - int(first)
-        raise ValueError(
-            f"channels must be enough for a well-conditioned frame: with {M} channels, hop "
-            f"{self.hop} and a window of {T_g} samples the dual window does not decay"
-        )
+        raise ValueError(no_frame)
 
 
 def _apply_power(bands: Array, rhs: Array, power: float) -> Array:
     if len(bands) == 1:
         return np.asarray(bands[0][:, None] ** power * rhs)
     values, vectors = scipy.linalg.eig_banded(bands, lower=True)
-    if values[0] <= 0:
-        raise ValueError("the windows must leave no gap: this is no frame")
-    return np.asarray(vectors @ (values[:, None] ** power * (vectors.T @ rhs)))
+    floor = np.finfo(float).eps * values[-1]
+    return np.asarray(vectors @ (np.maximum(values, floor)[:, None] ** power * (vectors.T @ rhs)))
 
 
 def _named_window(window: str | tuple[Any, ...], length: int | None, channels: int | None) -> Array:

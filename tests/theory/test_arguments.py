@@ -1,0 +1,54 @@
+"""Every message names the argument, its value and the rule."""
+
+import numpy as np
+import pytest
+
+from cdlnmf_lit.theory.arguments import array, choice, integer, non_negative, signal
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], r"x must not be empty, got shape \(0,\)"),
+        (np.ones((2, 3)), r"x must be one-dimensional, got shape \(2, 3\): pick or average"),
+        (np.float64(1), r"x must be one-dimensional, got shape \(\)"),
+        (np.ones(3, int), r"x must hold floating-point numbers, got int64: .*x.astype\(float\)"),
+        (np.ones(3, bool), "got bool"),
+        (np.ones(3, np.float16), "got float16"),
+        (np.array(["a"]), "x must hold floating-point numbers"),
+        (np.ones(3, complex), "x must be real, got complex128"),
+        ([0.0, np.nan], "x must be finite, got nan at index 1"),
+        ([0.0, -np.inf], "x must be finite, got -inf at index 1"),
+    ],
+)
+def test_signals(value, message):
+    with pytest.raises(ValueError, match=message):
+        signal(value)
+
+
+def test_arrays():
+    with pytest.raises(ValueError, match=r"W must be finite, got nan at index \(1, 0\)"):
+        array([[1.0], [np.nan]], "W", 2)
+    with pytest.raises(ValueError, match="W must be 3-dimensional"):
+        array([[1.0]], "W", 3)
+    assert array(np.ones(2, np.complex64), "x", 1, allow_complex=True).dtype == np.complex64
+
+
+@pytest.mark.parametrize("value", [0, 9, 1.0, True, "3", None, np.float64(2)])
+def test_integers(value):
+    with pytest.raises(ValueError, match=r"hop must be a whole number from 1 to 8, got"):
+        integer(value, "hop", at_most=8)
+    assert integer(np.int32(8), "hop", at_most=8) == 8
+
+
+@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "1", None, 1j])
+def test_non_negative_numbers(value):
+    with pytest.raises(ValueError, match="penalty must be a finite number of at least 0, got"):
+        non_negative(value, "penalty")
+    assert non_negative(np.float32(2), "penalty") == 2.0
+
+
+def test_choices():
+    with pytest.raises(ValueError, match="start must be one of a, b, got 'c'"):
+        choice("c", "start", ["a", "b"])
+    assert choice("a", "start", ["a", "b"]) == "a"

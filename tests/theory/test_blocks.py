@@ -1,0 +1,54 @@
+"""Blocks in threads: the same results, in order, without more in memory than needed."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.theory import blocks
+from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add
+from tests.strategies import normal, seeds
+
+
+@given(st.lists(st.integers()))
+def test_results_come_in_the_order_of_the_items(items):
+    assert list(in_threads(lambda item: 2 * item, items)) == [2 * item for item in items]
+
+
+def test_an_error_in_a_thread_reaches_the_caller():
+    with pytest.raises(ZeroDivisionError):
+        list(in_threads(lambda item: 1 // item, [1, 0, 1]))
+
+
+def test_few_results_wait_to_be_taken(monkeypatch):
+    monkeypatch.setattr(blocks, "n_threads", lambda: 2)
+    started, lock = [], threading.Lock()
+
+    def work(item):
+        with lock:
+            started.append(item)
+        return item
+
+    results = in_threads(work, range(100))
+    next(results)
+    time.sleep(0.05)
+    assert len(started) <= 5
+    assert list(results) == list(range(1, 100))
+
+
+def test_a_browser_has_one_thread(monkeypatch):
+    monkeypatch.setattr(blocks.sys, "platform", "emscripten")
+    assert n_threads() == 1
+    assert list(in_threads(abs, [-1, -2])) == [1, 2]
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 12), seeds)
+def test_overlap_add_is_the_literal_sum(n_frames, width, hop, seed):
+    frames = normal(seed, n_frames, width)
+    literal = np.zeros(hop * (n_frames - 1) + width)
+    for n, frame in enumerate(frames):
+        literal[hop * n : hop * n + width] += frame
+    np.testing.assert_allclose(overlap_add(frames, hop), literal, atol=1e-12)

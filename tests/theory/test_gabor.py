@@ -1,0 +1,192 @@
+"""Equations (3)-(6), the frame bounds, the dual and tight windows, and the boundary rule."""
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.theory import gabor
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests import reference
+from tests.strategies import dot_test, dtypes, frames, lengths, normal, seeds
+
+TALL = 1e-10
+
+
+def coefficients(frame, T, seed):
+    shape = frame.n_frames(T), frame.channels
+    return normal(seed, *shape) + 1j * normal(seed + 1, *shape)
+
+
+@given(frames(), lengths, seeds)
+def test_analysis_and_synthesis_are_the_literal_sums(frame, T, seed):
+    x, alpha = normal(seed, T) + 1j * normal(seed + 1, T), coefficients(frame, T, seed)
+    assert frame.n_frames(T) == len(reference.positions(frame, T))
+    assert frame.first_frame == reference.positions(frame, T)[0]
+    np.testing.assert_allclose(frame.analysis(x), reference.analysis(frame, x), atol=TALL)
+    np.testing.assert_allclose(
+        frame.synthesis(alpha, T), reference.synthesis(frame, alpha, T), atol=TALL
+    )
+
+
+@given(frames(), lengths, seeds)
+def test_the_half_spectrum_is_all_of_a_real_signal(frame, T, seed):
+    x = normal(seed, T)
+    X, half = frame.analysis(x), frame.half_analysis(x)
+    np.testing.assert_allclose(half, X[:, : frame.channels // 2 + 1], atol=TALL)
+    np.testing.assert_allclose(frame.half_synthesis(half, T), frame.synthesis(X, T).real, atol=TALL)
+
+
+@given(frames(), lengths, seeds)
+def test_the_operator_passes_the_dot_test(frame, T, seed):
+    dot_test(frame.synthesis_operator(T), seed)
+
+
+@given(frames(), lengths)
+def test_bounds_are_the_extreme_eigenvalues(frame, T):
+    np.testing.assert_allclose(frame.bounds(T), reference.frame_bounds(frame, T), atol=TALL * 100)
+
+
+@given(frames(), lengths, seeds)
+def test_the_dual_frame_gives_back_any_signal_its_ends_included(frame, T, seed):
+    A, B = frame.bounds(300)
+    assume(A > 0.05 * B)
+    x, dual = normal(seed, T), frame.dual()
+    np.testing.assert_allclose(dual.synthesis(frame.analysis(x), T), x, atol=1e-9)
+    np.testing.assert_allclose(frame.synthesis(dual.analysis(x), T), x, atol=1e-9)
+
+
+@given(frames(painless=True), lengths)
+def test_the_dual_window_is_the_canonical_one(frame, T):
+    assume(frame.bounds(300)[0] > 1e-3)
+    Phi = reference.dictionary(frame, T).reshape(T, -1)
+    canonical = np.linalg.solve(Phi @ Phi.conj().T, Phi)
+    dual = reference.dictionary(frame.dual(), T).reshape(T, -1)
+    np.testing.assert_allclose(dual, canonical, atol=1e-9)
+
+
+@given(frames(), lengths, seeds)
+def test_the_tight_frame_is_a_parseval_frame(frame, T, seed):
+    A, B = frame.bounds(300)
+    assume(A > 0.05 * B)
+    x, tight = normal(seed, T), frame.tight()
+    X = tight.analysis(x)
+    np.testing.assert_allclose(tight.synthesis(X, T), x, atol=1e-9)
+    np.testing.assert_allclose(np.sum(np.abs(X) ** 2), np.sum(x**2))
+    np.testing.assert_allclose(tight.bounds(T), 1, atol=1e-9)
+
+
+@given(frames(painless=True))
+def test_the_tight_window_of_a_painless_frame_keeps_its_support(frame):
+    assume(frame.bounds(300)[0] > 1e-3)
+    assert frame.tight().window.size == frame.dual().window.size == frame.window.size
+
+
+def test_few_channels_make_the_dual_window_longer():
+    frame = GaborFrame("hann", 3, 5, length=8)
+    assert frame.dual().window.size > 8
+    assert frame.dual().n_frames(100) == frame.n_frames(100)
+
+
+@given(frames(phases=["time-invariant"]), lengths, seeds)
+def test_the_two_phase_conventions_differ_by_a_turn(frame, T, seed):
+    x, M = normal(seed, T), frame.channels
+    other = GaborFrame(frame.window, frame.hop, M, phase="frequency-invariant", origin=frame.origin)
+    tau = np.array(reference.positions(frame, T))
+    turn = np.exp(-2j * np.pi * np.outer(frame.hop * tau, np.arange(M)) / M)
+    np.testing.assert_allclose(other.analysis(x), turn * frame.analysis(x), atol=TALL)
+
+
+@given(frames(), st.integers(0, 20), seeds)
+def test_moving_the_signal_by_hops_moves_the_time_invariant_coefficients(frame, hops, seed):
+    assume(frame.phase == "time-invariant")
+    x = normal(seed, 40)
+    later = np.concatenate([np.zeros(hops * frame.hop), x])
+    np.testing.assert_allclose(frame.analysis(later)[hops:], frame.analysis(x), atol=TALL)
+
+
+@given(frames(), lengths, dtypes, seeds)
+def test_precision_is_kept(frame, T, dtype, seed):
+    x = normal(seed, T, dtype=dtype)
+    wide = np.result_type(dtype, np.complex64)
+    X = frame.analysis(x)
+    assert X.dtype == frame.half_analysis(x).dtype == wide
+    assert frame.synthesis(X, T).dtype == wide
+    assert frame.half_synthesis(frame.half_analysis(x), T).dtype == dtype
+    np.testing.assert_allclose(X, frame.analysis(x.astype(float)), atol=1e-3)
+    narrow = GaborFrame(frame.window.astype(np.float32), frame.hop, max(frame.channels, 16))
+    if narrow.bounds(300)[0] > 0:
+        assert narrow.dual().window.dtype == narrow.tight().window.dtype == np.float32
+
+
+def test_blocks_do_not_show(monkeypatch):
+    frame, x = GaborFrame("hann", 3, 16), normal(0, 500)
+    X = frame.analysis(x)
+    y = frame.synthesis(X, 500)
+    monkeypatch.setattr(gabor, "BLOCK", 100)
+    np.testing.assert_array_equal(frame.analysis(x), X)
+    np.testing.assert_allclose(frame.synthesis(X, 500), y, atol=1e-12)
+
+
+@pytest.mark.parametrize(("hop", "channels"), [(1, 64), (7, 64), (32, 100), (63, 64)])
+def test_agreement_with_scipy(hop, channels):
+    x, T_g = normal(0, 1000), 64
+    window = scipy.signal.get_window("hann", T_g) + 0.1
+    frame = GaborFrame(window, hop, channels, origin=T_g // 2)
+    theirs = scipy.signal.ShortTimeFFT(window, hop, fs=1.0, fft_mode="twosided", mfft=channels)
+    p = np.arange(max(theirs.p_min, frame.first_frame), theirs.p_max(1000) - 1)
+    np.testing.assert_allclose(
+        theirs.stft(x).T[p - theirs.p_min], frame.analysis(x)[p - frame.first_frame], atol=TALL
+    )
+    np.testing.assert_allclose(theirs.dual_win, channels * frame.dual().window, atol=TALL)
+
+
+def test_a_window_by_name_is_scipys_periodic_one():
+    expected = scipy.signal.get_window(("kaiser", 8.0), 12)
+    np.testing.assert_array_equal(GaborFrame(("kaiser", 8.0), 3, length=12).window, expected)
+    assert GaborFrame("hann", 3, 32, length=12).window.size == 12
+
+
+def test_a_gap_is_no_frame():
+    frame = GaborFrame("hann", 8, 8)
+    assert frame.bounds(100)[0] == 0
+    with pytest.raises(ValueError, match="must make a well-conditioned frame"):
+        frame.dual()
+
+
+@pytest.mark.parametrize("make", [GaborFrame.dual, GaborFrame.tight])
+def test_too_few_channels_are_no_frame(make):
+    with pytest.raises(ValueError, match="must make a well-conditioned frame"):
+        make(GaborFrame("hann", 4, 3, length=16))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: GaborFrame(np.zeros(4), 1), "window must not be zero everywhere"),
+        (lambda: GaborFrame([], 1), "window must not be empty"),
+        (lambda: GaborFrame(np.ones((2, 2)), 1), "window must be one-dimensional"),
+        (lambda: GaborFrame(np.ones(4) + 1j, 1), "window must be real"),
+        (lambda: GaborFrame([1.0, np.nan], 1), "window must be finite"),
+        (lambda: GaborFrame("tukish", 1, 8), "window must be .* name SciPy knows, got 'tukish'"),
+        (lambda: GaborFrame("kaiser", 1, 8), "name SciPy knows, got 'kaiser'"),
+        (lambda: GaborFrame("hann", 1), "length or channels must be given"),
+        (lambda: GaborFrame("hann", 1, length=0), "length must be a whole number"),
+        (lambda: GaborFrame(np.ones(4), 1, length=5), "length must be that of the window, 4"),
+        (lambda: GaborFrame("hann", 9, 8), "hop must be a whole number from 1 to 8, got 9"),
+        (lambda: GaborFrame("hann", 0, 8), "hop must be a whole number from 1 to 8, got 0"),
+        (lambda: GaborFrame("hann", 1, 0), "channels must be a whole number"),
+        (lambda: GaborFrame("hann", 1, 8, origin=8), "origin must be a whole number from 0 to 7"),
+        (lambda: GaborFrame("hann", 1, 8, phase="mine"), "phase must be one of"),
+        (lambda: GaborFrame("hann", 1, 8).analysis([]), "x must not be empty"),
+        (lambda: GaborFrame("hann", 1, 8).analysis([1, 2]), "floating-point"),
+        (lambda: GaborFrame("hann", 1, 8).analysis([np.inf]), "x must be finite"),
+        (lambda: GaborFrame("hann", 1, 8).half_analysis([1j]), "x must be real"),
+        (lambda: GaborFrame("hann", 1, 8).synthesis(np.ones((2, 8)), 5), r"shape \(12, 8\)"),
+        (lambda: GaborFrame("hann", 1, 8).n_frames(0), "n_samples must be a whole number"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
