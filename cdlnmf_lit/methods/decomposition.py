@@ -76,9 +76,9 @@ class Decomposition:
         """Component ``k``, aligned with the signal, ``(T,)``."""
         whole = synthesize(self.atoms[k : k + 1], self.activations[k : k + 1], self.hop)
         component = np.zeros_like(self.residual)
-        start = max(self.first_sample, 0)
-        piece = whole[start - self.first_sample :][: component.size - start]
-        component[start : start + piece.size] = piece
+        first = max(self.first_sample, 0)
+        last = max(first, min(self.first_sample + whole.size, component.size))
+        component[first:last] = whole[first - self.first_sample : last - self.first_sample]
         return component
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -123,7 +123,7 @@ class Decomposition:
             If it is no decomposition.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 about = json.loads(str(stored["about"]))
                 history = {
                     name.removeprefix("history/"): stored[name]

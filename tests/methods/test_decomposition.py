@@ -1,0 +1,141 @@
+"""The common result: its components, its files, and the runner that makes it."""
+
+import json
+from dataclasses import FrozenInstanceError
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods.algorithm_1 import decompose, iterate
+from cdlnmf_lit.methods.decomposition import Decomposition, run, written_aside
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests import reference
+from tests.strategies import dtypes, lengths, normal, seeds
+
+FRAME = GaborFrame("hann", 2, 8).tight()
+X = normal(0, 40)
+
+
+def a_decomposition(seed=0, K=2, T_d=5, N=9, hop=2, first_sample=-3, T=17, dtype=float):
+    return Decomposition(
+        method="by hand",
+        atoms=normal(seed, K, T_d, dtype=dtype),
+        activations=normal(seed + 1, K, N, dtype=dtype),
+        hop=hop,
+        first_sample=first_sample,
+        residual=normal(seed + 2, T, dtype=dtype),
+        history={"objective": np.arange(3.0)},
+        status="made by hand",
+        parameters={"penalty": 0.5, "start": "random"},
+    )
+
+
+@given(lengths, lengths, st.integers(1, 5), st.integers(-40, 40), lengths, dtypes, seeds)
+def test_components_are_the_convolutions_cut_to_the_signal(T_d, N, hop, first, T, dtype, seed):
+    found = a_decomposition(seed, 2, T_d, N, hop, first, T, dtype)
+    assert found.components().dtype == dtype
+    for k, component in enumerate(found.components()):
+        whole = reference.convolve(found.atoms[k : k + 1], found.activations[k : k + 1], hop)
+        expected = [whole[t - first] if 0 <= t - first < whole.size else 0.0 for t in range(T)]
+        np.testing.assert_allclose(component, expected, atol=1e-3 if dtype == np.float32 else 1e-9)
+
+
+@given(dtypes, seeds)
+def test_files_keep_everything(tmp_path_factory, dtype, seed):
+    path, found = tmp_path_factory.mktemp("npz") / "found.npz", a_decomposition(seed, dtype=dtype)
+    found.save(path)
+    again = Decomposition.load(path)
+    for name in ("atoms", "activations", "residual"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+        assert getattr(again, name).dtype == dtype
+    for name in ("method", "hop", "first_sample", "status", "parameters"):
+        assert getattr(again, name) == getattr(found, name)
+    np.testing.assert_array_equal(again.history["objective"], found.history["objective"])
+
+
+def test_results_of_methods_can_be_saved(tmp_path):
+    found = decompose(X, 2, FRAME, iterations=2, rng=0)
+    json.dumps(found.parameters)
+    found.save(tmp_path / "found.npz")
+    assert Decomposition.load(tmp_path / "found.npz").history.keys() == found.history.keys()
+
+
+def test_the_same_result_makes_the_same_file(tmp_path):
+    for name in ("one", "two"):
+        decompose(X, 2, FRAME, iterations=2, rng=0).save(tmp_path / f"{name}.npz")
+    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+def test_a_decomposition_is_frozen():
+    with pytest.raises(FrozenInstanceError):
+        a_decomposition().hop = 3
+
+
+def test_what_is_no_decomposition_is_named(tmp_path):
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    whole = tmp_path / "whole.npz"
+    a_decomposition().save(whole)
+    (tmp_path / "half.npz").write_bytes(whole.read_bytes()[:300])
+    for name in ("text.npz", "other.npz", "half.npz"):
+        with pytest.raises(ValueError, match=f"path must be a saved decomposition.*{name}"):
+            Decomposition.load(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        Decomposition.load(tmp_path / "absent.npz")
+
+
+def test_nothing_half_written_is_left(tmp_path):
+    found = a_decomposition()
+    with pytest.raises(FileNotFoundError):
+        found.save(tmp_path / "no folder" / "found.npz")
+    target = tmp_path / "found.npz"
+    target.write_text("before")
+
+    def write_half():
+        with written_aside(target) as aside:
+            aside.write_text("hal")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert target.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["found.npz"]
+
+
+def test_the_runner_keeps_the_history_and_says_why_it_stopped():
+    found = run(iterate(X, 2, FRAME, rng=0), iterations=4)
+    assert found.status == "ran all 4 iterations"
+    assert {name: values.size for name, values in found.history.items()} == {
+        "objective": 5,
+        "relative_residual": 5,
+        "step": 5,
+    }
+    assert found.history["relative_residual"][-1] == pytest.approx(
+        np.linalg.norm(found.residual) / np.linalg.norm(X)
+    )
+
+
+def test_the_runner_stops_when_the_objective_does():
+    found = run(iterate(normal(0, 400), 1, FRAME, rng=0), iterations=10_000, tolerance=0.01)
+    done = found.history["objective"].size - 1
+    assert 10 <= done < 10_000
+    assert found.status.startswith(f"converged after {done} iterations")
+    objective = found.history["objective"]
+    assert objective[-11] - objective[-1] <= 0.01 * objective[-11]
+    assert objective[-12] - objective[-2] > 0.01 * objective[-12]
+
+
+def test_the_caller_may_end_the_states():
+    states = islice(iterate(X, 2, FRAME, rng=0), 3)
+    assert run(states, iterations=10).status.startswith("stopped after 2 iterations")
+    with pytest.raises(ValueError, match="states must hold at least one state"):
+        run([], iterations=3)
+
+
+def test_no_iterations_return_the_start():
+    found = decompose(X, 2, FRAME, iterations=0, rng=0)
+    start = next(iterate(X, 2, FRAME, rng=0))
+    np.testing.assert_array_equal(found.activations, start.activations)
