@@ -26,6 +26,7 @@ SUBTYPES = {".flac": "PCM_24", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 SMALL_MP3 = {"bitrate_mode": "VARIABLE", "compression_level": 0.8}
 PLAYED_PEAK = 0.9
+CAPTION = "margin: 0; color: inherit; font-weight: normal; text-align: left"
 UNKNOWN_SIZE = 0xFFFFFFFF
 
 
@@ -288,8 +289,7 @@ def _figure(x: NDArray[Any], sample_rate: int, label: str) -> str:
         kind, encoded = "wav", buffer.getvalue()
     name, data = html.escape(label), base64.b64encode(encoded).decode("ascii")
     return (
-        f'<figure style="margin: 0.5em 0">'
-        f'<figcaption style="color: inherit; text-align: left">{name}</figcaption>'
+        f'<figure style="margin: 0.5em 0"><figcaption style="{CAPTION}">{name}</figcaption>'
         f'<audio controls preload="metadata" style="width: 100%; max-width: 30em" '
         f'aria-label="{name}" src="data:audio/{kind};base64,{data}"></audio></figure>'
     )

@@ -141,7 +141,7 @@ def spectrogram(
     x = arguments.signal(x)
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     window_length = arguments.integer(window_length, "window_length", at_least=2)
-    highest_frequency = _positive(highest_frequency or sample_rate / 2, "highest_frequency")
+    highest = _highest(highest_frequency, sample_rate)
     depth = _positive(depth, "depth")
     with style():
         axes = Card(figsize=(WIDTH, 2.8)).add_subplot() if ax is None else ax
@@ -149,7 +149,7 @@ def spectrogram(
         top = float(levels.max()) if highest_level is None else highest_level
         image = _draw_levels(axes, levels, len(x), sample_rate, top, depth)
         axes.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
-        axes.set_ylim(0, min(highest_frequency, sample_rate / 2) / 1000)
+        axes.set_ylim(0, highest)
         if ax is None:
             axes.figure.colorbar(image, ax=axes, label=LEVEL, pad=0.01)
     return cast(Figure, axes.figure)
@@ -189,7 +189,7 @@ def components(
     Figures 3 and 4 of the paper. Chapter: ``book/experiments/piano.md``.
     """
     sample_rate = arguments.integer(sample_rate, "sample_rate")
-    highest_frequency = _positive(highest_frequency or sample_rate / 2, "highest_frequency")
+    highest = _highest(highest_frequency, sample_rate)
     depth = _positive(depth, "depth")
     sounds = decomposition.components()
     loudest = np.argsort(-np.sum(sounds**2, axis=1), kind="stable")[:LARGEST_BOARD]
@@ -215,7 +215,6 @@ def components(
             column[0].set_title(title)
             column[-1].set_xlabel("time (s)")
         board[-1, 0].set_xlabel("frequency (kHz)")
-        highest = min(highest_frequency, sample_rate / 2) / 1000
         board[0, 0].set(xlim=(0, highest), ylim=(-depth, 5))
         board[0, 1].set_xlim(0, duration)
         board[0, 2].set_ylim(0, highest)
@@ -280,10 +279,17 @@ def convergence(decomposition: Decomposition) -> Figure:
     decomposition
         What a method returned.
 
+    Raises
+    ------
+    ValueError
+        If its history is empty.
+
     References
     ----------
     Chapter: ``book/methods/algorithm_1.md``.
     """
+    if not decomposition.history:
+        raise ValueError("decomposition.history must hold at least one record, got none")
     with style():
         figure = Card(figsize=(WIDTH, 2.6))
         panels = figure.subplots(1, len(decomposition.history), squeeze=False)[0]
@@ -296,6 +302,12 @@ def _positive(value: float, name: str) -> float:
     if arguments.non_negative(value, name) == 0:
         raise ValueError(f"{name} must be positive, got {value!r}")
     return float(value)
+
+
+def _highest(frequency: float | None, sample_rate: int) -> float:
+    """Return where a picture ends, in kHz."""
+    highest = sample_rate / 2 if frequency is None else _positive(frequency, "highest_frequency")
+    return min(highest, sample_rate / 2) / 1000
 
 
 def _levels(x: NDArray[np.floating], window_length: int) -> NDArray[np.floating]:

@@ -1,0 +1,138 @@
+"""An explorer holds one frame for each point of its grid, and its links show the right one."""
+
+import base64
+import io
+import re
+
+import ipywidgets
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ipywidgets.embed import dependency_state
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from PIL import Image
+
+from cdlnmf_lit.presentation.widgets import explorer
+
+grids = st.dictionaries(
+    st.sampled_from(["hop", "window", "step_rule"]),
+    st.lists(st.integers(0, 99), min_size=2, max_size=4, unique=True),
+    min_size=1,
+    max_size=2,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_widget_is_kept():
+    yield
+    ipywidgets.Widget.close_all()
+
+
+class StaticPage:
+    """The models that a built page carries, and what its links do with no kernel behind it."""
+
+    def __init__(self, widget):
+        models = dependency_state(widget, drop_defaults=False)
+        self.models = {name: model["state"] for name, model in models.items()}
+
+    def model(self, reference):
+        return self.models[reference.removeprefix("IPY_MODEL_")]
+
+    def move(self, slider, index):
+        self.models[slider.model_id]["index"] = index
+        for link in self.models.values():
+            if link["_model_name"] == "DirectionalLinkModel":
+                source, trait = link["source"]
+                target, attribute = link["target"]
+                self.model(target)[attribute] = self.model(source)[trait]
+
+    def visible(self, reference):
+        shown = self.model(reference)
+        while shown["_model_name"] == "StackModel":
+            shown = self.model(shown["children"][shown["selected_index"]])
+        return shown["value"]
+
+
+@given(grids=grids, data=st.data())
+def test_the_sliders_choose_the_frame_of_their_values(grids, data):
+    calls = []
+
+    def drawn(**point):
+        calls.append(point)
+        return str(sorted(point.items()))
+
+    widget = explorer(drawn, alt="numbers", **grids)
+    *sliders, frames = widget.children
+    n_points = 1
+    for values in grids.values():
+        n_points *= len(values)
+    assert len(calls) == n_points
+    assert [slider.description for slider in sliders] == [name.replace("_", " ") for name in grids]
+
+    point = {name: data.draw(st.sampled_from(values)) for name, values in grids.items()}
+    page = StaticPage(widget)
+    for slider, name in zip(sliders, grids, strict=True):
+        page.move(slider, grids[name].index(point[name]))
+    assert page.visible(frames.model_id) == str(sorted(point.items()))
+    assert len(calls) == n_points
+    ipywidgets.Widget.close_all()
+
+
+def test_frames_that_are_equal_are_kept_once():
+    *_, frames = explorer(
+        lambda hop, unused: f"hop {hop}", alt="hop", hop=[1, 2], unused=[1, 2, 3]
+    ).children
+    kept = {id(child) for row in frames.children for child in row.children}
+    assert len(kept) == 2
+
+
+def test_a_figure_becomes_a_light_picture_with_words():
+    def drawn(hop):
+        figure = Figure(figsize=(5, 2))
+        figure.add_subplot().plot([0, hop])
+        return figure
+
+    frames = explorer(drawn, alt='A "line" to {hop}', hop=[1, 2]).children[-1]
+    for child, hop in zip(frames.children, (1, 2), strict=True):
+        assert f'alt="A &quot;line&quot; to {hop}"' in child.value
+        assert 'width="600" height="240"' in child.value
+        data = re.search(r"data:image/webp;base64,([^\"]*)", child.value)[1]
+        image = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert (image.format, image.size) == ("WEBP", (600, 240))
+        assert len(child.value) < 20_000
+
+
+def test_figures_made_with_pyplot_are_closed():
+    def drawn(hop):
+        figure, axes = pyplot.subplots()
+        axes.plot([hop, hop])
+        return figure
+
+    explorer(drawn, alt="a line", hop=[1, 2])
+    assert pyplot.get_fignums() == []
+
+
+def test_sliders_show_readable_values():
+    slider, _ = explorer(
+        lambda penalty: str(penalty), alt="x", penalty=[0.1 + 0.2, 1e-7, 3]
+    ).children
+    assert [label for label, _ in slider.options] == ["0.3", "1e-07", "3"]
+    assert slider.tooltip == "penalty"
+
+
+@pytest.mark.parametrize(
+    ("f", "alt", "grids", "rule"),
+    [
+        (str, "x", {}, "grids must be one or two parameters, got 0"),
+        (str, "x", {name: [1, 2] for name in "abc"}, "grids must be one or two parameters, got 3"),
+        (str, "x", {"a": [1]}, r"a must offer at least two values, got \[1\]"),
+        (str, " ", {"a": [1, 2]}, "alt must say what the figures show"),
+        (str, "{b}", {"a": [1, 2]}, r"alt must name only \['a'\] in braces, got '{b}'"),
+        (str, "{}", {"a": [1, 2]}, "alt must name only"),
+        (lambda a: a, "x", {"a": [1, 2]}, "f must return a figure or HTML, got int"),
+    ],
+)
+def test_what_cannot_be_explored_is_refused(f, alt, grids, rule):
+    with pytest.raises(ValueError, match=rule):
+        explorer(f, alt=alt, **grids)
