@@ -25,6 +25,7 @@ from cdlnmf_lit.theory.equivalence import (
     window_support,
 )
 from cdlnmf_lit.theory.gabor import GaborFrame
+from tests import reference
 
 LENGTHS = [1, 2, 3, 5, 7, 8, 12, 13]
 
@@ -32,22 +33,9 @@ LENGTHS = [1, 2, 3, 5, 7, 8, 12, 13]
 # ---- the literal definitions ---------------------------------------------------------------
 
 
-def dictionary(frame, n_samples):
-    """φ[τ, ν][t] of Section 2.2.1, entry by entry, shape (N, M, T)."""
-    g, a, M, o = frame.window, frame.hop, frame.channels, frame.origin
-    phi = np.zeros((frame.n_frames(n_samples), M, n_samples), complex)
-    for n in range(len(phi)):
-        for t in range(n_samples):
-            u = t - a * (frame.first_frame + n)
-            if 0 <= u + o < g.size:
-                counted_from = u if frame.phase == "time-invariant" else t
-                phi[n, :, t] = g[u + o] * np.exp(2j * np.pi * np.arange(M) * counted_from / M)
-    return phi
-
-
 def phi_of(alpha, frame, n_samples):
     """Φ(α), equation (4)."""
-    return np.einsum("nm,nmt->t", alpha, dictionary(frame, n_samples))
+    return reference.synthesis(frame, alpha, n_samples)
 
 
 def convolution(atoms, activations, frame, n_samples):
