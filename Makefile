@@ -15,7 +15,7 @@ HTML := _build/html
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	JUPYTER_PLATFORM_DIRS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help book serve test test-nightly lint format clean distclean
+.PHONY: help book serve test test-nightly lint format picture clean distclean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -49,6 +49,9 @@ lint: $(READY) ## formatting, style and types
 format: $(READY) ## rewrite the sources in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+picture: $(READY) ## draw the picture of the README anew
+	$(BIN)/python book/_ext/picture.py
 
 clean: ## remove what was built, keep the environment
 	rm -rf _build dist htmlcov .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -28,6 +28,6 @@ def copy_files(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.config.mathjax_path = f"mathjax/{SCRIPT}"  # type: ignore[attr-defined]
+    app.config.mathjax_path = f"mathjax/{SCRIPT}"
     app.connect("builder-inited", copy_files)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,8 @@ The execution cache of the book looks at a chapter's own cells and at nothing el
 extension follows the imports of those cells through the package. The files and the installed
 versions that a chapter reaches make its fingerprint; when that differs from the fingerprint of
 the last build, the chapter's cached outputs are dropped and the page is read anew.
+
+Nor does Sphinx look at style sheets and extensions: when one changed, all pages are read anew.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import jupytext
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.config import Config
     from sphinx.environment import BuildEnvironment
 
 PACKAGE = "cdlnmf_lit"
@@ -135,7 +138,7 @@ def outdated(
 ) -> list[str]:
     """The pages that Sphinx has to read again because the library changed."""
     root = Path(app.srcdir)
-    folder = Path(env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
+    folder = Path(env.mystnb_config.execution_cache_path)
     chapters = {}
     for name in env.found_docs:
         path = Path(env.doc2path(name))
@@ -148,6 +151,16 @@ def outdated(
     return [chapters[path][0] for path in stale]
 
 
+def digest_of_theme(app: Sphinx, config: Config) -> None:
+    """Make the style sheets and the extensions part of the configuration."""
+    book = Path(__file__).parents[1]
+    files = sorted([*book.glob("_static/**/*.*"), *book.glob("_ext/*.py")])
+    digest = hashlib.sha256(b"\0".join(file.read_bytes() for file in files))
+    config.theme_digest = digest.hexdigest()
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("theme_digest", "", "env")
+    app.connect("config-inited", digest_of_theme)
     app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
