@@ -191,32 +191,33 @@ def components(
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     highest = _highest(highest_frequency, sample_rate)
     depth = _positive(depth, "depth")
-    sounds = decomposition.components()
-    loudest = np.argsort(-np.sum(sounds**2, axis=1), kind="stable")[:LARGEST_BOARD]
-    drawn = np.sort(loudest)
-    spectrograms = [_levels(sounds[k], BOARD_WINDOW) for k in drawn]
+    count, n_samples = len(decomposition.atoms), len(decomposition.residual)
+    sounds = (decomposition.component(k) for k in range(count))
+    energies, spectrograms = zip(
+        *((float(sound @ sound), _levels(sound, BOARD_WINDOW)) for sound in sounds), strict=True
+    )
+    drawn = np.sort(np.argsort(-np.array(energies), kind="stable")[:LARGEST_BOARD])
     top = max(float(levels.max()) for levels in spectrograms)
-    duration = sounds.shape[1] / sample_rate
     start, spacing = decomposition.first_sample / sample_rate, decomposition.hop / sample_rate
     with style():
         figure = Card(figsize=(WIDTH, 1.2 + 0.9 * len(drawn)))
         board = figure.subplots(
             len(drawn), 3, sharex="col", sharey="col", squeeze=False, width_ratios=[2, 3, 3]
         )
-        for k, levels, (left, middle, right) in zip(drawn, spectrograms, board, strict=True):
+        for k, (left, middle, right) in zip(drawn, board, strict=True):
             atom, strength = decomposition.atoms[k], float(np.linalg.norm(decomposition.atoms[k]))
             left.set_ylabel(f"component {k + 1}")
             _draw_spectrum(left, atom, sample_rate, depth)
             activation = strength * decomposition.activations[k]
             _draw_envelope(middle, activation, start, spacing)
-            image = _draw_levels(right, levels, len(sounds[k]), sample_rate, top, depth)
+            image = _draw_levels(right, spectrograms[k], n_samples, sample_rate, top, depth)
         titles = ("atom (dB)", "activations", "spectrogram (kHz)")
         for column, title in zip(board.T, titles, strict=True):
             column[0].set_title(title)
             column[-1].set_xlabel("time (s)")
         board[-1, 0].set_xlabel("frequency (kHz)")
         board[0, 0].set(xlim=(0, highest), ylim=(-depth, 5))
-        board[0, 1].set_xlim(0, duration)
+        board[0, 1].set_xlim(0, n_samples / sample_rate)
         board[0, 2].set_ylim(0, highest)
         figure.colorbar(image, ax=board, label=LEVEL, pad=0.01, aspect=15 * len(drawn))
     return figure

@@ -1,0 +1,388 @@
+"""The command line: ``cdlnmf-lit decompose SOUND -K 8 -o out/``."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdlnmf_lit import __version__
+from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.decomposition import Decomposition, State, run
+from cdlnmf_lit.theory import arguments
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+NAME = "cdlnmf-lit"
+EXAMPLES = ("piano", "chirps")
+OWN_FILES = re.compile(r"component_\d+\.wav|residual\.wav|components\.png|decomposition\.npz")
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 2 after an error, 130 where interrupted.
+
+    Parameters
+    ----------
+    argv
+        What follows the program's name. By default what this process was given.
+
+    Examples
+    --------
+    >>> main(["methods"])
+    algorithm-1   Algorithm 1 of the paper, without ever forming its coefficients.
+    0
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: _say("warning", message)
+        try:
+            options = _parser(argv).parse_args(argv)
+            command: Callable[[argparse.Namespace], int] = options.command
+            return command(options)
+        except ModuleNotFoundError as error:
+            _say("error", f'{error}: pip install "{NAME}[audio,plot]"')
+        except (ValueError, OSError, MemoryError) as error:
+            _say("error", error)
+        except KeyboardInterrupt:
+            _say("error", "interrupted: no result was written")
+            return INTERRUPTED
+    return 2
+
+
+def _say(kind: str, message: object) -> None:
+    print(f"{NAME}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+# ---- what can be asked -----------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
+    """Return the parser for ``argv``: its options are those of the method that it names."""
+    parser = _Parser(prog=NAME, description="Take a sound apart into repeated patterns.")
+    parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    listed = commands.add_parser("methods", help="list the methods")
+    listed.set_defaults(command=methods)
+    decomposed = commands.add_parser(
+        "decompose",
+        help="decompose a sound",
+        description="Write one sound a component, the residual, a figure and the result (.npz).",
+        epilog="Ctrl-C ends after the current iteration and keeps what was reached. A run that is "
+        "killed leaves OUT.checkpoint.npz, from which --start OUT.checkpoint.npz continues.",
+        allow_abbrev=False,
+    )
+    decomposed.set_defaults(command=decompose)
+    _add_decompose_options(decomposed, _method_named_in(argv))
+    return parser
+
+
+def _method_named_in(argv: list[str]) -> str:
+    early = _Parser(add_help=False, allow_abbrev=False)
+    early.add_argument("--method", default=next(iter(METHODS)))
+    name = early.parse_known_args(argv)[0].method
+    return arguments.choice(name, "method", METHODS)
+
+
+def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None:
+    parser.add_argument(
+        "sound",
+        metavar="SOUND",
+        help="a WAV, FLAC, MP3 or OGG file, or " + " or ".join(f"example:{e}" for e in EXAMPLES),
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, default=Path("out"), help="the folder to write (default: out)"
+    )
+    parser.add_argument("--force", action="store_true", help="replace an earlier result there")
+    parser.add_argument("--method", default=method, help=f"{', '.join(METHODS)}; now {method}")
+    parser.add_argument("--channel", help="which channel of a stereo file: 0, 1, ... or mean")
+    parser.add_argument(
+        "--estimate", action="store_true", help="tell what memory and time it takes, and end"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.add_argument(
+        "--checkpoint-every",
+        type=float,
+        default=30,
+        metavar="SECONDS",
+        help="how much of a killed run is lost at the most (default: 30)",
+    )
+    group = parser.add_argument_group(f"options of {method}")
+    group.add_argument("-K", "--n-components", type=int, required=True, help="components")
+    module = METHODS[method]
+    parameters = inspect.signature(module.decompose).parameters
+    if "frame" in parameters:
+        _add_frame_options(group)
+    helps = _documented(run) | _documented(module.iterate) | _documented(module.decompose)
+    for name, default in _keywords(module.decompose).items():
+        if name == "rng":
+            group.add_argument("--seed", type=int, default=0, help="of the start (default: 0)")
+        else:
+            values, words = helps.get(name, ("VALUE", ""))
+            group.add_argument(
+                "--" + name.replace("_", "-"),
+                type=float if default is None else type(default),
+                default=default,
+                metavar=values,
+                help=f"{words} (default: {default})".replace("%", "%%"),
+            )
+
+
+def _add_frame_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--window", default="hann", help="a window of scipy.signal, as hann or kaiser:8.6"
+    )
+    group.add_argument("--window-length", type=int, default=2048, help="samples (default: 2048)")
+    group.add_argument("--hop", type=int, default=8, help="samples (default: 8)")
+    group.add_argument("--channels", type=int, help="default: the length of the window")
+
+
+def _keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the keyword-only parameters of a function and their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
+def _documented(function: Callable[..., Any]) -> dict[str, tuple[str, str]]:
+    """Return what the docstring says of each parameter: its values, and what it is."""
+    entries = re.findall(r"^(\w+) : (.*)\n((?:    .*\n)+)", inspect.getdoc(function) or "", re.M)
+    return {name: (_values(kind), " ".join(_plain(text).split())) for name, kind, text in entries}
+
+
+def _values(kind: str) -> str:
+    """Return the values of a parameter, from its type in a docstring."""
+    choices = re.findall(r'"(.*?)"', kind)
+    files = ["FILE.npz"] if "Decomposition" in kind else []
+    return "|".join(choices + files) or kind.split(",")[0].upper()
+
+
+def _plain(text: str) -> str:
+    """Return a docstring's text without its marks."""
+    return re.sub(r"(?::\w+)*:?`+(?:[\w.]*\.)?(.*?)`+", r"\1", text)
+
+
+# ---- commands --------------------------------------------------------------------------------
+
+
+def methods(options: argparse.Namespace) -> int:
+    """List the methods, each with the first line of its documentation."""
+    for name, module in METHODS.items():
+        print(f"{name:12}  {(inspect.getdoc(module) or '').splitlines()[0]}")
+    return 0
+
+
+def decompose(options: argparse.Namespace) -> int:
+    """Decompose a sound and write the result, whole or not at all."""
+    from cdlnmf_lit.presentation import audio, plotting
+
+    module, out = METHODS[options.method], options.out
+    checkpoint = out.parent / f"{out.name}.checkpoint.npz"
+    arguments.integer(options.seed, "seed", at_least=0)
+    every = arguments.non_negative(options.checkpoint_every, "checkpoint_every")
+    if not options.estimate:
+        _refuse_unwritable(out, options.force)
+        _refuse_overwritten(checkpoint, options)
+    x, sample_rate = _sound(options.sound, options.channel)
+    asked = _asked_of(module, options)
+    at_the_end = {name: asked.pop(name) for name in set(asked) - set(_keywords(module.iterate))}
+    model = [options.n_components, *_frames(module, options)]
+
+    known = {"dtype": x.dtype, **asked}
+    relevant = {name: known[name] for name in _keywords(module.estimate) if name in known}
+    print(f"estimate: {module.estimate(len(x), *model, **relevant)}", flush=True)
+    if options.estimate:
+        return 0
+
+    begin = partial(module.iterate, x, *model, **asked)
+    progress = _progress(at_the_end.get("iterations"), options.quiet)
+    with (
+        _stopped_gently() as stop,
+        closing(_watched(begin, progress, checkpoint, every, stop)) as watched,
+    ):
+        found = run(watched, **at_the_end)
+    about = {"sample_rate": sample_rate, "seed": options.seed}
+    found = replace(found, parameters=found.parameters | about)
+    if stop.is_set():
+        reached = len(found.history["objective"]) - 1
+        found = replace(found, status=f"interrupted at iteration {reached}")
+
+    with _folder_aside(out) as aside:
+        for k in range(len(found.atoms)):
+            audio.write(aside / f"component_{k + 1}.wav", found.component(k), sample_rate)
+        audio.write(aside / "residual.wav", found.residual, sample_rate)
+        plotting.components(found, sample_rate).savefig(aside / "components.png")
+        found.save(aside / "decomposition.npz")
+    checkpoint.unlink(missing_ok=True)
+    print(f"{found.status}; relative residual {found.history['relative_residual'][-1]:.4g}")
+    print(f"{out}: {len(found.atoms)} components, residual, figure, decomposition.npz")
+    return INTERRUPTED if stop.is_set() else 0
+
+
+# ---- what goes in ----------------------------------------------------------------------------
+
+
+def _sound(name: str, channel: str | None) -> tuple[NDArray[np.float64], int]:
+    """Return the samples and the sampling rate of a file, or of an example by its name."""
+    kind, _, example = name.partition(":")
+    if kind != "example":
+        from cdlnmf_lit.presentation import audio
+
+        number = channel is not None and channel.lstrip("-").isdigit()
+        return audio.read(name, int(channel) if channel and number else channel)
+    from cdlnmf_lit.experiments import signals
+
+    mixture = getattr(signals, arguments.choice(example, "example", EXAMPLES))()
+    return mixture.signal, mixture.sample_rate
+
+
+def _asked_of(module: ModuleType, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the method's own options; a text that names an .npz file is the result in it."""
+    asked = {}
+    for name in _keywords(module.decompose):
+        value = getattr(options, "seed" if name == "rng" else name)
+        loaded = isinstance(value, str) and value.endswith(".npz")
+        asked[name] = Decomposition.load(value) if loaded else value
+    return asked
+
+
+def _frames(module: ModuleType, options: argparse.Namespace) -> list[GaborFrame]:
+    """Return the tight frame that the options describe, if the method wants one."""
+    if "frame" not in inspect.signature(module.iterate).parameters:
+        return []
+    name, *numbers = options.window.split(":")
+    try:
+        window = (name, *map(float, numbers)) if numbers else name
+    except ValueError as error:
+        raise ValueError(
+            f"window must be a name and numbers, as kaiser:8.6, got {options.window!r}"
+        ) from error
+    frame = GaborFrame(window, options.hop, options.channels, length=options.window_length)
+    return [frame.tight()]
+
+
+# ---- while it runs ---------------------------------------------------------------------------
+
+
+@contextmanager
+def _stopped_gently() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C (or SIGTERM) into a flag; a second one stops at once."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: Any) -> None:
+        stop.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _progress(total: int | None, quiet: bool) -> Callable[[], AbstractContextManager[Any]]:
+    """Return what opens the progress bar."""
+    from tqdm import tqdm
+
+    return partial(tqdm, total=total, disable=quiet, unit=" iterations")
+
+
+def _watched(
+    begin: Callable[[], Iterable[Any]],
+    progress: Callable[[], AbstractContextManager[Any]],
+    checkpoint: Path,
+    every: float,
+    stop: threading.Event,
+) -> Generator[State, None, None]:
+    """Hand the states on: show them, save one now and then, end when asked to."""
+    states = begin()
+    saved = time.monotonic()
+    with progress() as bar:
+        for number, state in enumerate(states):
+            bar.update(number - bar.n)
+            bar.set_postfix_str(
+                f"objective {state.objective:.4g}, relative residual {state.relative_residual:.4f}"
+            )
+            yield state
+            if stop.is_set():
+                return
+            if time.monotonic() - saved >= every:
+                state.decomposition().save(checkpoint)
+                saved = time.monotonic()
+
+
+# ---- what comes out --------------------------------------------------------------------------
+
+
+def _refuse_unwritable(out: Path, force: bool) -> None:
+    """Make sure, before any work, that the result will have its place."""
+    if not out.name:
+        raise ValueError(f"out must name a folder of its own, got {str(out)!r}")
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"out must be a folder, got the file {str(out)!r}")
+    found = [entry.name for entry in out.iterdir()] if out.exists() else []
+    if foreign := [name for name in found if not OWN_FILES.fullmatch(name)]:
+        raise FileExistsError(
+            f"out must be a new or empty folder, or an earlier result, got {str(out)!r}, "
+            f"which holds {foreign[0]}"
+        )
+    if found and not force:
+        raise FileExistsError(
+            f"out must be a new or empty folder, got {str(out)!r}, which holds an earlier result: "
+            "pass --force to replace it"
+        )
+    tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent).cleanup()
+
+
+def _refuse_overwritten(checkpoint: Path, options: argparse.Namespace) -> None:
+    """Keep what a killed run has left, unless it is what this one starts from."""
+    start = getattr(options, "start", None)
+    continued = isinstance(start, str) and Path(start).resolve() == checkpoint.resolve()
+    if checkpoint.exists() and not continued and not options.force:
+        raise FileExistsError(
+            f"{checkpoint} is left of a run that did not end: continue it with "
+            f"--start {checkpoint}, or pass --force to discard it"
+        )
+
+
+@contextmanager
+def _folder_aside(out: Path) -> Iterator[Path]:
+    """Make a folder beside ``out`` that takes its place when the block ends well."""
+    aside, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
+    aside.mkdir()
+    try:
+        yield aside
+        if out.exists():
+            out.rename(old)
+        aside.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,546 @@
+"""The command line, run for real on short sounds."""
+
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from numpy.testing import assert_allclose
+from PIL import Image
+
+from cdlnmf_lit.__main__ import main
+from cdlnmf_lit.methods import METHODS, algorithm_1
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.presentation import audio, plotting
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+RATE = 8000
+SMALL = ["--window-length", "256", "--hop", "32", "--iterations", "3", "-K", "2"]
+
+
+def sound(seconds=0.5):
+    t = np.arange(int(seconds * RATE)) / RATE
+    return 0.4 * np.sin(2 * np.pi * 440 * t) * (t < 0.3) + 0.2 * np.sin(2 * np.pi * 660 * t)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recording") / "sound.wav"
+    audio.write(path, sound(), RATE)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def decompose(recording, *options):
+    return main(["decompose", str(recording), *SMALL, *map(str, options)])
+
+
+# ---- what it writes --------------------------------------------------------------------------
+
+
+def test_it_writes_each_component_the_residual_a_figure_and_the_result(recording, place, capsys):
+    assert decompose(recording, "-o", "out/") == 0
+    assert {entry.name for entry in (place / "out").iterdir()} == {
+        "component_1.wav",
+        "component_2.wav",
+        "residual.wav",
+        "components.png",
+        "decomposition.npz",
+    }
+    assert [entry.name for entry in place.iterdir()] == ["out"]
+    printed, progress = capsys.readouterr()
+    first, *_, last = printed.splitlines()
+    assert first.startswith("estimate: ")
+    assert "GB of memory" in first
+    assert last == "out: 2 components, residual, figure, decomposition.npz"
+    assert "3/3" in progress
+    assert "objective" in progress
+    assert "relative residual" in progress
+
+
+def test_the_sounds_sum_to_the_input_at_its_rate(recording, place):
+    decompose(recording)
+    parts = [audio.read(path) for path in (place / "out").glob("*.wav")]
+    assert {rate for _, rate in parts} == {RATE}
+    assert_allclose(sum(x for x, _ in parts), audio.read(recording)[0], atol=1e-6)
+
+
+def test_the_result_says_what_was_asked_and_can_be_read_back(recording, place):
+    decompose(recording, "--seed", 7, "--penalty", 0.01, "--window", "kaiser:8.6")
+    found = Decomposition.load(place / "out" / "decomposition.npz")
+    assert (found.method, found.status) == ("algorithm-1", "ran all 3 iterations")
+    asked = {"sample_rate": RATE, "seed": 7, "penalty": 0.01, "hop": 32, "window_length": 256}
+    assert asked.items() <= found.parameters.items()
+    assert json.loads(json.dumps(found.parameters)) == found.parameters
+    for k in range(2):
+        written, _ = audio.read(place / "out" / f"component_{k + 1}.wav")
+        assert_allclose(written, found.component(k), atol=1e-7)
+
+
+def test_the_result_is_that_of_the_library(recording, place):
+    decompose(recording, "--seed", 3, "--step-rule", "accelerated", "--channels", 300)
+    found = Decomposition.load(place / "out" / "decomposition.npz")
+    frame = GaborFrame("hann", 32, 300, length=256).tight()
+    x, _ = audio.read(recording)
+    wanted = algorithm_1.decompose(x, 2, frame, iterations=3, step_rule="accelerated", rng=3)
+    assert_allclose(found.atoms, wanted.atoms, rtol=1e-9, atol=1e-12)
+    assert_allclose(found.activations, wanted.activations, rtol=1e-9, atol=1e-12)
+
+
+def test_the_figure_is_a_picture(recording, place):
+    decompose(recording)
+    with Image.open(place / "out" / "components.png") as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1000
+
+
+def test_the_same_seed_gives_the_same_bytes(recording, place):
+    contents = []
+    for seed, out in ((1, "a"), (1, "b"), (2, "c")):
+        assert decompose(recording, "-o", out, "--seed", seed, "--quiet") == 0
+        contents.append({path.name: path.read_bytes() for path in (place / out).iterdir()})
+    assert contents[0] == contents[1]
+    assert contents[0]["decomposition.npz"] != contents[2]["decomposition.npz"]
+
+
+@pytest.mark.parametrize("example", ["piano", "chirps"])
+def test_the_examples_need_no_file(place, example, monkeypatch):
+    from cdlnmf_lit.experiments import signals
+
+    short = SimpleNamespace(signal=sound(), sample_rate=RATE)
+    monkeypatch.setattr(signals, example, lambda: short)
+    assert decompose(f"example:{example}", "--quiet") == 0
+    assert audio.read(place / "out" / "residual.wav")[1] == RATE
+
+
+@pytest.mark.parametrize("channel", ["0", "1", "mean"])
+def test_a_channel_of_a_stereo_file_is_chosen(place, channel):
+    stereo = np.stack([sound(), sound()[::-1]], 1)
+    soundfile.write("stereo.wav", stereo, RATE, "FLOAT")
+    assert decompose("stereo.wav", "--channel", channel, "--quiet") == 0
+    wanted = stereo.mean(axis=1) if channel == "mean" else stereo[:, int(channel)]
+    parts = [audio.read(path)[0] for path in (place / "out").glob("*.wav")]
+    assert_allclose(sum(parts), wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".ogg"])
+def test_it_reads_every_format(place, suffix):
+    audio.write(f"sound{suffix}", sound(), RATE)
+    assert decompose(f"sound{suffix}", "--quiet") == 0
+
+
+def test_quiet_shows_no_bar(recording, place, capsys):
+    assert decompose(recording, "--quiet") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_warning_is_one_line(recording, place, capsys, monkeypatch):
+    def iterate(*given, **options):
+        warnings.simplefilter("always")
+        warnings.warn("a thing\nto know", UserWarning, stacklevel=1)
+        return algorithm_1.iterate(*given, **options)
+
+    monkeypatch.setitem(METHODS, "algorithm-1", changed(iterate=iterate))
+    assert decompose(recording, "--quiet") == 0
+    assert capsys.readouterr().err == "cdlnmf-lit: warning: a thing to know\n"
+
+
+def changed(**functions):
+    """Algorithm 1 with some of its functions replaced."""
+    whole = {name: getattr(algorithm_1, name) for name in ("iterate", "decompose", "estimate")}
+    for name, function in functions.items():
+        functools.update_wrapper(function, whole[name])
+    return SimpleNamespace(**{**whole, **functions}, __doc__=algorithm_1.__doc__)
+
+
+# ---- what it can be asked --------------------------------------------------------------------
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.startswith("cdlnmf-lit 0.")
+
+
+def test_the_methods_are_listed(capsys):
+    assert main(["methods"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(METHODS)
+    assert "Algorithm 1 of the paper" in lines[0]
+
+
+def test_help_lists_every_option_of_the_method(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["decompose", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "--start random|segments|FILE.npz",
+        "--step-rule unit|backtracking|accelerated",
+        "--penalty FLOAT λ. With λ > 0 the atoms are held in the unit ball",
+        "Semi-NMF updates in an outer iteration. (default: 1)",
+        "How many to run at the most. (default: 100)",
+        "--seed",
+    ):
+        assert words in text
+    assert "`" not in text
+
+
+@dataclass
+class Still:
+    """A state that is found at once."""
+
+    objective: float
+    relative_residual: float = 0.5
+    step: float = 1.0
+
+    def decomposition(self):
+        return Decomposition("still", np.eye(2, 4), np.ones((2, 97)), 1, 0, np.zeros(100))
+
+
+def test_a_new_method_appears_without_being_told(recording, place, monkeypatch, capsys):
+    given = {}
+
+    def iterate(x, n_components, *, sharpness=2.5, start="here", rounds=3, slow=False, rng=None):
+        """Stand still.
+
+        Parameters
+        ----------
+        sharpness : float
+            How sharp.
+        """
+        given.update(sharpness=sharpness, start=start, rounds=rounds, slow=slow, rng=rng)
+        while True:
+            yield Still(1.0)
+
+    def decompose_still(
+        x,
+        n_components,
+        *,
+        sharpness=2.5,
+        start="here",
+        rounds=3,
+        slow=False,
+        iterations=4,
+        rng=None,
+    ):
+        """Stand still."""
+
+    still = SimpleNamespace(
+        iterate=iterate,
+        decompose=decompose_still,
+        estimate=lambda n_samples, n_components, *, rounds=3: f"{rounds} rounds",
+        __doc__="Standing still.",
+    )
+    monkeypatch.setitem(METHODS, "still", still)
+    assert main(["methods"]) == 0
+    assert "still         Standing still." in capsys.readouterr().out
+
+    options = ["--sharpness", "1.5", "--rounds", "5", "--iterations", "2", "--seed", "9"]
+    argv = ["decompose", str(recording), "--method", "still", "-K", "2", "--quiet", *options]
+    assert main(argv) == 0
+    assert given == {"sharpness": 1.5, "start": "here", "rounds": 5, "slow": False, "rng": 9}
+    assert "estimate: 5 rounds" in capsys.readouterr().out
+    assert main([*argv, "--hop", "8"]) == 2
+    assert "unrecognized arguments: --hop 8" in capsys.readouterr().err
+
+
+@given(
+    n_components=st.integers(1, 3),
+    hop=st.integers(8, 64),
+    penalty=st.sampled_from([0.0, 0.001]),
+    start=st.sampled_from(["random", "segments"]),
+    step_rule=st.sampled_from(["unit", "backtracking", "accelerated"]),
+    inner_iterations=st.integers(1, 2),
+    iterations=st.integers(0, 2),
+)
+def test_every_choice_of_options_runs(recording, tmp_path_factory, **options):
+    folder = tmp_path_factory.mktemp("options")
+    argv = ["decompose", str(recording), "-o", str(folder / "out"), "--quiet"]
+    argv += ["--window-length", "128"]
+    for name, value in options.items():
+        argv += [f"--{name.replace('_', '-')}", str(value)]
+    with mock.patch.object(plotting, "components", lambda *_: Figure()):
+        assert main(argv) == 0
+    found = Decomposition.load(folder / "out" / "decomposition.npz")
+    assert len(found.history["objective"]) == options["iterations"] + 1
+    del options["iterations"]
+    assert options.items() <= found.parameters.items()
+
+
+def test_an_estimate_is_printed_and_nothing_done(recording, place, capsys):
+    assert decompose(recording, "--estimate") == 0
+    printed, progress = capsys.readouterr()
+    assert printed.startswith("estimate: ")
+    assert len(printed.splitlines()) == 1
+    assert progress == ""
+    assert list(place.iterdir()) == []
+
+
+# ---- where it writes -------------------------------------------------------------------------
+
+
+def test_an_empty_folder_is_taken(recording, place):
+    (place / "out").mkdir()
+    assert decompose(recording, "--quiet") == 0
+    assert (place / "out" / "residual.wav").exists()
+
+
+def test_an_earlier_result_is_kept_unless_forced(recording, place, capsys):
+    assert decompose(recording, "--quiet") == 0
+    before = (place / "out" / "residual.wav").read_bytes()
+    assert decompose(recording, "--seed", 5) == 2
+    assert capsys.readouterr().err == (
+        "cdlnmf-lit: error: out must be a new or empty folder, got 'out', which holds an earlier "
+        "result: pass --force to replace it\n"
+    )
+    assert (place / "out" / "residual.wav").read_bytes() == before
+    assert decompose(recording, "--seed", 5, "--force", "--quiet", "-K", 1) == 0
+    assert (place / "out" / "residual.wav").read_bytes() != before
+    assert not (place / "out" / "component_2.wav").exists()
+    assert [entry.name for entry in place.iterdir()] == ["out"]
+
+
+def test_a_folder_with_anything_else_is_never_replaced(recording, place, capsys):
+    (place / "out").mkdir()
+    (place / "out" / "thesis.txt").write_text("years of work")
+    assert decompose(recording, "--force") == 2
+    assert "which holds thesis.txt" in capsys.readouterr().err
+    assert (place / "out" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_written(recording, place, capsys, monkeypatch):
+    write = audio.write
+
+    def full(path, x, sample_rate):
+        if path.name == "component_2.wav":
+            raise OSError(28, "No space left on device")
+        write(path, x, sample_rate)
+
+    monkeypatch.setattr(audio, "write", full)
+    assert decompose(recording, "--quiet") == 2
+    assert capsys.readouterr().err == "cdlnmf-lit: error: [Errno 28] No space left on device\n"
+    assert list(place.iterdir()) == []
+
+
+# ---- runs that are cut short -----------------------------------------------------------------
+
+
+def interrupting(at, *numbers):
+    """Algorithm 1, with signals sent to this process at one iteration."""
+
+    def iterate(*given, **options):
+        for state in algorithm_1.iterate(*given, **options):
+            if state.iteration == at:
+                for number in numbers:
+                    os.kill(os.getpid(), number)
+            yield state
+
+    return changed(iterate=iterate)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_it_reached(recording, place, monkeypatch, capsys, number):
+    monkeypatch.setitem(METHODS, "algorithm-1", interrupting(2, number))
+    before = signal.getsignal(number)
+    assert decompose(recording, "--iterations", 50, "--quiet") == 130
+    assert "interrupted at iteration 2; relative residual" in capsys.readouterr().out
+    found = Decomposition.load(place / "out" / "decomposition.npz")
+    assert found.status == "interrupted at iteration 2"
+    assert len(found.history["objective"]) == 3
+    assert signal.getsignal(number) == before
+
+
+def test_a_second_interrupt_stops_at_once(recording, place, monkeypatch, capsys):
+    twice = interrupting(2, signal.SIGINT, signal.SIGINT)
+    monkeypatch.setitem(METHODS, "algorithm-1", twice)
+    assert decompose(recording, "--iterations", 50, "--quiet") == 130
+    assert capsys.readouterr().err == "cdlnmf-lit: error: interrupted: no result was written\n"
+    assert list(place.iterdir()) == []
+
+
+def start_process(recording, *options):
+    argv = [sys.executable, "-m", "cdlnmf_lit", "decompose", str(recording), *SMALL, *options]
+    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=here)
+
+
+def test_a_killed_run_is_continued_from_its_checkpoint(recording, place, capsys):
+    checkpoint = place / "out.checkpoint.npz"
+    with start_process(recording, "--iterations", "1000000", "--checkpoint-every", "0") as process:
+        deadline = time.monotonic() + 60
+        while not checkpoint.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+    reached = Decomposition.load(checkpoint)
+    assert not (place / "out").exists()
+
+    assert decompose(recording) == 2
+    assert "continue it with --start out.checkpoint.npz" in capsys.readouterr().err
+
+    assert decompose(recording, "--start", "out.checkpoint.npz", "--iterations", 0, "--quiet") == 0
+    found = Decomposition.load(place / "out" / "decomposition.npz")
+    assert_allclose(found.component(0), reached.component(0), atol=1e-9)
+    assert not checkpoint.exists()
+
+
+def test_a_run_shorter_than_the_interval_saves_no_checkpoint(recording, place, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Decomposition, "save", lambda self, path: saved.append(Path(path).name))
+    assert decompose(recording, "--quiet") == 0
+    assert saved == ["decomposition.npz"]
+    assert decompose(recording, "--quiet", "-o", "again", "--checkpoint-every", 0) == 0
+    assert saved[1:] == 3 * ["again.checkpoint.npz"] + ["decomposition.npz"]
+
+
+# ---- bad input -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sounds(place):
+    """Files that are good, and files that are each bad in its own way."""
+    soundfile.write("good.wav", sound(), RATE, "FLOAT")
+    soundfile.write("stereo.wav", np.stack([sound(), sound()], 1), RATE)
+    soundfile.write("short.wav", sound()[:200], RATE)
+    soundfile.write("constant.wav", np.full(4000, 0.5), RATE)
+    soundfile.write("silent.wav", np.zeros(4000), RATE)
+    soundfile.write("empty.wav", np.zeros(0), RATE)
+    soundfile.write("nan.wav", np.where(np.arange(4000) == 7, np.nan, sound()), RATE, "FLOAT")
+    soundfile.write("inf.wav", np.where(np.arange(4000) == 7, np.inf, sound()), RATE, "FLOAT")
+    (place / "nothing.wav").write_bytes(b"")
+    (place / "text.wav").write_text("this is no sound\n" * 100)
+    (place / "truncated.wav").write_bytes((place / "good.wav").read_bytes()[:5000])
+    (place / "folder.wav").mkdir()
+    (place / "full").mkdir()
+    (place / "full" / "other.txt").write_text("")
+    (place / "text.npz").write_text("this is no result\n")
+    np.savez("other.npz", values=np.zeros(3))
+    three = algorithm_1.decompose(sound(), 3, GaborFrame("hann", 32, 256).tight(), iterations=0)
+    three.save("three.npz")
+    return place
+
+
+BAD_INPUT = [
+    # the sound
+    ("missing.wav", [], "missing.wav"),
+    ("folder.wav", [], "folder.wav"),
+    ("nothing.wav", [], "path=nothing.wav must hold sound, but the file is empty"),
+    ("text.wav", [], "path=text.wav must be a WAV, FLAC, MP3 or OGG file"),
+    ("truncated.wav", [], "path=truncated.wav must be a whole sound file, but it is truncated"),
+    ("empty.wav", [], "path=empty.wav must hold sound, but it has no samples"),
+    ("nan.wav", [], "path=nan.wav must be finite, got nan at index 7"),
+    ("inf.wav", [], "path=inf.wav must be finite, got inf at index 7"),
+    ("constant.wav", [], "x must not be constant"),
+    ("silent.wav", [], "x must not be constant, got 0.0"),
+    ("short.wav", [], "x must be at least as long as the window, 256 samples, got 200"),
+    ("stereo.wav", [], "channel must choose one of the 2 channel(s) of path=stereo.wav"),
+    ("stereo.wav", ["--channel", "2"], "pass channel=0, channel=1, channel='mean'"),
+    ("stereo.wav", ["--channel", "-1"], "channel must choose one of the 2"),
+    ("stereo.wav", ["--channel", "left"], "got 'left'"),
+    ("example:violin", [], "example must be one of piano, chirps, got 'violin'"),
+    # the model
+    ("good.wav", ["--method", "magic"], "method must be one of algorithm-1, got 'magic'"),
+    ("good.wav", ["-K", "0"], "n_components must be a whole number of at least 1, got 0"),
+    ("good.wav", ["-K", "-3"], "got -3"),
+    ("good.wav", ["-K", "100000"], "got 100000"),
+    ("good.wav", ["-K", "two"], "argument -K/--n-components: invalid int value: 'two'"),
+    ("good.wav", ["--window", "bathtub"], "bathtub"),
+    ("good.wav", ["--window", "kaiser:wide"], "window must be a name and numbers"),
+    ("good.wav", ["--window", "kaiser"], "window"),
+    ("good.wav", ["--window-length", "0"], "length"),
+    ("good.wav", ["--hop", "0"], "hop must be a whole number from 1 to 256, got 0"),
+    ("good.wav", ["--hop", "257"], "hop must be a whole number from 1 to 256, got 257"),
+    ("good.wav", ["--channels", "0"], "channels must be a whole number of at least 1, got 0"),
+    ("good.wav", ["--penalty", "-1"], "penalty must be a finite number of at least 0, got -1.0"),
+    ("good.wav", ["--penalty", "nan"], "penalty must be a finite number"),
+    ("good.wav", ["--penalty", "much"], "argument --penalty: invalid float value: 'much'"),
+    ("good.wav", ["--step-rule", "giant"], "step_rule must be one of unit,"),
+    ("good.wav", ["--start", "anywhere"], "start must be one of random, segments"),
+    ("good.wav", ["--start", "missing.npz"], "missing.npz"),
+    ("good.wav", ["--start", "text.npz"], "text.npz"),
+    ("good.wav", ["--start", "other.npz"], "path must be a saved decomposition, got 'other.npz'"),
+    ("good.wav", ["--start", "three.npz"], "start must have 2 atoms"),
+    ("good.wav", ["--inner-iterations", "0"], "inner_iterations must be a whole number"),
+    ("good.wav", ["--iterations", "-1"], "iterations must be a whole number of at least 0"),
+    ("good.wav", ["--tolerance", "-1"], "tolerance must be a finite number of at least 0"),
+    ("good.wav", ["--seed", "-1"], "seed must be a whole number of at least 0, got -1"),
+    ("good.wav", ["--checkpoint-every", "-1"], "checkpoint_every must be a finite number"),
+    ("good.wav", ["--speed", "9"], "unrecognized arguments: --speed 9"),
+    # the place
+    ("good.wav", ["-o", "good.wav"], "out must be a folder, got the file 'good.wav'"),
+    ("good.wav", ["-o", "good.wav/out"], "good.wav"),
+    ("good.wav", ["-o", "nowhere/out"], "nowhere"),
+    ("good.wav", ["-o", "full"], "out must be a new or empty folder"),
+    ("good.wav", ["-o", "full", "--force"], "which holds other.txt"),
+    ("good.wav", ["-o", "."], "out must name a folder of its own, got '.'"),
+    ("good.wav", ["-o", "/"], "out must name a folder of its own, got '/'"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "rule"), BAD_INPUT)
+def test_bad_input_is_one_line_and_leaves_nothing(sounds, capsys, name, options, rule):
+    before = sorted(sounds.rglob("*"))
+    assert decompose(name, *options) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("cdlnmf-lit: error: ")
+    assert message.count("\n") == 1
+    assert rule in message
+    assert sorted(sounds.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "rule"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["compose"], "invalid choice: 'compose'"),
+        (["decompose"], "the following arguments are required: SOUND, -K/--n-components"),
+        (["decompose", "good.wav"], "the following arguments are required: -K/--n-components"),
+    ],
+)
+def test_a_command_that_is_none_is_one_line(place, capsys, argv, rule):
+    assert main(argv) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("cdlnmf-lit: error: ")
+    assert message.count("\n") == 1
+    assert rule in message
+
+
+def test_a_run_that_cannot_fit_says_so_before_it_starts(sounds, capsys, monkeypatch):
+    monkeypatch.setattr(algorithm_1, "available_memory", lambda: 1000.0)
+    assert decompose("good.wav") == 2
+    message = capsys.readouterr().err
+    assert message.startswith("cdlnmf-lit: error: decomposing 4000 samples into 2 components")
+    assert message.count("\n") == 1
+
+
+def test_a_missing_package_is_named_with_its_remedy(sounds, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert decompose("good.wav") == 2
+    assert 'pip install "cdlnmf-lit[audio,plot]"' in capsys.readouterr().err
+
+
+def test_a_process_ends_with_code_2_and_no_traceback(place):
+    with start_process("missing.wav") as process:
+        message = process.communicate()[1].decode()
+    assert process.returncode == 2
+    assert message.startswith("cdlnmf-lit: error: ")
+    assert message.count("\n") == 1
