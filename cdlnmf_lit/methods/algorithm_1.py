@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads
-from cdlnmf_lit.theory.convolution import Convolution
+from cdlnmf_lit.theory.convolution import GROUP, Convolution
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 COLUMNS = 2**15
@@ -497,10 +497,10 @@ def _within_ball(b: Array, c: float, shares: Array) -> Array:
         w = b / (c + theta * shares)
         size = float(np.sqrt(np.sum(shares * w**2, dtype=float)))
         if size <= 1 + 4 * np.finfo(w.dtype).eps:
-            return np.asarray(w)
+            break
         slope = float(np.sum(shares**2 * w**2 / (c + theta * shares), dtype=float)) / size**3
         theta += (1 - 1 / size) / slope
-    return np.asarray(w / size)
+    return np.asarray(w / max(size, 1.0))
 
 
 def _multiplied(
@@ -689,14 +689,13 @@ def estimate(
     n_samples = integer(n_samples, "n_samples")
     K = integer(n_components, "n_components")
     plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
-    F, rows = plan.fft_length, plan.n_blocks * frame.hop
-    row = np.zeros((1, F), dtype)
+    rows = 2 * plan.n_blocks * (K + frame.hop) + 2 * K * frame.hop
+    sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
     begin = time.perf_counter()
     for _ in range(3):
-        scipy.fft.rfft(row)
-    one = (time.perf_counter() - begin) / 3
-    transforms = 2 * K * plan.n_blocks + 2 * rows + K * frame.hop
-    return Estimate(_bytes_needed(plan, n_samples, K, np.dtype(dtype)), 2 * transforms * one)
+        scipy.fft.rfft(sample)
+    a_row = (time.perf_counter() - begin) / 3 / len(sample)
+    return Estimate(_bytes_needed(plan, n_samples, K, np.dtype(dtype)), 2 * rows * a_row)
 
 
 def _bytes_needed(plan: Convolution, n_samples: int, K: int, dtype: np.dtype) -> int:

@@ -74,6 +74,18 @@ def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
         np.testing.assert_allclose(state.objective, objective, rtol=1e-9, atol=1e-12)
 
 
+@given(problems(), st.floats(0.1, 50), seeds)
+def test_longer_steps_are_those_of_the_literal_algorithm(problem, step, seed):
+    frame, x, K, penalty, inner = problem
+    first = next(iterate(x, K, frame, penalty=penalty, inner_iterations=inner, rng=seed))
+    assume(np.linalg.cond(first.activations @ first.activations.T) < 1e6)
+    state = first.model.after([(1.0, first)], first, step)
+    _, (W, Z, _) = literal(first, 1, step)
+    np.testing.assert_allclose(state.activations, Z.T, atol=1e-8 * Z.max())
+    atoms = reference.atoms(W, frame).real
+    np.testing.assert_allclose(state.decomposition().atoms, atoms, atol=1e-8 * np.abs(atoms).max())
+
+
 @given(problems(), st.sampled_from(RULES), st.sampled_from(["random", "segments"]), seeds)
 def test_no_step_rule_increases_the_objective(problem, rule, start, seed):
     frame, x, K, penalty, inner = problem
