@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import in_threads
+from cdlnmf_lit.theory.blocks import in_threads, placed
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -422,18 +422,12 @@ class Model:
         """Samples by which the first window begins before the signal."""
         return self.frame.origin - self.frame.hop * self.frame.first_frame
 
-    def placed(self, values: Array) -> Array:
-        """A signal ``(T,)`` among the windows, which reach beyond both its ends."""
-        padded = np.zeros(self.plan.length, values.dtype)
-        padded[self.lead : self.lead + values.size] = values
-        return padded
-
     def state(self, iteration: int, weights: Array, activations: Array, step: float) -> State:
         """The iterate of these weights and activations, with its residual and objective."""
         plan = self.plan
         spectra = plan.activation_spectra(activations)
         whole = plan.synthesis(plan.atom_spectra(self.atoms(weights)), spectra)
-        residual = self.x - whole[self.lead : self.lead + self.x.size]
+        residual = self.x - placed(whole, -self.lead, self.x.size)
         size = float(np.linalg.norm(residual))
         return State(
             iteration=iteration,
@@ -455,7 +449,7 @@ class Model:
         """
         plan, M = self.plan, self.frame.channels
         residual = sum(c * other.residual for c, other in point)
-        signal_spectra = plan.signal_spectra(self.placed(np.asarray(residual)))
+        signal_spectra = plan.signal_spectra(placed(np.asarray(residual), self.lead, plan.length))
         weights, Z, spectra = state.weights, state.activations, state.spectra
         for inner in range(self.inner_iterations):
             if inner:
@@ -556,7 +550,7 @@ def _random_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Array
     """Random activations, and the atoms that fit the analysis coefficients best."""
     plan = model.plan
     Z = rng.random((K, plan.n_activations)).astype(model.x.dtype)
-    spectra = plan.signal_spectra(model.placed(model.x))
+    spectra = plan.signal_spectra(placed(model.x, model.lead, plan.length))
     correlation = plan.correlation_with_activations(spectra, plan.activation_spectra(Z))
     AZ = model.frame.channels * model.fold(model.window * correlation)
     return np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ), Z
@@ -576,7 +570,9 @@ def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Arra
         weights[k] = model.fold(model.window**2 * segment[None])[0] / model.shares
         chances[max(0, begin - T_g // 2) : begin + T_g // 2 + 1] = 0
     atom_spectra = plan.atom_spectra(model.atoms(weights))
-    Z = plan.correlation_with_atoms(plan.signal_spectra(model.placed(x)), atom_spectra)
+    Z = plan.correlation_with_atoms(
+        plan.signal_spectra(placed(x, model.lead, plan.length)), atom_spectra
+    )
     return weights, np.maximum(Z, 1e-3 * np.abs(Z).max())
 
 

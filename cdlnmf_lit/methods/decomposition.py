@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
+from cdlnmf_lit.theory.blocks import placed
 from cdlnmf_lit.theory.convolution import synthesize
 
 
@@ -68,18 +69,12 @@ class Decomposition:
 
     def components(self) -> Array:
         """The K components in time, ``(K, T)``; with the residual they sum to the signal."""
-        return np.stack(
-            [self.component(k) for k in range(len(self.atoms))], dtype=self.residual.dtype
-        )
+        return np.stack([self.component(k) for k in range(len(self.atoms))])
 
     def component(self, k: int) -> Array:
         """Component ``k``, aligned with the signal, ``(T,)``."""
         whole = synthesize(self.atoms[k : k + 1], self.activations[k : k + 1], self.hop)
-        component = np.zeros_like(self.residual)
-        first = max(self.first_sample, 0)
-        last = max(first, min(self.first_sample + whole.size, component.size))
-        component[first:last] = whole[first - self.first_sample : last - self.first_sample]
-        return component
+        return placed(whole, self.first_sample, self.residual.size).astype(self.residual.dtype)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an ``.npz`` file, aside first: the file is whole or absent.

@@ -86,3 +86,31 @@ def overlap_add(frames: Array, hop: int) -> Array:
         piece = frames[:, hop * j : hop * (j + 1)]
         rows[j : j + n_frames, : piece.shape[1]] += piece
     return rows.reshape(-1)[:length]
+
+
+def placed(piece: Array, start: int, length: int) -> Array:
+    """``length`` samples of silence with ``piece`` in them from sample ``start`` on.
+
+    What of the piece lies before sample 0 or past the end is cut.
+
+    Parameters
+    ----------
+    piece : array (L,)
+    start : int
+        May be negative.
+    length : int
+
+    Returns
+    -------
+    array (length,)
+
+    Examples
+    --------
+    >>> placed(np.array([1.0, 2.0, 3.0]), -1, 4)
+    array([2., 3., 0., 0.])
+    """
+    whole = np.zeros(length, piece.dtype)
+    first = max(start, 0)
+    last = max(first, min(start + piece.size, length))
+    whole[first:last] = piece[first - start : last - start]
+    return whole

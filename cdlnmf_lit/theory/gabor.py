@@ -16,7 +16,7 @@ import scipy.signal
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, signal
-from cdlnmf_lit.theory.blocks import in_threads, overlap_add
+from cdlnmf_lit.theory.blocks import in_threads, overlap_add, placed
 from cdlnmf_lit.theory.operators import Operator
 
 PHASES = ("time-invariant", "frequency-invariant")
@@ -254,8 +254,7 @@ class GaborFrame:
     def _analysis(self, x: Array, *, half: bool) -> Array:
         g, a, M = self.window.astype(x.real.dtype, copy=False), self.hop, self.channels
         N, start = self.n_frames(x.size), a * self.first_frame - self.origin
-        padded = np.zeros(a * (N - 1) + g.size, x.dtype)
-        padded[-start : x.size - start] = x
+        padded = placed(x, -start, a * (N - 1) + g.size)
         frames = np.lib.stride_tricks.sliding_window_view(padded, g.size)[::a]
         X = np.empty((N, M // 2 + 1 if half else M), np.result_type(x.dtype, np.complex64))
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.theory import blocks
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add
+from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add, placed
 from tests.strategies import normal, seeds
 
 
@@ -52,3 +52,11 @@ def test_overlap_add_is_the_literal_sum(n_frames, width, hop, seed):
     for n, frame in enumerate(frames):
         literal[hop * n : hop * n + width] += frame
     np.testing.assert_allclose(overlap_add(frames, hop), literal, atol=1e-12)
+
+
+@given(st.integers(0, 9), st.integers(-20, 20), st.integers(0, 9), seeds)
+def test_what_is_placed_outside_is_cut(size, start, length, seed):
+    piece = normal(seed, size)
+    whole = placed(piece, start, length)
+    expected = [piece[t - start] if 0 <= t - start < size else 0.0 for t in range(length)]
+    np.testing.assert_array_equal(whole, expected)
