@@ -279,7 +279,7 @@ def test_every_choice_of_options_runs(recording, tmp_path_factory, **options):
     argv += ["--window-length", "128"]
     for name, value in options.items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
-    with mock.patch.object(plotting, "components", lambda *_: Figure()):
+    with mock.patch.object(plotting, "components", return_value=Figure()):
         assert main(argv) == 0
     found = Decomposition.load(folder / "out" / "decomposition.npz")
     assert len(found.history["objective"]) == options["iterations"] + 1

@@ -53,6 +53,7 @@ WIDTH = 7.2
 LARGEST_BOARD = 24
 BOARD_WINDOW = 2048
 MOST_COLUMNS = 1000
+AUDIBLE = 60
 MOST_POINTS = 600
 SILENCE = 1e-20
 LEVEL = "level (dB re full-scale sine)"
@@ -175,7 +176,8 @@ def components(
     sample_rate
         In Hz.
     highest_frequency
-        Where the pictures end, in Hz. By default half the sampling rate.
+        Where the pictures end, in Hz. By default above the last level that is within 60 dB of
+        the largest one.
     depth
         From the brightest level down to the darkest, in dB.
 
@@ -189,7 +191,8 @@ def components(
     Figures 3 and 4 of the paper. Chapter: ``book/experiments/piano.md``.
     """
     sample_rate = arguments.integer(sample_rate, "sample_rate")
-    highest = _highest(highest_frequency, sample_rate)
+    if highest_frequency is not None:
+        _positive(highest_frequency, "highest_frequency")
     depth = _positive(depth, "depth")
     count, n_samples = len(decomposition.atoms), len(decomposition.residual)
     sounds = (decomposition.component(k) for k in range(count))
@@ -197,7 +200,10 @@ def components(
         *((float(sound @ sound), _levels(sound, BOARD_WINDOW)) for sound in sounds), strict=True
     )
     drawn = np.sort(np.argsort(-np.array(energies), kind="stable")[:LARGEST_BOARD])
-    top = max(float(levels.max()) for levels in spectrograms)
+    peaks = np.max([levels.max(axis=1) for levels in spectrograms], axis=0)
+    top = float(peaks.max())
+    last = int(np.flatnonzero(peaks >= top - AUDIBLE)[-1]) + 1
+    highest = _highest(highest_frequency or sample_rate * last / BOARD_WINDOW, sample_rate)
     start, spacing = decomposition.first_sample / sample_rate, decomposition.hop / sample_rate
     with style():
         figure = Card(figsize=(WIDTH, 1.2 + 0.9 * len(drawn)))

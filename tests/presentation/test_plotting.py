@@ -170,6 +170,14 @@ def test_a_board_shows_the_spectrum_and_the_sound_of_each_atom():
         assert 2000 / RATE <= times[column] <= 6000 / RATE
 
 
+def test_a_board_ends_above_what_can_be_heard():
+    x = np.hanning(RATE) * (tone(500) + 1e-2 * tone(1500) + 1e-5 * tone(3000))
+    one = Decomposition("by hand", x[None], np.ones((1, 1)), 1, 0, np.zeros(RATE))
+    left, _, right, _ = plotting.components(one, RATE).axes
+    assert left.get_xlim() == right.get_ylim()
+    assert 1.5 <= left.get_xlim()[1] < 1.6
+
+
 def test_activations_are_drawn_at_their_times_and_at_the_loudness_of_their_atom():
     one = by_hand(1)
     curve = plotting.components(one, RATE).axes[1].lines[0].get_xydata()
