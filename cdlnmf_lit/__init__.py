@@ -5,19 +5,57 @@ A literate package: the book beside it shows, runs and tests every name that it 
 
 from importlib.metadata import version
 
-from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods import METHODS, algorithm_1
+from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.theory.convolution import (
+    Convolution,
     correlate_with_activations,
     correlate_with_atoms,
+    operator_in_activations,
+    operator_in_atoms,
     synthesize,
 )
+from cdlnmf_lit.theory.equivalence import (
+    activations_on_frames,
+    atom_of_spectrum,
+    cdl_objective,
+    conditioning,
+    factorized_objective,
+    factors_of_model,
+    free_phase_objective,
+    model_of_factors,
+    rank_one_factors,
+    spectrum_of_atom,
+    synthesize_factors,
+    window_support,
+)
 from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.operators import Operator
 
 __version__ = version("cdlnmf-lit")
 __all__ = [
+    "METHODS",
+    "Convolution",
     "Decomposition",
     "GaborFrame",
+    "Operator",
+    "activations_on_frames",
+    "algorithm_1",
+    "atom_of_spectrum",
+    "cdl_objective",
+    "conditioning",
     "correlate_with_activations",
     "correlate_with_atoms",
+    "factorized_objective",
+    "factors_of_model",
+    "free_phase_objective",
+    "model_of_factors",
+    "operator_in_activations",
+    "operator_in_atoms",
+    "rank_one_factors",
+    "run",
+    "spectrum_of_atom",
     "synthesize",
+    "synthesize_factors",
+    "window_support",
 ]

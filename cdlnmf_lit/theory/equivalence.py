@@ -13,6 +13,7 @@ import scipy.linalg
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative, signal
+from cdlnmf_lit.theory.blocks import placed
 from cdlnmf_lit.theory.convolution import synthesize
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -357,7 +358,7 @@ def synthesize_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame, n_samples:
         )
     atoms = np.stack([atom_of_spectrum(w_hat, frame) for w_hat in W.T])
     real, imaginary = (synthesize(part, Z.T, frame.hop) for part in (atoms.real, atoms.imag))
-    return _placed(real + 1j * imaginary, frame.hop * frame.first_frame - frame.origin, n_samples)
+    return placed(real + 1j * imaginary, frame.hop * frame.first_frame - frame.origin, n_samples)
 
 
 @dataclass(frozen=True)
@@ -484,7 +485,7 @@ def cdl_objective(
     D, z = _model(atoms, activations)
     size = integer(hop, "hop") * (z.shape[1] - 1) + D.shape[1]
     start = integer(start, "start", at_least=1 - size, at_most=x.size - 1)
-    model = _placed(synthesize(D, z, hop), start, x.size)
+    model = placed(synthesize(D, z, hop), start, x.size)
     return _objective(x - model, z, penalty)
 
 
@@ -614,14 +615,6 @@ def _factors(W: ArrayLike, Z: ArrayLike, name: str = "W") -> tuple[Array, Array]
     if W.shape[1] != Z.shape[1]:
         raise ValueError(f"Z must have one column a component, {W.shape[1]}, got {Z.shape[1]}")
     return W, Z
-
-
-def _placed(model: Array, start: int, n_samples: int) -> Array:
-    """The samples 0 to ``n_samples - 1`` of a model whose first one stands at ``start``."""
-    first, last = (min(max(edge, 0), n_samples) for edge in (start, start + model.size))
-    placed = np.zeros(n_samples, model.dtype)
-    placed[first:last] = model[first - start : last - start]
-    return placed
 
 
 def _objective(residual: Array, activations: Array, penalty: float) -> float:
