@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ModuleNotFoundError as error:
             _say("error", f'{error}: pip install "{NAME}[audio,plot]"')
         except (ValueError, OSError, MemoryError) as error:
-            _say("error", error)
+            _say("error", str(error) or "out of memory")
         except KeyboardInterrupt:
             _say("error", "interrupted: no result was written")
             return INTERRUPTED
