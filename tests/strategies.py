@@ -16,12 +16,17 @@ def normal(seed, *shape, dtype=float):
 
 @st.composite
 def frames(draw, *, longest=16, phases=PHASES, origins=True, painless=None):
-    """Frames with a window near a bump, any hop, and channels below, at and above its length."""
+    """Frames with a window near a bump, any hop, and channels below, at and above its length.
+
+    The window may begin with a zero, as SciPy's periodic ones do.
+    """
     T_g = draw(st.integers(1, longest))
     hop = draw(st.integers(1, T_g))
     fewest = T_g if painless else max(1, min(T_g, 2 * hop))
     channels = draw(st.integers(fewest, 2 * T_g + 2))
     bump = np.hanning(T_g + 2)[1:-1] * (1 + 0.2 * np.random.default_rng(draw(seeds)).random(T_g))
+    if hop < T_g and draw(st.booleans()):
+        bump[0] = 0
     return GaborFrame(
         bump,
         hop,

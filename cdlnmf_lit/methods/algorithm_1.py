@@ -298,7 +298,7 @@ def backtracked_steps(model: Model, state: State) -> Iterator[State]:
     while True:
         yield state
         trial = model.after([(1.0, state)], state, step)
-        while trial.objective > state.objective and step > 1:
+        while not trial.objective <= state.objective and step > 1:
             step, growth = max(1.0, SLOWER * step), FASTER
             trial = model.after([(1.0, state)], state, step)
         state, step = trial, growth * step
@@ -327,7 +327,7 @@ def accelerated_steps(model: Model, state: State) -> Iterator[State]:
         following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
         beta = float((momentum - 1) / following)
         trial = model.after([(1 + beta, state), (-beta, previous)], state, 1.0)
-        if trial.objective > state.objective:
+        if not trial.objective <= state.objective:
             following = 1.0
             trial = model.after([(1.0, state)], state, 1.0)
         previous, state, momentum = state, trial, following
@@ -416,6 +416,11 @@ class Model:
     def atoms(self, weights: Array) -> Array:
         """``d_k = g w_k``."""
         return self.window * self.unfold(weights)
+
+    def fitted(self, atoms: Array) -> Array:
+        """The weights whose atoms are nearest to the given ones; 0 where the window is."""
+        shares = np.maximum(self.shares, np.finfo(atoms.dtype).tiny)
+        return self.fold(self.window * atoms) / shares
 
     @property
     def lead(self) -> int:
@@ -508,7 +513,7 @@ def _multiplied(
     """Semi-NMF's multiplicative update of ``Z``, a stretch of columns at a time.
 
     ``Z ← Z √[(V⁺ + G⁻Z) / (V⁻ + G⁺Z + λ)]`` with ``V = Re(WᵀA)``, here ``step · AW`` and the
-    products of ``priors``, and ``G = Re(WᴴW)``. Where the denominator is zero ``Z`` stays.
+    products of ``priors``, and ``G = Re(WᴴW)``. Where the denominator vanishes ``Z`` stays.
     """
     positive, negative = np.maximum(gram, 0), np.maximum(-gram, 0)
     updated = np.empty_like(Z)
@@ -522,8 +527,9 @@ def _multiplied(
         up += np.maximum(V, 0)
         down -= np.minimum(V, 0)
         down += penalty
-        np.divide(up, down, out=up, where=down > 0)
-        up[down <= 0] = 1
+        moves = down > np.finfo(z.dtype).tiny * (1 + up)
+        np.divide(up, down, out=up, where=moves)
+        up[~moves] = 1
         np.sqrt(up, out=up)
         np.multiply(z, up, out=updated[:, columns])
 
@@ -567,7 +573,7 @@ def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Arra
         likely = chances / total if total > 0 else None
         begin = int(rng.choice(chances.size, p=likely))
         segment = x[begin : begin + T_g]
-        weights[k] = model.fold(model.window**2 * segment[None])[0] / model.shares
+        weights[k] = model.fitted(model.window * segment[None])[0]
         chances[max(0, begin - T_g // 2) : begin + T_g // 2 + 1] = 0
     atom_spectra = plan.atom_spectra(model.atoms(weights))
     Z = plan.correlation_with_atoms(
@@ -584,8 +590,7 @@ def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Arr
     d = np.zeros((K, model.window.size), dtype)
     kept = min(d.shape[1], found.atoms.shape[1])
     d[:, :kept] = found.atoms[:, :kept]
-    smallest = np.finfo(dtype).tiny
-    weights = model.fold(model.window * d) / np.maximum(model.shares, smallest)
+    weights = model.fitted(d)
     begin = -model.lead
     samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
     frames = np.round((samples - begin) / frame.hop).astype(int)

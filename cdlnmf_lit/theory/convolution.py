@@ -141,7 +141,7 @@ def correlate_with_activations(activations: ArrayLike, x: ArrayLike, hop: int = 
 
 
 def operator_in_activations(atoms: ArrayLike, n_activations: int, hop: int = 1) -> Operator:
-    """``z ↦ Σ d_k ∗ z_k`` for given atoms; the norm is an upper bound, reached for one atom.
+    """``z ↦ Σ d_k ∗ z_k`` for given atoms; the norm is an upper bound, near for long activations.
 
     Examples
     --------

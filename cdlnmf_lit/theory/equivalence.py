@@ -303,15 +303,15 @@ def activations_on_frames(
     z = array(activations, "activations", 2)
     if n_samples is None:
         n_samples = frame.hop * (z.shape[1] - 1) + frame.window.size
-    placed = np.zeros((z.shape[0], frame.n_frames(n_samples)), z.dtype)
-    room = placed.shape[1] + frame.first_frame
+    on_frames = np.zeros((z.shape[0], frame.n_frames(n_samples)), z.dtype)
+    room = on_frames.shape[1] + frame.first_frame
     if z.shape[1] > room:
         raise ValueError(
             f"activations must have at most {room} positions for {n_samples} samples, "
             f"got {z.shape[1]}"
         )
-    placed[:, -frame.first_frame : -frame.first_frame + z.shape[1]] = z
-    return placed
+    on_frames[:, -frame.first_frame : -frame.first_frame + z.shape[1]] = z
+    return on_frames
 
 
 def synthesize_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame, n_samples: int) -> Array:

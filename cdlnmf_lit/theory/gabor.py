@@ -93,7 +93,9 @@ class GaborFrame:
     ) -> None:
         if channels is not None:
             channels = integer(channels, "channels")
-        if isinstance(window, str) or (isinstance(window, tuple) and isinstance(window[0], str)):
+        if isinstance(window, str) or (
+            isinstance(window, tuple) and any(isinstance(part, str) for part in window)
+        ):
             g = _named_window(window, length, channels)
         else:
             g = array(window, "window", 1)
@@ -337,7 +339,7 @@ class GaborFrame:
         Returns
         -------
         A, B : float
-            ``A`` is 0 (to rounding) where the windows leave a gap: then this is no frame.
+            ``A`` is 0 to rounding where the windows leave a gap: then this is no frame.
 
         Examples
         --------
@@ -442,7 +444,8 @@ class GaborFrame:
             "window, hop and channels must make a well-conditioned frame: "
             f"{T_g} samples, hop {self.hop} and {M} channels do not"
         )
-        if self.bounds(max(self.hop, T_g))[0] <= 0:
+        A, B = self.bounds(max(self.hop, T_g))
+        if A <= np.finfo(float).eps * B:
             raise ValueError(no_frame)
         longest = max(LONGEST_CHAIN * M, 8 * T_g)
         margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))

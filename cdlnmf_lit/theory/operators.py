@@ -36,8 +36,8 @@ class Operator:
 
     References
     ----------
-    Equations (5)-(6) of the paper for the synthesis and analysis operators.
-    Chapter: ``book/theory/gabor.md``.
+    Equation (1) and equations (5)-(6) of the paper are such maps.
+    Chapter: ``book/theory/convolution.md``.
     """
 
     forward: Callable[[Array], Array]

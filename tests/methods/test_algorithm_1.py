@@ -1,6 +1,7 @@
 """Algorithm 1 is the literal one, never rises with unit steps, and says what it cannot do."""
 
 import tracemalloc
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -261,6 +262,35 @@ def test_a_start_from_another_hop_and_length_keeps_the_sound():
     assert start.activations.min() > 0
     assert start.relative_residual < 0.9
     assert next(iterate(x, 2, fine, rng=0)).relative_residual > start.relative_residual
+
+
+@given(st.sampled_from([1, 2, 4]), st.sampled_from(RULES), seeds)
+def test_sparse_starts_stay_finite_over_long_steps(hop, rule, seed):
+    """Activations fade to the smallest numbers there are, and denominators with them."""
+    frame, rng = GaborFrame("hann", hop, 16).tight(), np.random.default_rng(seed)
+    x = normal(seed, 120)
+    Z = rng.random((2, frame.n_frames(120))) ** 400
+    Z[Z < 1e-150] *= 1e-160
+    found = decompose(x, 2, frame, start=(normal(seed, 2, 16), Z), step_rule=rule, iterations=40)
+    assert np.isfinite(found.atoms).all()
+    assert np.isfinite(found.activations).all()
+    assert np.all(np.diff(found.history["objective"]) <= 1e-9)
+
+
+def test_a_step_that_leads_nowhere_is_refused():
+    """An objective that is no number is no descent."""
+    state = next(iterate(normal(0, 120), 1, GaborFrame("hann", 2, 16).tight(), rng=0))
+    model = state.model
+
+    class Overflowing:
+        def after(self, point, state, step):
+            result = model.after(point, state, step)
+            broken = step > 1 or len(point) > 1
+            return replace(result, objective=np.nan) if broken else result
+
+    for rule in ("backtracking", "accelerated"):
+        steps = algorithm_1.STEP_RULES[rule](Overflowing(), state)
+        assert np.isfinite([each.objective for each in islice(steps, 6)]).all()
 
 
 def test_a_silent_part_and_a_silent_component_do_no_harm():
