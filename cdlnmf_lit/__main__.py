@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["methods"])
-    algorithm-1   Algorithm 1 of the paper, without ever forming its coefficients.
+    algorithm-1   Algorithm 1 of the paper...
     0
     """
     argv = sys.argv[1:] if argv is None else list(argv)

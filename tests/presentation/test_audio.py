@@ -187,6 +187,16 @@ def test_an_mp3_file_with_a_leading_tag_is_read_and_checked(tmp_path):
         audio.read(tmp_path / "x.mp3")
 
 
+def test_an_mp3_file_with_fewer_samples_than_frames_stated_is_truncated(tmp_path):
+    audio.write(tmp_path / "x.mp3", TONE, RATE)
+    encoded = bytearray((tmp_path / "x.mp3").read_bytes())
+    size_at = encoded.find(b"Xing") + 12
+    encoded[size_at : size_at + 4] = bytes([0, 0, 0, 1])
+    (tmp_path / "x.mp3").write_bytes(encoded[:-300])
+    with pytest.raises(OSError, match="truncated"):
+        audio.read(tmp_path / "x.mp3")
+
+
 @pytest.mark.parametrize(
     ("content", "error", "rule"),
     [
