@@ -138,7 +138,7 @@ def outdated(
 ) -> list[str]:
     """The pages that Sphinx has to read again because the library changed."""
     root = Path(app.srcdir)
-    folder = Path(env.mystnb_config.execution_cache_path)
+    folder = Path(env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
     chapters = {}
     for name in env.found_docs:
         path = Path(env.doc2path(name))
