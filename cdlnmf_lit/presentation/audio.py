@@ -183,11 +183,12 @@ def players(sounds: Mapping[str, ArrayLike], sample_rate: int) -> HTML:
         raise ValueError(f"sounds must have labels to be told apart by, got {list(sounds)}")
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     signals = {label: arguments.signal(x, label) for label, x in sounds.items()}
-    peak = max(float(np.max(np.abs(x))) for x in signals.values())
-    gain = PLAYED_PEAK / peak if peak > 0 else 1.0
+    peak = max(float(np.max(np.abs(x))) for x in signals.values()) or 1.0
     from IPython.display import HTML
 
-    figures = (_figure(gain * x, sample_rate, label) for label, x in signals.items())
+    figures = (
+        _figure(PLAYED_PEAK * (x / peak), sample_rate, label) for label, x in signals.items()
+    )
     text = f'<div class="sounds">{"".join(figures)}</div>'
     return HTML(text)  # type: ignore[no-untyped-call]
 
