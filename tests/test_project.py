@@ -84,6 +84,8 @@ def public(path: Path):
     for name, value in vars(module).items():
         if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
             continue
+        if getattr(value, "_is_protocol", False):
+            continue
         if inspect.isfunction(value) or inspect.isclass(value):
             yield f"{module.__name__}.{name}", value
 
@@ -114,19 +116,41 @@ def shown(chapter: Path) -> set[str]:
     return found
 
 
-def test_every_exported_name_is_shown_in_the_one_chapter_that_its_docstring_names():
-    shown_in = {chapter: shown(chapter) for chapter in CHAPTERS}
+def exported():
+    """The functions and classes of theory and methods that the package exports."""
     for name in cdlnmf_lit.__all__:
         value = getattr(cdlnmf_lit, name)
-        if not (inspect.isfunction(value) or inspect.isclass(value)):
-            continue
-        dotted = f"{value.__module__}.{value.__qualname__}"
-        if dotted.split(".")[1] not in ("theory", "methods"):
-            continue
-        chapters = [relative(chapter) for chapter in CHAPTERS if dotted in shown_in[chapter]]
+        if inspect.ismodule(value):
+            yield from public(Path(inspect.getfile(value)))
+        elif inspect.isfunction(value) or inspect.isclass(value):
+            yield f"{value.__module__}.{name}", value
+
+
+def test_every_exported_name_is_shown_in_the_one_chapter_that_its_docstring_names():
+    shown_in = {chapter: shown(chapter) for chapter in CHAPTERS}
+    for name, value in exported():
+        chapters = [relative(chapter) for chapter in CHAPTERS if name in shown_in[chapter]]
         named = re.findall(r"Chapter: ``(.*?)``", inspect.getdoc(value) or "")
-        assert len(chapters) == 1, f"{dotted} is shown in {chapters}"
-        assert named == chapters, f"{dotted} is shown in {chapters}, its docstring names {named}"
+        assert len(chapters) == 1, f"{name} is shown in {chapters}"
+        assert named == chapters, f"{name} is shown in {chapters}, its docstring names {named}"
+
+
+def test_the_reference_lists_every_module_that_readers_use():
+    text = (ROOT / "book" / "reference" / "api.md").read_text("utf8")
+    listed = set(re.findall(r"automodule:: (\S+)", text))
+    helpers = {"cdlnmf_lit.theory.arguments", "cdlnmf_lit.theory.blocks"}
+    assert (
+        listed == {module_name(path) for path in modules(*ALLOWED) if any(public(path))} - helpers
+    )
+
+
+def test_every_work_in_the_bibliography_is_cited():
+    works = (ROOT / "book" / "reference" / "references.bib").read_text("utf8")
+    pages = "".join(path.read_text("utf8") for path in (ROOT / "book").rglob("*.md"))
+    cited = re.findall(r"{cite:\w}`([\w, ]+)`", pages)
+    assert set(re.findall(r"^@\w+{(\w+),", works, re.MULTILINE)) == set(
+        re.findall(r"\w+", " ".join(cited))
+    )
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=relative)
