@@ -1,7 +1,7 @@
 """Serve MathJax with the book, so that its equations need no network.
 
-The files are those of the package sphinx-mathjax-offline; only the part that the pages load is
-copied: the script and its fonts.
+The files are those of the package sphinx-mathjax-offline; only what the pages load is copied: the
+script, its fonts, and the extensions that it fetches when an equation needs one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 SCRIPT = "tex-mml-chtml.js"
-FONTS = "output/chtml/fonts/woff-v2"
+FOLDERS = ("output/chtml/fonts/woff-v2", "input/tex/extensions")
 
 
 def copy_files(app: Sphinx) -> None:
@@ -23,7 +23,8 @@ def copy_files(app: Sphinx) -> None:
     source = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
     target = Path(app.outdir, "_static", "mathjax")
     if app.builder.format == "html" and not (target / SCRIPT).exists():
-        shutil.copytree(source / FONTS, target / FONTS, dirs_exist_ok=True)
+        for folder in FOLDERS:
+            shutil.copytree(source / folder, target / folder, dirs_exist_ok=True)
         shutil.copy2(source / SCRIPT, target / SCRIPT)
 
 
