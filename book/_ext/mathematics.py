@@ -22,7 +22,7 @@ def copy_files(app: Sphinx) -> None:
     package = distribution("sphinx-mathjax-offline")
     source = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
     target = Path(app.outdir, "_static", "mathjax")
-    if app.builder.format == "html" and not (target / SCRIPT).exists():
+    if app.builder.format == "html":
         for folder in FOLDERS:
             shutil.copytree(source / folder, target / folder, dirs_exist_ok=True)
         shutil.copy2(source / SCRIPT, target / SCRIPT)
