@@ -105,7 +105,7 @@ def semi_nmf_weights(A, W, Z, frame, penalty):
     return np.fft.fft(w, axis=0) / M
 
 
-def semi_nmf_activations(A, W, Z, penalty):
+def multiplicative_update(A, W, Z, penalty):
     """Ding's multiplicative update for complex data: real parts, split by sign."""
     V, G = (A.conj().T @ W).real, (W.conj().T @ W).real
     up = np.maximum(V, 0) + Z @ np.maximum(-G, 0)
@@ -113,7 +113,20 @@ def semi_nmf_activations(A, W, Z, penalty):
     return Z * np.sqrt(np.divide(up, down, out=np.ones_like(up), where=down > 0))
 
 
-def algorithm_1(x, frame, W, Z, iterations, inner=1, penalty=0.0, step=1.0):
+def coordinate_update(A, W, Z, penalty):
+    """Of each component in turn, the minimiser of ``½‖A - W Zᵀ‖² + λ Σ Z`` with ``Z ≥ 0``."""
+    Z = Z.copy()
+    for k in range(Z.shape[1]):
+        rest = A - W @ Z.T + np.outer(W[:, k], Z[:, k])
+        energy = np.sum(np.abs(W[:, k]) ** 2)
+        if energy > 0:
+            Z[:, k] = np.maximum(0, ((W[:, k].conj() @ rest).real - penalty) / energy)
+    return Z
+
+
+def algorithm_1(
+    x, frame, W, Z, iterations, inner=1, penalty=0.0, step=1.0, update=multiplicative_update
+):
     """Algorithm 1 with its M × N coefficients formed; yields ``W (M, K), Z (N, K), α (M, N)``."""
     Phi = dictionary(frame, x.size)
     yield W, Z, W @ Z.T
@@ -123,5 +136,5 @@ def algorithm_1(x, frame, W, Z, iterations, inner=1, penalty=0.0, step=1.0):
         half = alpha + step * np.einsum("tnm,t->mn", Phi.conj(), residual)
         for _ in range(inner):
             W = semi_nmf_weights(half, W, Z, frame, penalty)
-            Z = semi_nmf_activations(half, W, Z, step * penalty)
+            Z = update(half, W, Z, step * penalty)
         yield W, Z, W @ Z.T

@@ -104,6 +104,7 @@ def iterate(
     penalty: float = 0.0,
     start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
     step_rule: str = "unit",
+    activation_update: str = "multiplicative",
     inner_iterations: int = 1,
     rng: Any = None,
 ) -> Iterator[State]:
@@ -132,6 +133,8 @@ def iterate(
     step_rule : {"unit", "backtracking", "accelerated"}
         The paper's ``μ = 1``, which never increases the objective; steps as long as the objective
         allows; or the paper's step from an extrapolated point, with restarts.
+    activation_update : {"multiplicative", "coordinate"}
+        The semi-NMF's update of ``Z``: the paper's, or one that goes further in one pass.
     inner_iterations : int
         Semi-NMF updates in an outer iteration.
     rng : seed or numpy.random.Generator
@@ -178,13 +181,13 @@ def iterate(
         raise ValueError(f"frame must have ‖Φ‖² ≤ 1, got {upper:.4g}: use frame.tight()")
     most = min(frame.n_frames(x.size), frame.channels, frame.window.size)
     n_components = integer(n_components, "n_components", at_most=most)
-    inner_iterations = integer(inner_iterations, "inner_iterations")
     steps = STEP_RULES[choice(step_rule, "step_rule", STEP_RULES)]
     model = Model(
         x=x,
         frame=frame,
         penalty=non_negative(penalty, "penalty"),
-        inner_iterations=inner_iterations,
+        inner_iterations=integer(inner_iterations, "inner_iterations"),
+        activation_update=choice(activation_update, "activation_update", ACTIVATION_UPDATES),
         parameters={
             "n_components": n_components,
             "hop": frame.hop,
@@ -193,6 +196,7 @@ def iterate(
             "penalty": float(penalty),
             "start": start if isinstance(start, str) else type(start).__name__,
             "step_rule": step_rule,
+            "activation_update": activation_update,
             "inner_iterations": inner_iterations,
         },
     )
@@ -209,6 +213,7 @@ def decompose(
     penalty: float = 0.0,
     start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
     step_rule: str = "unit",
+    activation_update: str = "multiplicative",
     inner_iterations: int = 1,
     iterations: int = 100,
     tolerance: float = 0.0,
@@ -218,7 +223,7 @@ def decompose(
 
     Parameters
     ----------
-    x, n_components, frame, penalty, start, step_rule, inner_iterations, rng
+    x, n_components, frame, penalty, start, step_rule, activation_update, inner_iterations, rng
         See :func:`iterate`.
     iterations, tolerance
         See :func:`cdlnmf_lit.methods.decomposition.run`.
@@ -250,6 +255,7 @@ def decompose(
         penalty=penalty,
         start=start,
         step_rule=step_rule,
+        activation_update=activation_update,
         inner_iterations=inner_iterations,
         rng=rng,
     )
@@ -354,13 +360,15 @@ class Model:
     penalty : float
         ``λ``.
     inner_iterations : int
+    activation_update : str
+        A name of ``ACTIVATION_UPDATES``.
     parameters : dict
         For the record.
 
     Examples
     --------
     >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> model = Model(x, frame, penalty=0.0, inner_iterations=1, parameters={})
+    >>> model = Model(x, frame, 0.0, 1, "multiplicative", parameters={})
     >>> np.allclose(model.fold(model.unfold(np.ones((1, 32)))), 1)
     True
 
@@ -373,6 +381,7 @@ class Model:
     frame: GaborFrame
     penalty: float
     inner_iterations: int
+    activation_update: str
     parameters: dict[str, Any]
 
     @cached_property
@@ -466,11 +475,32 @@ class Model:
             weights = self._fitted_weights(weights, AZ, Z @ Z.T)
             atom_spectra = plan.atom_spectra(self.atoms(weights))
             AW = plan.correlation_with_atoms(signal_spectra, atom_spectra)
-            priors = [
-                (c / M * (weights @ other.weights.T), other.activations) for c, other in point
-            ]
-            Z = _multiplied(Z, AW, step, priors, weights @ weights.T / M, step * self.penalty)
+            Z = self._updated_activations(Z, step * AW, weights, point, step * self.penalty)
         return self.state(state.iteration + 1, weights, Z, step)
+
+    def _updated_activations(
+        self, Z: Array, V: Array, weights: Array, point: Point, penalty: float
+    ) -> Array:
+        """The semi-NMF's update of ``Z``, a stretch of columns at a time.
+
+        ``V`` is ``μ Re(Wᴴ Φ*(r))``; what ``Σ c_i W_i Z_iᵀ`` adds to it is added here.
+        """
+        M, update = self.frame.channels, ACTIVATION_UPDATES[self.activation_update]
+        gram = weights @ weights.T / M
+        products = [(c / M * (weights @ other.weights.T), other.activations) for c, other in point]
+        updated = np.empty_like(Z)
+
+        def stretch(columns: slice) -> None:
+            v = V[:, columns]
+            for product, activations in products:
+                v += product.astype(v.dtype, copy=False) @ activations[:, columns]
+            updated[:, columns] = update(Z[:, columns], v, gram, penalty)
+
+        size = max(1, COLUMNS // len(Z))
+        stretches = [slice(n, n + size) for n in range(0, Z.shape[1], size)]
+        for _ in in_threads(stretch, stretches):
+            pass
+        return updated
 
     def _fitted_weights(self, weights: Array, AZ: Array, gram: Array) -> Array:
         """Least squares ``AZ (ZᵀZ)⁻¹``; with a penalty, atom by atom within the unit ball."""
@@ -502,42 +532,87 @@ def _within_ball(b: Array, c: float, shares: Array) -> Array:
     return np.asarray(w / max(size, 1.0))
 
 
-def _multiplied(
-    Z: Array,
-    AW: Array,
-    step: float,
-    priors: list[tuple[Array, Array]],
-    gram: Array,
-    penalty: float,
-) -> Array:
-    """Semi-NMF's multiplicative update of ``Z``, a stretch of columns at a time.
+def multiplicative_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
+    r"""The semi-NMF update of reference [15], for complex data and with a penalty.
 
-    ``Z ← Z √[(V⁺ + G⁻Z) / (V⁻ + G⁺Z + λ)]`` with ``V = Re(WᵀA)``, here ``step · AW`` and the
-    products of ``priors``, and ``G = Re(WᴴW)``. Where the denominator vanishes ``Z`` stays.
+    .. math:: Z ← Z \sqrt{\frac{V^+ + G^- Z}{V^- + G^+ Z + λ}}
+
+    It never increases ``½⟨Z, G Z⟩ - ⟨V, Z⟩ + λ Σ Z``. A zero stays zero.
+
+    Parameters
+    ----------
+    z : array (K, n)
+        Activations ``Z ≥ 0`` at some positions.
+    V : array (K, n)
+        ``Re(Wᴴ A)``, what is to be factorised seen through the atoms.
+    G : array (K, K)
+        ``Re(Wᴴ W)``.
+    penalty : float
+        ``λ``.
+
+    Returns
+    -------
+    array (K, n)
+
+    Examples
+    --------
+    >>> multiplicative_update(np.array([[4.0]]), np.array([[1.0]]), np.array([[1.0]]), 0.0)
+    array([[2.]])
+
+    References
+    ----------
+    Algorithm 1 of the paper, reference [15]. Chapter: ``book/methods/algorithm_1.md``.
     """
-    positive, negative = np.maximum(gram, 0), np.maximum(-gram, 0)
-    updated = np.empty_like(Z)
+    up, down = np.maximum(-G, 0) @ z, np.maximum(G, 0) @ z
+    up += np.maximum(V, 0)
+    down -= np.minimum(V, 0)
+    down += penalty
+    moves = down > np.finfo(z.dtype).tiny * (1 + up)
+    np.divide(up, down, out=up, where=moves)
+    up[~moves] = 1
+    np.sqrt(up, out=up)
+    up *= z
+    return up
 
-    def update(columns: slice) -> None:
-        z = Z[:, columns]
-        V = step * AW[:, columns]
-        for product, activations in priors:
-            V += product.astype(Z.dtype, copy=False) @ activations[:, columns]
-        up, down = negative @ z, positive @ z
-        up += np.maximum(V, 0)
-        down -= np.minimum(V, 0)
-        down += penalty
-        moves = down > np.finfo(z.dtype).tiny * (1 + up)
-        np.divide(up, down, out=up, where=moves)
-        up[~moves] = 1
-        np.sqrt(up, out=up)
-        np.multiply(z, up, out=updated[:, columns])
 
-    size = max(1, COLUMNS // len(Z))
-    stretches = [slice(n, n + size) for n in range(0, Z.shape[1], size)]
-    for _ in in_threads(update, stretches):
-        pass
-    return updated
+def coordinate_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
+    r"""Each component's activations in turn, to the minimum given the others.
+
+    .. math:: z_k ← \max\Big(0, \; z_k + \frac{V_k - (G Z)_k - λ}{G_{kk}}\Big)
+
+    It lowers the same quadratic as :func:`multiplicative_update`, further in one pass, and its
+    zeros are free to move again.
+
+    Parameters
+    ----------
+    z, V, G, penalty
+        See :func:`multiplicative_update`.
+
+    Returns
+    -------
+    array (K, n)
+
+    Examples
+    --------
+    >>> coordinate_update(np.array([[4.0]]), np.array([[1.0]]), np.array([[1.0]]), 0.0)
+    array([[1.]])
+
+    References
+    ----------
+    Departs from the paper's multiplicative update. Chapter: ``book/methods/algorithm_1.md``.
+    """
+    z = z.copy()
+    for k, row in enumerate(G):
+        if row[k] > 0:
+            z[k] += (V[k] - row @ z - penalty) / row[k]
+            np.maximum(z[k], 0, out=z[k])
+    return z
+
+
+ACTIVATION_UPDATES: dict[str, Callable[[Array, Array, Array, float], Array]] = {
+    "multiplicative": multiplicative_update,
+    "coordinate": coordinate_update,
+}
 
 
 # ---- starts -------------------------------------------------------------------------------

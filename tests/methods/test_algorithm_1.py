@@ -17,6 +17,7 @@ from tests import reference
 from tests.strategies import dtypes, frames, normal, seeds
 
 RULES = list(algorithm_1.STEP_RULES)
+UPDATES = list(algorithm_1.ACTIVATION_UPDATES)
 
 
 @st.composite
@@ -31,7 +32,12 @@ def problems(draw, *, longest=10, penalised=None):
     penalty = draw(st.sampled_from([0.0, 0.1, 1.0]))
     if penalised is not None:
         penalty = 0.5 if penalised else 0.0
-    return frame, normal(draw(seeds), T), K, penalty, draw(st.integers(1, 3))
+    options = {
+        "penalty": penalty,
+        "inner_iterations": draw(st.integers(1, 3)),
+        "activation_update": draw(st.sampled_from(UPDATES)),
+    }
+    return frame, normal(draw(seeds), T), K, options
 
 
 def literal(state, iterations, step=1.0):
@@ -49,13 +55,14 @@ def literal(state, iterations, step=1.0):
         model.inner_iterations,
         model.penalty,
         step,
+        getattr(reference, f"{model.activation_update}_update"),
     )
 
 
 @given(problems(), seeds)
 def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
-    frame, x, K, penalty, inner = problem
-    states = iterate(x, K, frame, penalty=penalty, inner_iterations=inner, rng=seed)
+    frame, x, K, options = problem
+    states = iterate(x, K, frame, **options, rng=seed)
     first = next(states)
     assume(np.linalg.cond(first.activations @ first.activations.T) < 1e6)
     steps = literal(first, 50)
@@ -71,14 +78,14 @@ def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
         np.testing.assert_allclose(found, atoms.real, rtol=0, atol=1e-9 * np.abs(atoms).max())
         residual = x - reference.synthesis(frame, alpha.T, x.size)
         np.testing.assert_allclose(state.residual, residual.real, atol=1e-9 * np.abs(x).max())
-        objective = 0.5 * np.sum(np.abs(residual) ** 2) + penalty * Z.sum()
+        objective = 0.5 * np.sum(np.abs(residual) ** 2) + options["penalty"] * Z.sum()
         np.testing.assert_allclose(state.objective, objective, rtol=1e-9, atol=1e-12)
 
 
 @given(problems(), st.floats(0.1, 50), seeds)
 def test_longer_steps_are_those_of_the_literal_algorithm(problem, step, seed):
-    frame, x, K, penalty, inner = problem
-    first = next(iterate(x, K, frame, penalty=penalty, inner_iterations=inner, rng=seed))
+    frame, x, K, options = problem
+    first = next(iterate(x, K, frame, **options, rng=seed))
     assume(np.linalg.cond(first.activations @ first.activations.T) < 1e6)
     state = first.model.after([(1.0, first)], first, step)
     _, (W, Z, _) = literal(first, 1, step)
@@ -89,18 +96,16 @@ def test_longer_steps_are_those_of_the_literal_algorithm(problem, step, seed):
 
 @given(problems(), st.sampled_from(RULES), st.sampled_from(["random", "segments"]), seeds)
 def test_no_step_rule_increases_the_objective(problem, rule, start, seed):
-    frame, x, K, penalty, inner = problem
-    states = iterate(
-        x, K, frame, penalty=penalty, start=start, step_rule=rule, inner_iterations=inner, rng=seed
-    )
+    frame, x, K, options = problem
+    states = iterate(x, K, frame, start=start, step_rule=rule, **options, rng=seed)
     for before, after in pairwise(islice(states, 25)):
         assert after.objective <= before.objective * (1 + 1e-9) + 1e-12
 
 
 @given(problems(penalised=True), st.sampled_from(RULES), seeds)
 def test_a_penalty_holds_the_atoms_in_the_unit_ball(problem, rule, seed):
-    frame, x, K, penalty, inner = problem
-    states = iterate(x, K, frame, penalty=penalty, step_rule=rule, inner_iterations=inner, rng=seed)
+    frame, x, K, options = problem
+    states = iterate(x, K, frame, step_rule=rule, **options, rng=seed)
     for state in islice(states, 10):
         assert np.linalg.norm(state.decomposition().atoms, axis=1).max() <= 1 + 1e-9
         assert state.activations.min() >= 0
@@ -108,19 +113,44 @@ def test_a_penalty_holds_the_atoms_in_the_unit_ball(problem, rule, seed):
 
 @given(problems(), st.sampled_from(RULES), seeds)
 def test_what_a_state_says_of_itself_is_so(problem, rule, seed):
-    frame, x, K, penalty, inner = problem
-    state = list(islice(iterate(x, K, frame, penalty=penalty, step_rule=rule, rng=seed), 6))[-1]
+    frame, x, K, options = problem
+    state = list(islice(iterate(x, K, frame, step_rule=rule, **options, rng=seed), 6))[-1]
     found = state.decomposition()
     tolerance = 1e-9 * np.abs(x).max()
     np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
     size = np.linalg.norm(found.residual)
     assert state.relative_residual == pytest.approx(size / np.linalg.norm(x))
-    assert state.objective == pytest.approx(size**2 / 2 + penalty * found.activations.sum())
+    assert state.objective == pytest.approx(
+        size**2 / 2 + options["penalty"] * found.activations.sum()
+    )
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.sampled_from([0.0, 0.5]), seeds)
+def test_the_updates_of_the_activations_lower_their_quadratic(K, n, penalty, seed):
+    rng = np.random.default_rng(seed)
+    W = rng.standard_normal((6, K)) + 1j * rng.standard_normal((6, K))
+    V, G, z = rng.standard_normal((K, n)), (W.conj().T @ W).real, rng.random((K, n))
+
+    def quadratic(z):
+        return np.sum(z * (G @ z)) / 2 - np.sum(V * z) + penalty * z.sum()
+
+    reached = {}
+    for name, update in algorithm_1.ACTIVATION_UPDATES.items():
+        before = z.copy()
+        reached[name] = update(z, V, G, penalty)
+        np.testing.assert_array_equal(z, before)
+        assert reached[name].min() >= 0
+        assert quadratic(reached[name]) <= quadratic(z) + 1e-12
+    for update in algorithm_1.ACTIVATION_UPDATES.values():
+        stopped = reached["coordinate"]
+        for _ in range(3000):
+            stopped = coordinate = algorithm_1.coordinate_update(stopped, V, G, penalty)
+        np.testing.assert_allclose(update(stopped, V, G, penalty), coordinate, atol=1e-6)
 
 
 @given(problems(), seeds)
 def test_components_are_syntheses_of_the_frame(problem, seed):
-    frame, x, K, _, _ = problem
+    frame, x, K, _ = problem
     state = next(iterate(x, K, frame, rng=seed))
     M = frame.channels
     w = np.zeros((M, K))
@@ -133,7 +163,7 @@ def test_components_are_syntheses_of_the_frame(problem, seed):
 
 @given(problems(penalised=False), seeds, st.floats(0.01, 100))
 def test_louder_signals_give_louder_atoms(problem, seed, gain):
-    frame, x, K, _, _ = problem
+    frame, x, K, _ = problem
     quiet, loud = (decompose(signal, K, frame, iterations=5, rng=seed) for signal in (x, gain * x))
     scale = np.abs(gain * quiet.atoms).max()
     np.testing.assert_allclose(loud.atoms, gain * quiet.atoms, atol=1e-7 * scale)
@@ -142,7 +172,7 @@ def test_louder_signals_give_louder_atoms(problem, seed, gain):
 
 @given(problems(penalised=False), seeds)
 def test_the_order_of_the_components_does_not_matter(problem, seed):
-    frame, x, K, _, _ = problem
+    frame, x, K, _ = problem
     first = next(iterate(x, K, frame, rng=seed))
     assume(np.linalg.cond(first.activations @ first.activations.T) < 1e6)
     turned = (first.weights[::-1], first.activations[::-1])
@@ -205,10 +235,8 @@ def test_longer_steps_reach_further_where_activations_are_sparse():
 
 @given(problems(), dtypes, st.sampled_from(RULES), seeds)
 def test_precision_is_kept(problem, dtype, rule, seed):
-    frame, x, K, penalty, inner = problem
-    found = decompose(
-        x.astype(dtype), K, frame, penalty=penalty, step_rule=rule, iterations=3, rng=seed
-    )
+    frame, x, K, options = problem
+    found = decompose(x.astype(dtype), K, frame, step_rule=rule, **options, iterations=3, rng=seed)
     for part in (found.atoms, found.activations, found.residual, found.components()):
         assert part.dtype == dtype
         assert np.isfinite(part).all()
@@ -230,10 +258,9 @@ def test_single_precision_follows_double():
 
 @given(problems(), st.sampled_from(["random", "segments"]), seeds)
 def test_the_same_seed_gives_the_same_result(problem, start, seed):
-    frame, x, K, penalty, _ = problem
+    frame, x, K, options = problem
     one, two = (
-        decompose(x, K, frame, penalty=penalty, start=start, iterations=3, rng=seed)
-        for _ in range(2)
+        decompose(x, K, frame, start=start, **options, iterations=3, rng=seed) for _ in range(2)
     )
     np.testing.assert_array_equal(one.atoms, two.atoms)
     np.testing.assert_array_equal(one.activations, two.activations)
@@ -241,13 +268,13 @@ def test_the_same_seed_gives_the_same_result(problem, start, seed):
 
 @given(problems(), seeds)
 def test_a_run_goes_on_from_its_own_result(problem, seed):
-    frame, x, K, penalty, _ = problem
-    whole = decompose(x, K, frame, penalty=penalty, iterations=8, rng=seed)
+    frame, x, K, options = problem
+    whole = decompose(x, K, frame, **options, iterations=8, rng=seed)
     assume(np.linalg.cond(whole.activations @ whole.activations.T) < 1e6)
-    half = decompose(x, K, frame, penalty=penalty, iterations=4, rng=seed)
+    half = decompose(x, K, frame, **options, iterations=4, rng=seed)
     sizes = np.linalg.norm(half.atoms, axis=1)
-    assume(penalty == 0 or np.allclose(sizes, 1))
-    rest = decompose(x, K, frame, penalty=penalty, start=half, iterations=4)
+    assume(options["penalty"] == 0 or np.allclose(sizes, 1))
+    rest = decompose(x, K, frame, **options, start=half, iterations=4)
     np.testing.assert_allclose(
         rest.history["objective"], whole.history["objective"][4:], rtol=1e-6, atol=1e-9
     )
@@ -368,6 +395,7 @@ X = normal(0, 40)
         ((X, 1, FRAME), {"penalty": np.nan}, "penalty must be a finite number"),
         ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, segments, got 'tape'"),
         ((X, 1, FRAME), {"step_rule": "giant"}, "step_rule must be one of unit, backtracking"),
+        ((X, 1, FRAME), {"activation_update": "leap"}, "activation_update must be one of multip"),
         ((X, 1, FRAME), {"inner_iterations": 0}, "inner_iterations must be a whole number"),
         ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
         ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
