@@ -30,8 +30,8 @@ from cdlnmf_lit.theory.gabor import GaborFrame
 
 COLUMNS = 2**15
 """Activations that one thread updates at a time."""
-FASTER, SLOWER = 1.3, 0.5
-"""How a back-tracked step grows after a success and shrinks after a failure."""
+SLOWER, FASTER, PATIENT = 0.5, 1.3, 1.05
+"""How a step shrinks where it is refused, and grows after: back-tracked, accelerated."""
 
 Point = list[tuple[float, "State"]]
 """Coefficients as a combination of factored ones: ``Σ c_i W_i Z_iᵀ``."""
@@ -132,7 +132,7 @@ def iterate(
         method's result; or ``(weights, activations)`` as in :class:`State`.
     step_rule : {"unit", "backtracking", "accelerated"}
         The paper's ``μ = 1``, which never increases the objective; steps as long as the objective
-        allows; or the paper's step from an extrapolated point, with restarts.
+        allows; or such steps from an extrapolated point, with restarts.
     activation_update : {"multiplicative", "coordinate"}
         The semi-NMF's update of ``Z``: the paper's, or one that goes further in one pass.
     inner_iterations : int
@@ -311,9 +311,10 @@ def backtracked_steps(model: Model, state: State) -> Iterator[State]:
 
 
 def accelerated_steps(model: Model, state: State) -> Iterator[State]:
-    """Unit steps from an extrapolated point, restarted from the last iterate where they fail.
+    """Back-tracked steps from an extrapolated point; a refusal also ends the extrapolation.
 
     The extrapolated coefficients ``(1 + β) α_t - β α_{t-1}`` have rank ``2K`` and stay factored.
+    After the first refusal the steps grow by 1.05 only, for each refusal costs the momentum.
 
     Examples
     --------
@@ -327,16 +328,17 @@ def accelerated_steps(model: Model, state: State) -> Iterator[State]:
     ----------
     Departs from the paper's plain step. Chapter: ``book/methods/algorithm_1.md``.
     """
-    previous, momentum = state, 1.0
+    previous, momentum, step, growth = state, 1.0, 1.0, 1 / SLOWER
     while True:
         yield state
-        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
-        beta = float((momentum - 1) / following)
-        trial = model.after([(1 + beta, state), (-beta, previous)], state, 1.0)
-        if not trial.objective <= state.objective:
-            following = 1.0
-            trial = model.after([(1.0, state)], state, 1.0)
-        previous, state, momentum = state, trial, following
+        following = float(1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        beta = (momentum - 1) / following
+        point = [(1 + beta, state), (-beta, previous)] if beta else [(1.0, state)]
+        trial = model.after(point, state, step)
+        while not trial.objective <= state.objective and (beta or step > 1):
+            beta, following, step, growth = 0.0, 1.0, max(1.0, SLOWER * step), PATIENT
+            trial = model.after([(1.0, state)], state, step)
+        previous, state, momentum, step = state, trial, following, growth * step
 
 
 STEP_RULES: dict[str, Callable[[Model, State], Iterator[State]]] = {

@@ -445,7 +445,7 @@ class GaborFrame:
             f"{T_g} samples, hop {self.hop} and {M} channels do not"
         )
         A, B = self.bounds(max(self.hop, T_g))
-        if A <= np.finfo(float).eps * B:
+        if self.hop > M or A <= np.finfo(float).eps * B:
             raise ValueError(no_frame)
         longest = max(LONGEST_CHAIN * M, 8 * T_g)
         margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))

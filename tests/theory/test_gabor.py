@@ -156,10 +156,11 @@ def test_a_gap_is_no_frame_even_where_rounding_fills_it(window):
         frame.dual()
 
 
+@pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("make", [GaborFrame.dual, GaborFrame.tight])
-def test_too_few_channels_are_no_frame(make):
+def test_too_few_channels_are_no_frame(make, channels):
     with pytest.raises(ValueError, match="must make a well-conditioned frame"):
-        make(GaborFrame("hann", 4, 3, length=16))
+        make(GaborFrame("hann", 4, channels, length=16))
 
 
 @pytest.mark.parametrize(
