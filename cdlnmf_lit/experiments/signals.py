@@ -255,6 +255,57 @@ CHIRP_SECONDS = 2
 CHIRP_ENDS = ((400.0, 3000.0), (5000.0, 1000.0))  # Hz
 
 
+def string_modes(
+    frequencies: Signal, tuning: Signal, prompt: Signal, late: Signal, pull: Signal
+) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
+    r"""Take each partial of one key's strings, coupled by their bridge, apart into modes.
+
+    .. math::
+        \dot y = \left[2πi f \operatorname{diag}(c) - σ I - \frac{κ}{S} 1 1^T\right] y,
+        \quad y(0) = \frac{p}{\sum_s p_s},
+        \quad \sum_s y_s(t) = \sum_m A_m e^{λ_m t}
+
+    Strings that move together lose σ + κ, the prompt rate; those that cancel at the bridge lose
+    only σ, the late one.
+
+    Parameters
+    ----------
+    frequencies
+        (P,) f of each partial, Hz.
+    tuning
+        (S,) c, near 1: the strings' frequencies as multiples of f.
+    prompt, late
+        (P,) σ + κ and σ, in dB/s.
+    pull
+        (S,) p, how hard the hammer moves each string.
+
+    Returns
+    -------
+    rates, amplitudes
+        (P, S) λ in 1/s, and A; the amplitudes of a partial sum to 1.
+
+    Examples
+    --------
+    >>> rates, amplitudes = string_modes(
+    ...     np.array([440.0]), np.ones(2), np.array([20.0]), np.array([5.0]), np.ones(2)
+    ... )
+    >>> sorted((-20 / np.log(10) * rates[0].real).round(6).tolist())
+    [5.0, 20.0]
+
+    References
+    ----------
+    G. Weinreich, "Coupled piano strings", J. Acoust. Soc. Am. 62, 1977.
+    Chapter: ``book/experiments/piano.md``
+    """
+    n_strings = len(tuning)
+    loss = NEPERS_PER_DECIBEL * late[:, None]
+    coupling = NEPERS_PER_DECIBEL * (prompt - late)[:, None, None] / n_strings
+    alone = 2j * np.pi * frequencies[:, None] * tuning - loss
+    rates, shapes = np.linalg.eig(alone[:, :, None] * np.eye(n_strings) - coupling)
+    start = np.broadcast_to((pull / pull.sum())[:, None], (len(frequencies), n_strings, 1))
+    return rates, shapes.sum(axis=1) * np.linalg.solve(shapes, start)[..., 0]
+
+
 def piano(
     rng: Seed = 0,
     *,
@@ -269,14 +320,10 @@ def piano(
 ) -> Mixture:
     """Strike the notes of Fig. 1 on a piano built from a seed.
 
-    Partial n of a note is the sum at the bridge of three strings, slightly out of tune with
-    each other and coupled by the bridge that they move, after G. Weinreich:
-
-        ẏ = [2πi fₙ diag(1 + δ₁, 1 + δ₂, 1 + δ₃) − σₙ − κₙ 1 1ᵀ] y.
-
-    So it decays fast while the strings move together, slowly once they do not, and beats.
-    The seed chooses the tuning, the soundboard, the force of each strike, the noise of hammers
-    and dampers, and the room's.
+    Each partial is the motion of a bridge that three strings drive, slightly out of tune with
+    each other: see :func:`string_modes`. It decays fast while the strings move together, slowly
+    once they do not, and beats. The seed chooses the tuning, the soundboard, the force of each
+    strike, the noise of hammers and dampers, and the room's.
 
     Parameters
     ----------
@@ -318,8 +365,7 @@ def piano(
 
     References
     ----------
-    The sequence: Fig. 1. The strings: G. Weinreich, "Coupled piano strings", 1977.
-    Chapter: ``book/experiments/piano.md``
+    The sequence: Fig. 1 of the paper. Chapter: ``book/experiments/piano.md``
     """
     sample_rate = arguments.integer(sample_rate, "sample_rate", at_least=LOWEST_RATE)
     noise = arguments.non_negative(noise, "noise")
@@ -334,7 +380,7 @@ def piano(
             arguments.integer(k, "measure.notes", at_least=0, at_most=len(notes) - 1)
 
     strings, strikes, knocks, floor = _generators(rng, 4)
-    modes = [_string_modes(note, sample_rate / 2, mistuning, strings) for note in notes]
+    keys = [_key(note, sample_rate / 2, mistuning, strings) for note in notes]
     events = tuple(
         Event(measure.onset, measure.duration, k, float(variation * strikes.standard_normal()))
         for measure in measures
@@ -342,7 +388,7 @@ def piano(
     )
     stems = np.zeros((len(notes) + 1, n_samples))
     for event in events:
-        tone = _struck(*modes[event.stem], event, sample_rate)
+        tone = _struck(*keys[event.stem], event, sample_rate)
         thump = knock * 10 ** (event.gain / 20) * _knocks(event, sample_rate, knocks)
         start = round(event.onset * sample_rate)
         stop = min(start + len(tone), n_samples)
@@ -483,40 +529,30 @@ def _shaped_noise(
     return np.fft.irfft(white * gain, n_samples)
 
 
-def _string_modes(
+def _key(
     note: Note, below: float, mistuning: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.complex128], NDArray[np.complex128]]:
-    """Rates (P, 3) in 1/s and amplitudes (P, 3) of each partial's three modes.
+    """Rates (P, 3) in 1/s and amplitudes (P, 3) of the modes of a note's partials.
 
     The draws do not depend on how many partials lie below the limit.
     """
     cents = mistuning * rng.standard_normal(STRINGS)
     pull = 1 + 0.1 * rng.standard_normal(STRINGS)
-    resonance, phase, loss = (
-        rng.uniform(-1, 1, MAX_PARTIALS),
-        rng.uniform(0, 2 * np.pi, MAX_PARTIALS),
-        rng.lognormal(sigma=0.3, size=MAX_PARTIALS),
-    )
+    resonance = RESONANCES * rng.uniform(-1, 1, MAX_PARTIALS)
+    phase = rng.uniform(0, 2 * np.pi, MAX_PARTIALS)
+    loss = rng.lognormal(sigma=0.3, size=MAX_PARTIALS)
     tuning = 2 ** ((cents - cents.mean()) / 1200)
+
     f = note.partials(below / tuning.max())[:MAX_PARTIALS]
     n = np.arange(1, len(f) + 1)
-    kilohertz = (f - note.frequency) / 1000
-    first = n == 1
-
-    level = np.interp(f, *OVERTONES) + RESONANCES * resonance[: len(f)]
     crest = np.abs(np.sin(np.pi * n * note.strike)) + 0.1
-    size = np.where(first, 10 ** (note.level / 20), crest * 10 ** (level / 20))
-    amplitude = size * np.exp(1j * phase[: len(f)])
-
-    spread = np.where(first, 1.0, loss[: len(f)])
-    late = NEPERS_PER_DECIBEL * (note.late + DAMPING / 3 * kilohertz) * spread
-    prompt = NEPERS_PER_DECIBEL * (note.prompt + DAMPING * kilohertz) * spread
-    coupling = (prompt - late) / STRINGS
-    free = 2j * np.pi * f[:, None] * tuning - late[:, None]
-    system = free[:, :, None] * np.eye(STRINGS) - coupling[:, None, None]
-    rates, shapes = np.linalg.eig(system)
-    start = np.linalg.solve(shapes, np.broadcast_to(pull[:, None], (len(f), STRINGS, 1)))[..., 0]
-    return rates, amplitude[:, None] * shapes.sum(axis=1) * start / pull.sum()
+    overtone = crest * 10 ** ((np.interp(f, *OVERTONES) + resonance[: len(f)]) / 20)
+    size = np.where(n == 1, 10 ** (note.level / 20), overtone)
+    loss = np.where(n == 1, 1.0, loss[: len(f)])
+    above = DAMPING * (f - note.frequency) / 1000
+    prompt, late = loss * (note.prompt + above), loss * (note.late + above / 3)
+    rates, amplitudes = string_modes(f, tuning, prompt, late, pull)
+    return rates, (size * np.exp(1j * phase[: len(f)]))[:, None] * amplitudes
 
 
 def _struck(

@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+import scipy.linalg
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,6 +136,33 @@ def test_bad_stem_files_are_refused(tmp_path):
     ]:
         with pytest.raises(error, match=message):
             Mixture.from_files(paths)
+
+
+# ---- strings ---
+
+
+@given(
+    st.integers(1, 3),
+    arrays(float, 3, elements=st.floats(0.999, 1.001)),
+    arrays(float, 2, elements=st.floats(10.0, 80.0)),
+    arrays(float, 3, elements=st.floats(0.5, 1.5)),
+    st.floats(0.0, 1.0),
+)
+def test_modes_sum_to_the_solution_of_the_strings_equation(n_strings, tuning, prompt, pull, t):
+    """Against the matrix exponential, step by step."""
+    tuning, pull = tuning[:n_strings], pull[:n_strings]
+    frequencies, late = np.array([300.0, 610.0]), prompt / 4
+    rates, amplitudes = signals.string_modes(frequencies, tuning, prompt, late, pull)
+    bridge = (amplitudes * np.exp(rates * t)).sum(axis=1)
+    for k, f in enumerate(frequencies):
+        nepers = np.log(10) / 20 * np.array([late[k], prompt[k] - late[k]])
+        A = (
+            2j * np.pi * f * np.diag(tuning)
+            - nepers[0] * np.eye(n_strings)
+            - nepers[1] * np.ones((n_strings, n_strings)) / n_strings
+        )
+        y = scipy.linalg.expm(A * t) @ (pull / pull.sum())
+        assert bridge[k] == pytest.approx(y.sum(), abs=1e-6)
 
 
 # ---- the piano ---------------------------------------------------------------------------------
