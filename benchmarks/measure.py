@@ -1,0 +1,102 @@
+"""One case a process: the median time of several runs, and by how much memory grew at its peak.
+
+A script runs itself once a case, so that no case sees the memory, the caches or the threads of
+another. This module stays light: on Linux a new process inherits the peak of the one it comes
+from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+MEGABYTE = 10**6
+ROUNDS = 3
+Case = Callable[..., dict[str, Any]]
+
+
+def peak_memory() -> int:
+    """The largest memory this process has held so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def timed(
+    function: Callable[[], Any], repeats: int, describe: Callable[[Any], Any] = lambda _: None
+) -> dict[str, Any]:
+    """Seconds of ``repeats`` calls, after one more that sets the peak and is described."""
+    before = peak_memory()
+    first = function()
+    grown, described = peak_memory() - before, describe(first)
+    del first
+    seconds = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - begin)
+    return {"seconds": seconds, "peak": grown, "result": described}
+
+
+def in_own_process(case: str, *arguments: str) -> dict[str, Any]:
+    """What ``case`` of the running script measures in a fresh process."""
+    command = [sys.executable, sys.argv[0], case, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{case} {' '.join(arguments)} failed:\n{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def in_turns(names: Iterable[str], case: str, *arguments: str) -> dict[str, dict[str, Any]]:
+    """The medians of ``ROUNDS`` processes for each name, which take turns.
+
+    So whatever else the machine does in the meantime falls on all of them.
+    """
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for _ in range(ROUNDS):
+        for name, measured in runs.items():
+            measured.append(in_own_process(case, name, *arguments))
+    return {
+        name: {
+            "seconds": statistics.median(s for run in measured for s in run["seconds"]),
+            "peak": statistics.median(run["peak"] for run in measured),
+            "result": measured[0]["result"],
+        }
+        for name, measured in runs.items()
+    }
+
+
+def main(cases: Mapping[str, Case], report: Callable[[], None]) -> None:
+    """Run the case that the command line names, or print the report of all."""
+    if len(sys.argv) > 1:
+        print(json.dumps(cases[sys.argv[1]](*sys.argv[2:])))
+    else:
+        load, threads = os.getloadavg()[0], os.cpu_count()
+        print(f"{threads} processors, load {load:.2f} before the start\n", flush=True)
+        report()
+
+
+def missing(*modules: str) -> list[str]:
+    """Which of these modules are not installed."""
+    return [name for name in modules if find_spec(name) is None]
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Rows of text as a Markdown table; the keys of the first are its head."""
+    head = list(rows[0])
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in head]
+    lines = [dict(zip(head, head, strict=True)), *rows]
+    text = [
+        "| " + " | ".join(line[n].ljust(w) for n, w in zip(head, widths, strict=True)) + " |"
+        for line in lines
+    ]
+    rule = "| " + " | ".join("-" * w for w in widths) + " |"
+    return "\n".join([text[0], rule, *text[1:]])
