@@ -24,12 +24,10 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import in_threads, placed
+from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
 from cdlnmf_lit.theory.gabor import GaborFrame
 
-COLUMNS = 2**15
-"""Activations that one thread updates at a time."""
 SLOWER, FASTER, PATIENT = 0.5, 1.3, 1.05
 """How a step shrinks where it is refused, and grows after: back-tracked, accelerated."""
 
@@ -202,7 +200,7 @@ def iterate(
     )
     _refuse_what_cannot_fit(x.size, n_components, frame, x.dtype)
     weights, activations = _start(model, start, n_components, np.random.default_rng(rng))
-    return steps(model, model.state(0, weights, activations, 1.0))
+    return steps(model, model.start(weights, activations))
 
 
 def decompose(
@@ -438,13 +436,18 @@ class Model:
         """Samples by which the first window begins before the signal."""
         return self.frame.origin - self.frame.hop * self.frame.first_frame
 
-    def state(self, iteration: int, weights: Array, activations: Array, step: float) -> State:
+    def start(self, weights: Array, activations: Array) -> State:
+        """The iterate that the first outer iteration begins with."""
+        return self.state(0, weights, activations, 1.0, self.plan.atom_spectra(self.atoms(weights)))
+
+    def state(
+        self, iteration: int, weights: Array, activations: Array, step: float, atom_spectra: Array
+    ) -> State:
         """The iterate of these weights and activations, with its residual and objective."""
-        plan = self.plan
-        spectra = plan.activation_spectra(activations)
-        whole = plan.synthesis(plan.atom_spectra(self.atoms(weights)), spectra)
+        spectra = self.plan.activation_spectra(activations)
+        whole = self.plan.synthesis(atom_spectra, spectra)
         residual = self.x - placed(whole, -self.lead, self.x.size)
-        size = float(np.linalg.norm(residual))
+        size = float(np.sqrt(np.sum(np.square(residual), dtype=float)))
         return State(
             iteration=iteration,
             weights=weights,
@@ -473,12 +476,12 @@ class Model:
             correlation = plan.correlation_with_activations(signal_spectra, spectra)
             AZ = step * M * self.fold(self.window * correlation)
             for c, other in point:
-                AZ += c * (Z @ other.activations.T) @ other.weights
-            weights = self._fitted_weights(weights, AZ, Z @ Z.T)
+                AZ += c * gram(Z, other.activations) @ other.weights
+            weights = self._fitted_weights(weights, AZ, gram(Z, Z))
             atom_spectra = plan.atom_spectra(self.atoms(weights))
             AW = plan.correlation_with_atoms(signal_spectra, atom_spectra)
             Z = self._updated_activations(Z, step * AW, weights, point, step * self.penalty)
-        return self.state(state.iteration + 1, weights, Z, step)
+        return self.state(state.iteration + 1, weights, Z, step, atom_spectra)
 
     def _updated_activations(
         self, Z: Array, V: Array, weights: Array, point: Point, penalty: float
@@ -488,29 +491,27 @@ class Model:
         ``V`` is ``μ Re(Wᴴ Φ*(r))``; what ``Σ c_i W_i Z_iᵀ`` adds to it is added here.
         """
         M, update = self.frame.channels, ACTIVATION_UPDATES[self.activation_update]
-        gram = weights @ weights.T / M
-        products = [(c / M * (weights @ other.weights.T), other.activations) for c, other in point]
+        G = gram(weights, weights) / M
+        products = [(c / M * gram(weights, other.weights), other.activations) for c, other in point]
         updated = np.empty_like(Z)
 
         def stretch(columns: slice) -> None:
             v = V[:, columns]
             for product, activations in products:
                 v += product.astype(v.dtype, copy=False) @ activations[:, columns]
-            updated[:, columns] = update(Z[:, columns], v, gram, penalty)
+            updated[:, columns] = update(Z[:, columns], v, G, penalty)
 
-        size = max(1, COLUMNS // len(Z))
-        stretches = [slice(n, n + size) for n in range(0, Z.shape[1], size)]
-        for _ in in_threads(stretch, stretches):
+        for _ in in_threads(stretch, stretches(*Z.shape)):
             pass
         return updated
 
-    def _fitted_weights(self, weights: Array, AZ: Array, gram: Array) -> Array:
+    def _fitted_weights(self, weights: Array, AZ: Array, ZZ: Array) -> Array:
         """Least squares ``AZ (ZᵀZ)⁻¹``; with a penalty, atom by atom within the unit ball."""
         if not self.penalty:
-            precision = len(gram) * np.finfo(gram.dtype).eps
-            return np.asarray(np.linalg.pinv(gram, rcond=precision, hermitian=True) @ AZ)
+            precision = len(ZZ) * np.finfo(ZZ.dtype).eps
+            return np.asarray(np.linalg.pinv(ZZ, rcond=precision, hermitian=True) @ AZ)
         weights = weights.copy()
-        for k, row in enumerate(gram):
+        for k, row in enumerate(ZZ):
             if row[k] > 0:
                 others = AZ[k] - row @ weights + row[k] * weights[k]
                 weights[k] = _within_ball(others, float(row[k]), self.shares)
@@ -697,7 +698,7 @@ def _given(model: Model, start: tuple[Any, ...], K: int) -> tuple[Array, Array]:
 
 def _scaled(model: Model, weights: Array, Z: Array) -> tuple[Array, Array]:
     """The same start at the loudness that fits the signal best."""
-    fit = model.x - model.state(0, weights, Z, 1.0).residual
+    fit = model.x - model.start(weights, Z).residual
     loudness = float(fit @ model.x) / max(float(fit @ fit), np.finfo(fit.dtype).tiny)
     return weights * fit.dtype.type(loudness), Z
 

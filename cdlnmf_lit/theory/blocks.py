@@ -13,6 +13,11 @@ import numpy as np
 
 from cdlnmf_lit.theory.arguments import Array
 
+STRETCH = 2**15
+"""Numbers in one stretch of a few long rows."""
+SINGLE = 2**18
+"""Multiplications up to which BLAS keeps a product to the thread that asks for it."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -53,6 +58,46 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
             waiting.append(pool.submit(function, item))
         while waiting:
             yield waiting.popleft().result()
+
+
+def stretches(n_rows: int, n_columns: int) -> list[slice]:
+    """Stretches of the columns of a few long rows, one thread's work each.
+
+    They are short enough for BLAS not to wake threads of its own, which would stand in the way of
+    ours.
+
+    Examples
+    --------
+    >>> stretches(8, 10_000)
+    [slice(0, 4096, None), slice(4096, 8192, None), slice(8192, 10000, None)]
+    """
+    size = max(1, min(STRETCH // n_rows, SINGLE // n_rows**2))
+    return [slice(n, min(n + size, n_columns)) for n in range(0, n_columns, size)]
+
+
+def gram(left: Array, right: Array) -> Array:
+    """Products ``left @ right.T`` of a few long rows, stretch by stretch.
+
+    Parameters
+    ----------
+    left : array (K, n)
+    right : array (L, n)
+
+    Returns
+    -------
+    array (K, L)
+
+    Examples
+    --------
+    >>> gram(np.ones((1, 3)), np.eye(2, 3))
+    array([[1., 1.]])
+    """
+
+    def product(columns: slice) -> Array:
+        return np.asarray(left[:, columns] @ right[:, columns].T)
+
+    pieces = stretches(max(len(left), len(right)), left.shape[1])
+    return np.asarray(sum(in_threads(product, pieces)))
 
 
 def overlap_add(frames: Array, hop: int) -> Array:

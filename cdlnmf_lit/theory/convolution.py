@@ -16,8 +16,8 @@ from cdlnmf_lit.theory.arguments import Array, array, integer, signal
 from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add
 from cdlnmf_lit.theory.operators import Operator
 
-GROUP = 2**18
-"""Samples in one group of blocks: what one thread transforms at a time."""
+GROUP, ROWS = 2**18, 8
+"""Samples in one group of blocks, what one thread transforms at a time, and rows a block has."""
 CACHED = 2**15
 """Points up to which a Fourier transform stays in the processor's cache."""
 
@@ -275,7 +275,7 @@ class Convolution:
     @cached_property
     def groups(self) -> list[slice]:
         """Blocks that are worked on together, by one thread."""
-        size = max(1, GROUP // (self.fft_length * self.hop))
+        size = max(1, GROUP // (self.fft_length * max(self.hop, ROWS)))
         return [slice(b, min(b + size, self.n_blocks)) for b in range(0, self.n_blocks, size)]
 
     # Spectra: of atoms (K, a, F'), and a list, one entry a group of B blocks, of activations
@@ -329,15 +329,18 @@ class Convolution:
 
     def correlation_with_atoms(self, signal_spectra: list[Array], atom_spectra: Array) -> Array:
         """Correlations ``(K, N)``: see :func:`correlate_with_atoms`."""
-        mirrored = atom_spectra.conj().swapaxes(0, 1)
-        found = np.empty((self.n_blocks, len(atom_spectra), self.block), atom_spectra.real.dtype)
+        mirrored, B = atom_spectra.conj().swapaxes(0, 1), self.block
+        found = np.empty((len(atom_spectra), self.n_activations), atom_spectra.real.dtype)
 
-        def transform(spectra: Array) -> Array:
-            return self._backward(_product(spectra, mirrored))[:, :, : self.block]
+        def transform(pair: tuple[slice, Array]) -> None:
+            blocks, spectra = pair
+            for b, rows in enumerate(self._backward(_product(spectra, mirrored)), blocks.start):
+                columns = found[:, B * b : B * (b + 1)]
+                columns[:] = rows[:, : columns.shape[1]]
 
-        for blocks, piece in zip(self.groups, in_threads(transform, signal_spectra), strict=True):
-            found[blocks] = piece
-        return found.swapaxes(0, 1).reshape(len(atom_spectra), -1)[:, : self.n_activations]
+        for _ in in_threads(transform, zip(self.groups, signal_spectra, strict=True)):
+            pass
+        return found
 
     def correlation_with_activations(
         self, signal_spectra: list[Array], activation_spectra: list[Array]

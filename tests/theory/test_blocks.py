@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.theory import blocks
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add, placed
+from cdlnmf_lit.theory.blocks import (
+    gram,
+    in_threads,
+    n_threads,
+    overlap_add,
+    placed,
+    stretches,
+)
 from tests.strategies import normal, seeds
 
 
@@ -60,3 +67,16 @@ def test_what_is_placed_outside_is_cut(size, start, length, seed):
     whole = placed(piece, start, length)
     expected = [piece[t - start] if 0 <= t - start < size else 0.0 for t in range(length)]
     np.testing.assert_array_equal(whole, expected)
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.sampled_from([1, 7, 40_000]), seeds)
+def test_products_of_long_rows_are_products(K, L, n, seed):
+    left, right = normal(seed, K, n), normal(seed + 1, L, n)
+    np.testing.assert_allclose(gram(left, right), left @ right.T, atol=1e-9)
+
+
+@given(st.integers(1, 600), st.integers(1, 100_000))
+def test_stretches_follow_each_other(n_rows, n_columns):
+    found = stretches(n_rows, n_columns)
+    assert (found[0].start, found[-1].stop) == (0, n_columns)
+    assert [s.start for s in found[1:]] == [s.stop for s in found[:-1]]
