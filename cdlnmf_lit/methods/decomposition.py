@@ -22,7 +22,7 @@ from cdlnmf_lit.theory.convolution import synthesize
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    r"""A signal taken apart: ``x[t] = Σ_k Σ_n z_k[n] d_k[t - a (first + n)] + residual[t]``.
+    r"""A signal taken apart: ``x[t] ≈ Σ_k Σ_n z_k[n] d_k[t - first_sample - a n]`` and a residual.
 
     Parameters
     ----------
