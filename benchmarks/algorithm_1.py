@@ -231,6 +231,7 @@ def print_forms(measured: dict[str, Any], bare: dict[str, Any]) -> None:
             "one outer iteration": form,
             "time": f"{found['seconds']:.3f} s",
             "time / ours": f"{found['seconds'] / ours['seconds']:.2f}",
+            "best": f"{found['best']:.3f} s",
             "peak": f"{found['peak'] / MEGABYTE:.0f} MB",
             "peak / ours": f"{found['peak'] / ours['peak']:.2f}",
             "estimate / peak": f"{estimated[form] / found['peak']:.2f}"

@@ -56,7 +56,7 @@ def in_own_process(case: str, *arguments: str) -> dict[str, Any]:
 
 
 def in_turns(names: Iterable[str], case: str, *arguments: str) -> dict[str, dict[str, Any]]:
-    """The medians of ``ROUNDS`` processes for each name, which take turns.
+    """Medians (and the best time) of ``ROUNDS`` processes for each name, which take turns.
 
     So whatever else the machine does in the meantime falls on all of them.
     """
@@ -64,9 +64,14 @@ def in_turns(names: Iterable[str], case: str, *arguments: str) -> dict[str, dict
     for _ in range(ROUNDS):
         for name, measured in runs.items():
             measured.append(in_own_process(case, name, *arguments))
+    times = {
+        name: [second for run in measured for second in run["seconds"]]
+        for name, measured in runs.items()
+    }
     return {
         name: {
-            "seconds": statistics.median(s for run in measured for s in run["seconds"]),
+            "seconds": statistics.median(times[name]),
+            "best": min(times[name]),
             "peak": statistics.median(run["peak"] for run in measured),
             "result": measured[0]["result"],
         }

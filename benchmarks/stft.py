@@ -74,6 +74,7 @@ def report() -> None:
                 "result": found["result"]["dtype"].removeprefix("torch."),
                 "time": f"{found['seconds']:.3f} s",
                 "time / ours": f"{found['seconds'] / ours['seconds']:.2f}",
+                "best": f"{found['best']:.3f} s",
                 "peak": f"{found['peak'] / MEGABYTE:.0f} MB",
                 "peak / result": f"{found['peak'] / found['result']['bytes']:.2f}",
             }
