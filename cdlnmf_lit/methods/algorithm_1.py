@@ -475,9 +475,11 @@ class Model:
                 spectra = plan.activation_spectra(Z)
             correlation = plan.correlation_with_activations(signal_spectra, spectra)
             AZ = step * M * self.fold(self.window * correlation)
+            ZZ = gram(Z, Z)
             for c, other in point:
-                AZ += c * gram(Z, other.activations) @ other.weights
-            weights = self._fitted_weights(weights, AZ, gram(Z, Z))
+                ZY = ZZ if other.activations is Z else gram(Z, other.activations)
+                AZ += c * ZY @ other.weights
+            weights = self._fitted_weights(weights, AZ, ZZ)
             atom_spectra = plan.atom_spectra(self.atoms(weights))
             AW = plan.correlation_with_atoms(signal_spectra, atom_spectra)
             Z = self._updated_activations(Z, step * AW, weights, point, step * self.penalty)
@@ -751,8 +753,8 @@ def estimate(
 ) -> Estimate:
     """Memory and time that :func:`iterate` will take, without running it.
 
-    The memory is counted from the arrays; the time from one Fourier transform of the length
-    that will be used, timed on this machine, so it is rough.
+    The memory is counted from the arrays of the step rule that needs most; the time from Fourier
+    transforms of the length that will be used, timed on this machine, so it is rough.
 
     Examples
     --------
