@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from measure import MEGABYTE, in_turns, main, missing, table, timed
+from measure import MEGABYTE, in_own_process, in_turns, main, missing, table, timed
 
 N_SAMPLES, CHANNELS, HOP = 355_000, 2048, 8
 REPEATS = 3
@@ -41,9 +41,10 @@ def with_librosa(x: Any) -> Callable[[], Any]:
 
 def with_torch(x: Any) -> Callable[[], Any]:
     import torch
+    from scipy.signal import get_window
 
     signal = torch.from_numpy(x)
-    window = torch.hann_window(CHANNELS, dtype=signal.dtype)
+    window = torch.from_numpy(get_window("hann", CHANNELS).astype(x.dtype))
     return lambda: torch.stft(signal, CHANNELS, HOP, window=window, return_complex=True)
 
 
@@ -60,6 +61,26 @@ def measure(name: str, precision: str) -> dict[str, Any]:
         REPEATS,
         lambda X: {"frames": max(X.shape), "dtype": str(X.dtype), "bytes": X.nbytes},
     )
+
+
+def agreement(name: str) -> dict[str, Any]:
+    """Largest relative difference from ours, over the windows that lie inside the signal.
+
+    All count the phase from the start of the window, as we do; theirs are named after its middle.
+    SciPy begins with windows before the signal, the others with the one in the middle of sample 0.
+    """
+    import numpy as np
+
+    from cdlnmf_lit import GaborFrame
+
+    x = np.random.default_rng(0).standard_normal(10 * CHANNELS)
+    frame = GaborFrame("hann", HOP, CHANNELS)
+    X, theirs = frame.half_analysis(x), np.asarray(MAKERS[name](x)()).T
+    middle = CHANNELS // 2 // HOP
+    before = 1 - middle if name == "scipy" else 0
+    position = np.arange(middle, (x.size - CHANNELS // 2) // HOP)
+    ours = X[position - middle - frame.first_frame]
+    return {"difference": float(np.abs(theirs[position - before] - ours).max() / abs(X).max())}
 
 
 def report() -> None:
@@ -83,9 +104,14 @@ def report() -> None:
         others = [found["seconds"] for name, found in measured.items() if name != "ours"]
         print(table(rows))
         print(f"the fastest other takes {min(others) / ours['seconds']:.2f} times our time\n")
+    for name in here[1:]:
+        difference = in_own_process("agreement", name)["difference"]
+        print(f"{name} agrees with ours to {difference:.0e}")
+        if difference > 1e-12:
+            raise SystemExit(f"{name} computes something else: no comparison")
     if absent := [name for name in MAKERS if name not in here]:
         print(f"not installed, so not measured: {', '.join(absent)}")
 
 
 if __name__ == "__main__":
-    main({"measure": measure}, report)
+    main({"measure": measure, "agreement": agreement}, report)
