@@ -165,7 +165,7 @@ def iterate(
     Chapter: ``book/methods/algorithm_1.md``.
     """
     x = signal(x)
-    frame = GaborFrame("hann", 8, 2048).tight() if frame is None else frame
+    frame = _frame_of_the_paper() if frame is None else frame
     if np.ptp(x) == 0:
         raise ValueError(f"x must not be constant, got {x[0]} at every sample")
     if frame.window.size > x.size:
@@ -198,7 +198,7 @@ def iterate(
             "inner_iterations": inner_iterations,
         },
     )
-    _refuse_what_cannot_fit(x.size, n_components, frame, x.dtype)
+    _refuse_what_cannot_fit(model, n_components)
     weights, activations = _start(model, start, n_components, np.random.default_rng(rng))
     return steps(model, model.start(weights, activations))
 
@@ -258,6 +258,10 @@ def decompose(
         rng=rng,
     )
     return run(states, iterations, tolerance)
+
+
+def _frame_of_the_paper() -> GaborFrame:
+    return GaborFrame("hann", 8, 2048).tight()
 
 
 # ---- step rules ----------------------------------------------------------------------------
@@ -395,6 +399,10 @@ class Model:
         frame = self.frame
         return Convolution(self.window.size, frame.n_frames(self.x.size), frame.hop)
 
+    def signal_spectra(self, values: Array) -> list[Array]:
+        """Spectra of a signal ``(T,)`` among the windows, which reach beyond both its ends."""
+        return self.plan.signal_spectra(placed(values, self.lead, self.plan.length))
+
     @cached_property
     def norm(self) -> float:
         """``‖x‖``."""
@@ -468,7 +476,7 @@ class Model:
         """
         plan, M = self.plan, self.frame.channels
         residual = sum(c * other.residual for c, other in point)
-        signal_spectra = plan.signal_spectra(placed(np.asarray(residual), self.lead, plan.length))
+        signal_spectra = self.signal_spectra(np.asarray(residual))
         weights, Z, spectra = state.weights, state.activations, state.spectra
         for inner in range(self.inner_iterations):
             if inner:
@@ -636,8 +644,9 @@ def _random_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Array
     """Random activations, and the atoms that fit the analysis coefficients best."""
     plan = model.plan
     Z = rng.random((K, plan.n_activations)).astype(model.x.dtype)
-    spectra = plan.signal_spectra(placed(model.x, model.lead, plan.length))
-    correlation = plan.correlation_with_activations(spectra, plan.activation_spectra(Z))
+    correlation = plan.correlation_with_activations(
+        model.signal_spectra(model.x), plan.activation_spectra(Z)
+    )
     AZ = model.frame.channels * model.fold(model.window * correlation)
     return np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ), Z
 
@@ -656,9 +665,7 @@ def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Arra
         weights[k] = model.fitted(model.window * segment[None])[0]
         chances[max(0, begin - T_g // 2) : begin + T_g // 2 + 1] = 0
     atom_spectra = plan.atom_spectra(model.atoms(weights))
-    Z = plan.correlation_with_atoms(
-        plan.signal_spectra(placed(x, model.lead, plan.length)), atom_spectra
-    )
+    Z = plan.correlation_with_atoms(model.signal_spectra(x), atom_spectra)
     return weights, np.maximum(Z, 1e-3 * np.abs(Z).max())
 
 
@@ -766,7 +773,7 @@ def estimate(
     ----------
     Chapter: ``book/methods/algorithm_1.md``.
     """
-    frame = GaborFrame("hann", 8, 2048).tight() if frame is None else frame
+    frame = _frame_of_the_paper() if frame is None else frame
     n_samples = integer(n_samples, "n_samples")
     K = integer(n_components, "n_components")
     plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
@@ -787,12 +794,12 @@ def _bytes_needed(plan: Convolution, n_samples: int, K: int, dtype: np.dtype) ->
     return int((signals + activations + atoms) * dtype.itemsize)
 
 
-def _refuse_what_cannot_fit(n_samples: int, K: int, frame: GaborFrame, dtype: np.dtype) -> None:
-    plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
-    needed, there = _bytes_needed(plan, n_samples, K, dtype), available_memory()
+def _refuse_what_cannot_fit(model: Model, K: int) -> None:
+    x, hop = model.x, model.frame.hop
+    needed, there = _bytes_needed(model.plan, x.size, K, x.dtype), available_memory()
     if needed > there:
         raise MemoryError(
-            f"decomposing {n_samples} samples into {K} components at hop {frame.hop} needs about "
+            f"decomposing {x.size} samples into {K} components at hop {hop} needs about "
             f"{needed / 1e9:.2g} GB of memory, and {there / 1e9:.2g} GB are free: "
             "use a larger hop, float32, or a shorter piece"
         )

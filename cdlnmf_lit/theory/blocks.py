@@ -60,6 +60,17 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
             yield waiting.popleft().result()
 
 
+def pieces(length: int, size: int) -> list[slice]:
+    """Slices of ``size`` that follow each other up to ``length``; the last may be shorter.
+
+    Examples
+    --------
+    >>> pieces(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return [slice(n, min(n + size, length)) for n in range(0, length, size)]
+
+
 def stretches(n_rows: int, n_columns: int) -> list[slice]:
     """Stretches of the columns of a few long rows, one thread's work each.
 
@@ -71,8 +82,7 @@ def stretches(n_rows: int, n_columns: int) -> list[slice]:
     >>> stretches(8, 10_000)
     [slice(0, 4096, None), slice(4096, 8192, None), slice(8192, 10000, None)]
     """
-    size = max(1, min(STRETCH // n_rows, SINGLE // n_rows**2))
-    return [slice(n, min(n + size, n_columns)) for n in range(0, n_columns, size)]
+    return pieces(n_columns, max(1, min(STRETCH // n_rows, SINGLE // n_rows**2)))
 
 
 def gram(left: Array, right: Array) -> Array:
@@ -96,8 +106,8 @@ def gram(left: Array, right: Array) -> Array:
     def product(columns: slice) -> Array:
         return np.asarray(left[:, columns] @ right[:, columns].T)
 
-    pieces = stretches(max(len(left), len(right)), left.shape[1])
-    return np.asarray(sum(in_threads(product, pieces)))
+    columns = stretches(max(len(left), len(right)), left.shape[1])
+    return np.asarray(sum(in_threads(product, columns)))
 
 
 def overlap_add(frames: Array, hop: int) -> Array:

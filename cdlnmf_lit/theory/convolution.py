@@ -13,7 +13,7 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, integer, signal
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add
+from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
 GROUP, ROWS = 2**18, 8
@@ -276,7 +276,7 @@ class Convolution:
     def groups(self) -> list[slice]:
         """Blocks that are worked on together, by one thread."""
         size = max(1, GROUP // (self.fft_length * max(self.hop, ROWS)))
-        return [slice(b, min(b + size, self.n_blocks)) for b in range(0, self.n_blocks, size)]
+        return pieces(self.n_blocks, size)
 
     # Spectra: of atoms (K, a, F'), and a list, one entry a group of B blocks, of activations
     # (B, K, F') and of signals (B, a, F').
@@ -303,9 +303,7 @@ class Convolution:
 
         def transform(blocks: slice) -> Array:
             start, stop = a * B * blocks.start, a * (B * (blocks.stop - 1) + F)
-            piece = x[start:stop]
-            padded = np.zeros(stop - start, x.dtype)
-            padded[: piece.size] = piece
+            padded = placed(x[start:stop], 0, stop - start)
             rows = np.lib.stride_tricks.sliding_window_view(padded, a * F)[:: a * B]
             return self._forward(rows.reshape(-1, F, a).swapaxes(1, 2))
 

@@ -16,7 +16,7 @@ import scipy.signal
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, signal
-from cdlnmf_lit.theory.blocks import in_threads, overlap_add, placed
+from cdlnmf_lit.theory.blocks import in_threads, overlap_add, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
 PHASES = ("time-invariant", "frequency-invariant")
@@ -276,8 +276,8 @@ class GaborFrame:
     def _synthesis(self, alpha: ArrayLike, n_samples: int, *, half: bool) -> Array:
         alpha = array(alpha, "alpha", 2, allow_complex=True)
         a, M, N = self.hop, self.channels, self.n_frames(n_samples)
-        if alpha.shape != (N, M // 2 + 1 if half else M):
-            wanted = (N, M // 2 + 1 if half else M)
+        wanted = (N, M // 2 + 1 if half else M)
+        if alpha.shape != wanted:
             raise ValueError(
                 f"alpha must have shape {wanted} for {n_samples} samples, got {alpha.shape}"
             )
@@ -304,8 +304,7 @@ class GaborFrame:
         return padded[lead : lead + n_samples].copy()
 
     def _blocks(self, n_frames: int) -> list[slice]:
-        size = max(1, BLOCK // max(self.channels, self.window.size))
-        return [slice(n, min(n + size, n_frames)) for n in range(0, n_frames, size)]
+        return pieces(n_frames, max(1, BLOCK // max(self.channels, self.window.size)))
 
     def _folds(self) -> list[tuple[slice, slice]]:
         """Pieces of the window and the channels' samples that each falls on, modulo ``M``."""
@@ -447,24 +446,29 @@ class GaborFrame:
         A, B = self.bounds(max(self.hop, T_g))
         if self.hop > M or A <= np.finfo(float).eps * B:
             raise ValueError(no_frame)
+        if M >= T_g:
+            return self._applied(power, margin=0).astype(self.window.dtype), self.origin
         longest = max(LONGEST_CHAIN * M, 8 * T_g)
         margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))
-        for margin in [0] if M >= T_g else margins.tolist():
-            start, stop = -margin, T_g + margin
-            g = np.zeros(stop - start)
-            g[margin : margin + T_g] = self.window
-            solved = np.zeros_like(g)
-            for rows in self._coupled(start - self.origin, stop - self.origin).values():
-                index = np.stack(rows, axis=1) + self.origin - start
-                solved[index] = _apply_power(self._bands(rows[0]), g[index], power)
-            peak = np.abs(solved).max()
-            kept = np.flatnonzero(np.abs(solved) > 10 * precision * peak)
-            first, last = (margin, margin + T_g) if margin == 0 else (kept[0], kept[-1] + 1)
-            if margin == 0 or (first > margin // 2 and last < solved.size - margin // 2):
+        for margin in margins.tolist():
+            solved = self._applied(power, margin)
+            kept = np.flatnonzero(np.abs(solved) > 10 * precision * np.abs(solved).max())
+            first, last = int(kept[0]), int(kept[-1]) + 1
+            if first > margin // 2 and last < solved.size - margin // 2:
                 first, last = min(first, margin), max(last, margin + T_g)
                 window = solved[first:last].astype(self.window.dtype)
-                return window, self.origin + margin - int(first)
+                return window, self.origin + margin - first
         raise ValueError(no_frame)
+
+    def _applied(self, power: float, margin: int) -> Array:
+        """``S**power g``, from ``margin`` samples before the window to as many after it."""
+        g = placed(self.window.astype(float), margin, self.window.size + 2 * margin)
+        start = -margin - self.origin
+        solved = np.zeros_like(g)
+        for rows in self._coupled(start, start + g.size).values():
+            index = np.stack(rows, axis=1) - start
+            solved[index] = _apply_power(self._bands(rows[0]), g[index], power)
+        return solved
 
 
 def _apply_power(bands: Array, rhs: Array, power: float) -> Array:
