@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -32,6 +32,7 @@ from cdlnmf_lit.theory.gabor import GaborFrame
 
 NAME = "cdlnmf-lit"
 EXAMPLES = ("piano", "chirps")
+METHOD = "algorithm-1"
 OWN_FILES = re.compile(r"component_\d+\.wav|residual\.wav|components\.png|decomposition\.npz")
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -81,13 +82,25 @@ class _Parser(argparse.ArgumentParser):
         raise ValueError(message)
 
 
+class _ListMethods(argparse.Action):
+    """Print the methods and end, as ``--help`` prints the options."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        methods()
+        parser.exit()
+
+
 def _parser(argv: list[str]) -> argparse.ArgumentParser:
     """Return the parser for ``argv``: its options are those of the method that it names."""
     parser = _Parser(prog=NAME, description="Take a sound apart into repeated patterns.")
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
+    parser.add_argument("--list-methods", action=_ListMethods, help="list the methods, and end")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listed = commands.add_parser("methods", help="list the methods")
-    listed.set_defaults(command=methods)
+    listed.set_defaults(command=lambda options: methods())
     decomposed = commands.add_parser(
         "decompose",
         help="decompose a sound",
@@ -103,7 +116,7 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
 
 def _method_named_in(argv: list[str]) -> str:
     early = _Parser(add_help=False, allow_abbrev=False)
-    early.add_argument("--method", default=next(iter(METHODS)))
+    early.add_argument("--method", default=METHOD)
     name = early.parse_known_args(argv)[0].method
     return arguments.choice(name, "method", METHODS)
 
@@ -119,6 +132,7 @@ def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier result there")
     parser.add_argument("--method", default=method, help=f"{', '.join(METHODS)}; now {method}")
+    parser.add_argument("--list-methods", action=_ListMethods, help="list the methods, and end")
     parser.add_argument("--channel", help="which channel of a stereo file: 0, 1, ... or mean")
     parser.add_argument(
         "--estimate", action="store_true", help="tell what memory and time it takes, and end"
@@ -136,7 +150,7 @@ def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None
     module = METHODS[method]
     parameters = inspect.signature(module.decompose).parameters
     if "frame" in parameters:
-        _add_frame_options(group)
+        _add_frame_options(group, module.default_frame())
     helps = _documented(run) | _documented(module.iterate) | _documented(module.decompose)
     for name, default in _keywords(module.decompose).items():
         if name == "rng":
@@ -152,12 +166,14 @@ def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None
             )
 
 
-def _add_frame_options(group: argparse._ArgumentGroup) -> None:
+def _add_frame_options(group: argparse._ArgumentGroup, frame: GaborFrame) -> None:
     group.add_argument(
         "--window", default="hann", help="a window of scipy.signal, as hann or kaiser:8.6"
     )
-    group.add_argument("--window-length", type=int, default=2048, help="samples (default: 2048)")
-    group.add_argument("--hop", type=int, default=8, help="samples (default: 8)")
+    for name, default in {"window-length": frame.window.size, "hop": frame.hop}.items():
+        group.add_argument(
+            f"--{name}", type=int, default=default, help=f"samples (default: {default})"
+        )
     group.add_argument("--channels", type=int, help="default: the length of the window")
 
 
@@ -188,10 +204,18 @@ def _plain(text: str) -> str:
 # ---- commands --------------------------------------------------------------------------------
 
 
-def methods(options: argparse.Namespace) -> int:
-    """List the methods, each with the first line of its documentation."""
+def methods() -> int:
+    """List the methods, each with the first line of its documentation.
+
+    Examples
+    --------
+    >>> methods()
+    algorithm-1 ...
+    0
+    """
+    width = max(map(len, METHODS))
     for name, module in METHODS.items():
-        print(f"{name:12}  {(inspect.getdoc(module) or '').splitlines()[0]}")
+        print(f"{name:{width}}  {(inspect.getdoc(module) or '').splitlines()[0]}")
     return 0
 
 
@@ -231,14 +255,14 @@ def decompose(options: argparse.Namespace) -> int:
         found = replace(found, status=f"interrupted at iteration {reached}")
 
     with _folder_aside(out) as aside:
-        for k in range(len(found.atoms)):
+        for k in range(found.n_components):
             audio.write(aside / f"component_{k + 1}.wav", found.component(k), sample_rate)
         audio.write(aside / "residual.wav", found.residual, sample_rate)
         plotting.components(found, sample_rate).savefig(aside / "components.png")
         found.save(aside / "decomposition.npz")
     checkpoint.unlink(missing_ok=True)
-    print(f"{found.status}; relative residual {found.history['relative_residual'][-1]:.4g}")
-    print(f"{out}: {len(found.atoms)} components, residual, figure, decomposition.npz")
+    print(f"{found.status}; {_told({name: each[-1] for name, each in found.history.items()})}")
+    print(f"{out}: {found.n_components} components, residual, figure, decomposition.npz")
     return INTERRUPTED if stop.is_set() else 0
 
 
@@ -311,6 +335,10 @@ def _progress(total: int | None, quiet: bool) -> Callable[[], AbstractContextMan
     return partial(tqdm, total=total, disable=quiet, unit=" iterations")
 
 
+def _told(record: Mapping[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in record.items())
+
+
 def _watched(
     begin: Callable[[], Iterable[Any]],
     progress: Callable[[], AbstractContextManager[Any]],
@@ -324,9 +352,7 @@ def _watched(
     with progress() as bar:
         for number, state in enumerate(states):
             bar.update(number - bar.n)
-            bar.set_postfix_str(
-                f"objective {state.objective:.4g}, relative residual {state.relative_residual:.4f}"
-            )
+            bar.set_postfix_str(_told(state.record))
             yield state
             if stop.is_set():
                 return

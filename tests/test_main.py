@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,13 +24,24 @@ from numpy.testing import assert_allclose
 from PIL import Image
 
 from cdlnmf_lit.__main__ import main
-from cdlnmf_lit.methods import METHODS, algorithm_1
+from cdlnmf_lit.methods import METHODS, algorithm_1, resources
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.presentation import audio, plotting
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 RATE = 8000
-SMALL = ["--window-length", "256", "--hop", "32", "--iterations", "3", "-K", "2"]
+SMALL = [
+    "--method",
+    "algorithm-1",
+    "--window-length",
+    "256",
+    "--hop",
+    "32",
+    "--iterations",
+    "3",
+    "-K",
+    "2",
+]
 
 
 def sound(seconds=0.5):
@@ -167,10 +179,9 @@ def test_a_warning_is_one_line(recording, place, capsys, monkeypatch):
 
 def changed(**functions):
     """Algorithm 1 with some of its functions replaced."""
-    whole = {name: getattr(algorithm_1, name) for name in ("iterate", "decompose", "estimate")}
     for name, function in functions.items():
-        functools.update_wrapper(function, whole[name])
-    return SimpleNamespace(**{**whole, **functions}, __doc__=algorithm_1.__doc__)
+        functools.update_wrapper(function, getattr(algorithm_1, name))
+    return SimpleNamespace(**{**vars(algorithm_1), **functions})
 
 
 # ---- what it can be asked --------------------------------------------------------------------
@@ -186,7 +197,17 @@ def test_the_methods_are_listed(capsys):
     assert main(["methods"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(METHODS)
-    assert "Algorithm 1 of the paper" in lines[0]
+    described = dict(line.split(maxsplit=1) for line in lines)
+    assert described["algorithm-1"].startswith("Algorithm 1 of the paper")
+
+
+@pytest.mark.parametrize("argv", [["--list-methods"], ["decompose", "--list-methods"]])
+def test_the_methods_are_listed_by_an_option_too(capsys, argv):
+    main(["methods"])
+    listed = capsys.readouterr().out
+    with pytest.raises(SystemExit, match="0"):
+        main(argv)
+    assert capsys.readouterr().out == listed
 
 
 def test_help_lists_every_option_of_the_method(capsys):
@@ -210,8 +231,10 @@ class Still:
     """A state that is found at once."""
 
     objective: float
-    relative_residual: float = 0.5
-    step: float = 1.0
+
+    @property
+    def record(self):
+        return {"objective": self.objective, "stillness": 1.0}
 
     def decomposition(self):
         return Decomposition("still", np.eye(2, 4), np.ones((2, 97)), 1, 0, np.zeros(100))
@@ -253,7 +276,7 @@ def test_a_new_method_appears_without_being_told(recording, place, monkeypatch, 
     )
     monkeypatch.setitem(METHODS, "still", still)
     assert main(["methods"]) == 0
-    assert "still         Standing still." in capsys.readouterr().out
+    assert re.search("^still +Standing still.$", capsys.readouterr().out, re.MULTILINE)
 
     options = ["--sharpness", "1.5", "--rounds", "5", "--iterations", "2", "--seed", "9"]
     argv = ["decompose", str(recording), "--method", "still", "-K", "2", "--quiet", *options]
@@ -276,7 +299,7 @@ def test_a_new_method_appears_without_being_told(recording, place, monkeypatch, 
 def test_every_choice_of_options_runs(recording, tmp_path_factory, **options):
     folder = tmp_path_factory.mktemp("options")
     argv = ["decompose", str(recording), "-o", str(folder / "out"), "--quiet"]
-    argv += ["--window-length", "128"]
+    argv += ["--method", "algorithm-1", "--window-length", "128"]
     for name, value in options.items():
         argv += [f"--{name.replace('_', '-')}", str(value)]
     with mock.patch.object(plotting, "components", return_value=Figure()):
@@ -363,7 +386,7 @@ def test_an_interrupted_run_keeps_what_it_reached(recording, place, monkeypatch,
     monkeypatch.setitem(METHODS, "algorithm-1", interrupting(2, number))
     before = signal.getsignal(number)
     assert decompose(recording, "--iterations", 50, "--quiet") == 130
-    assert "interrupted at iteration 2; relative residual" in capsys.readouterr().out
+    assert "interrupted at iteration 2; objective " in capsys.readouterr().out
     found = Decomposition.load(place / "out" / "decomposition.npz")
     assert found.status == "interrupted at iteration 2"
     assert len(found.history["objective"]) == 3
@@ -478,7 +501,7 @@ BAD_INPUT = [
     ("good.wav", ["--start", "missing.npz"], "missing.npz"),
     ("good.wav", ["--start", "text.npz"], "text.npz"),
     ("good.wav", ["--start", "other.npz"], "path must be a saved decomposition, got 'other.npz'"),
-    ("good.wav", ["--start", "three.npz"], "start must have 2 atoms"),
+    ("good.wav", ["--start", "three.npz"], "start must have 2 components"),
     ("good.wav", ["--inner-iterations", "0"], "inner_iterations must be a whole number"),
     ("good.wav", ["--iterations", "-1"], "iterations must be a whole number of at least 0"),
     ("good.wav", ["--tolerance", "-1"], "tolerance must be a finite number of at least 0"),
@@ -525,7 +548,7 @@ def test_a_command_that_is_none_is_one_line(place, capsys, argv, rule):
 
 
 def test_a_run_that_cannot_fit_says_so_before_it_starts(sounds, capsys, monkeypatch):
-    monkeypatch.setattr(algorithm_1, "available_memory", lambda: 1000.0)
+    monkeypatch.setattr(resources, "available_memory", lambda: 1000.0)
     assert decompose("good.wav") == 2
     message = capsys.readouterr().err
     assert message.startswith("cdlnmf-lit: error: decomposing 4000 samples into 2 components")

@@ -10,12 +10,9 @@ Chapter: ``book/methods/algorithm_1.md``.
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +20,7 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
@@ -77,6 +75,12 @@ class State:
     step: float
     model: Model
     spectra: list[Array]
+
+    @property
+    def record(self) -> dict[str, float]:
+        """What the history keeps."""
+        names = ("objective", "relative_residual", "step")
+        return {name: getattr(self, name) for name in names}
 
     def decomposition(self) -> Decomposition:
         """This iterate as a :class:`Decomposition`."""
@@ -165,7 +169,7 @@ def iterate(
     Chapter: ``book/methods/algorithm_1.md``.
     """
     x = signal(x)
-    frame = _frame_of_the_paper() if frame is None else frame
+    frame = default_frame() if frame is None else frame
     if np.ptp(x) == 0:
         raise ValueError(f"x must not be constant, got {x[0]} at every sample")
     if frame.window.size > x.size:
@@ -198,7 +202,10 @@ def iterate(
             "inner_iterations": inner_iterations,
         },
     )
-    _refuse_what_cannot_fit(model, n_components)
+    require_memory(
+        _bytes_needed(model.plan, x.size, n_components, x.dtype),
+        f"decomposing {x.size} samples into {n_components} components at hop {frame.hop}",
+    )
     weights, activations = _start(model, start, n_components, np.random.default_rng(rng))
     return steps(model, model.start(weights, activations))
 
@@ -260,7 +267,18 @@ def decompose(
     return run(states, iterations, tolerance)
 
 
-def _frame_of_the_paper() -> GaborFrame:
+def default_frame() -> GaborFrame:
+    """The paper's frame for its piano: a Hann window of 2048 samples, hop 8; made tight.
+
+    Examples
+    --------
+    >>> default_frame().hop
+    8
+
+    References
+    ----------
+    Section 4 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    """
     return GaborFrame("hann", 8, 2048).tight()
 
 
@@ -671,13 +689,10 @@ def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Arra
 
 def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Array, Array]:
     """Another result's atoms as weights, and its activations on this frame's positions."""
-    if len(found.atoms) != K:
-        raise ValueError(f"start must have {K} atoms, as n_components, got {len(found.atoms)}")
+    if found.n_components != K:
+        raise ValueError(f"start must have {K} components, got {found.n_components}")
     plan, frame, dtype = model.plan, model.frame, model.x.dtype
-    d = np.zeros((K, model.window.size), dtype)
-    kept = min(d.shape[1], found.atoms.shape[1])
-    d[:, :kept] = found.atoms[:, :kept]
-    weights = model.fitted(d)
+    weights = model.fitted(found.patterns(model.window.size).astype(dtype, copy=False))
     begin = -model.lead
     samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
     frames = np.round((samples - begin) / frame.hop).astype(int)
@@ -727,30 +742,6 @@ STARTS = {"random": _random_start, "segments": _segment_start}
 # ---- before a run ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a run would take.
-
-    Examples
-    --------
-    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25))
-    0.3 GB of memory, about 0.25 s an iteration
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
-    """
-
-    memory_bytes: int
-    seconds_per_iteration: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.memory_bytes / 1e9:.2g} GB of memory, "
-            f"about {self.seconds_per_iteration:.2g} s an iteration"
-        )
-
-
 def estimate(
     n_samples: int,
     n_components: int,
@@ -773,16 +764,13 @@ def estimate(
     ----------
     Chapter: ``book/methods/algorithm_1.md``.
     """
-    frame = _frame_of_the_paper() if frame is None else frame
+    frame = default_frame() if frame is None else frame
     n_samples = integer(n_samples, "n_samples")
     K = integer(n_components, "n_components")
     plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
     rows = 2 * plan.n_blocks * (K + frame.hop) + 2 * K * frame.hop
     sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
-    begin = time.perf_counter()
-    for _ in range(3):
-        scipy.fft.rfft(sample)
-    a_row = (time.perf_counter() - begin) / 3 / len(sample)
+    a_row = seconds_of(lambda: scipy.fft.rfft(sample)) / len(sample)
     return Estimate(_bytes_needed(plan, n_samples, K, np.dtype(dtype)), 2 * rows * a_row)
 
 
@@ -792,38 +780,3 @@ def _bytes_needed(plan: Convolution, n_samples: int, K: int, dtype: np.dtype) ->
     activations = 6 * K * plan.n_activations + 3 * K * blocks
     atoms = 8 * K * plan.hop * plan.fft_length
     return int((signals + activations + atoms) * dtype.itemsize)
-
-
-def _refuse_what_cannot_fit(model: Model, K: int) -> None:
-    x, hop = model.x, model.frame.hop
-    needed, there = _bytes_needed(model.plan, x.size, K, x.dtype), available_memory()
-    if needed > there:
-        raise MemoryError(
-            f"decomposing {x.size} samples into {K} components at hop {hop} needs about "
-            f"{needed / 1e9:.2g} GB of memory, and {there / 1e9:.2g} GB are free: "
-            "use a larger hop, float32, or a shorter piece"
-        )
-
-
-def available_memory() -> float:
-    """Bytes of memory that are free, as far as the system tells; infinite where it does not.
-
-    Examples
-    --------
-    >>> available_memory() > 0
-    True
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
-    """
-    try:
-        free = float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-        cached = [
-            1024.0 * int(line.split()[1])
-            for line in Path("/proc/meminfo").read_text().splitlines()
-            if line.startswith("MemAvailable:")
-        ]
-        return max([free, *cached])
-    except (AttributeError, OSError, ValueError):
-        return float("inf")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,32 +19,49 @@ from cdlnmf_lit.theory.arguments import Array, integer, non_negative
 from cdlnmf_lit.theory.blocks import placed
 from cdlnmf_lit.theory.convolution import synthesize
 
+FORMS = ("atoms", "spectra", "sounds")
+ARRAYS = ("activations", "residual", *FORMS)
+"""What of a decomposition a file keeps as arrays."""
+
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    r"""A signal taken apart: ``x[t] ≈ Σ_k Σ_n z_k[n] d_k[t - first_sample - a n]`` and a residual.
+    r"""A signal taken apart: ``K`` components in time and a residual, ``x = Σ_k x_k + r``.
+
+    The components are convolutions, ``x_k[t] = Σ_n z_k[n] d_k[t - first_sample - a n]``, where the
+    method finds atoms ``d_k``; else it finds spectra, and says what each of them sounds like.
 
     Parameters
     ----------
     method : str
         The method that made it.
-    atoms : array (K, T_d)
-        ``d_k``.
+    atoms : array (K, T_d), or None
+        ``d_k``, where the components are convolutions.
     activations : array (K, N)
-        ``z_k``.
+        ``z_k``, of the atoms or of the spectra.
     hop : int
         ``a``, samples between two activations.
     first_sample : int
-        Sample at which the atom of the first activation starts; negative where atoms begin
-        before the signal does.
+        Sample at which the atom (or the window) of the first activation starts; negative where
+        it begins before the signal does.
     residual : array (T,)
         What the components leave of the signal.
     history : dict of arrays
-        One value an iteration: at least ``objective`` and ``relative_residual``.
+        One value an iteration: at least ``objective``.
     status : str
         Why the iterations stopped, in a sentence.
     parameters : dict
         What the method was asked; numbers and strings.
+    spectra : array (K, F) or (K, L, F), or None
+        The spectra ``w_k ≥ 0`` of the components, or patterns of ``L`` spectra, where there are no
+        atoms: magnitudes, to the power that ``parameters["power"]`` says (1 if it says none).
+    sounds : array (K, T), or None
+        With the spectra, the components themselves.
+
+    Raises
+    ------
+    ValueError
+        If there are neither atoms nor spectra with their sounds, or both.
 
     Examples
     --------
@@ -58,7 +75,7 @@ class Decomposition:
     """
 
     method: str
-    atoms: Array
+    atoms: Array | None
     activations: Array
     hop: int
     first_sample: int
@@ -66,15 +83,41 @@ class Decomposition:
     history: dict[str, Array] = field(default_factory=dict)
     status: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
+    spectra: Array | None = None
+    sounds: Array | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in FORMS if getattr(self, name) is not None]
+        if given not in (["atoms"], ["spectra", "sounds"]):
+            raise ValueError(f"atoms, or spectra and sounds, must be given, got {given}")
+
+    @property
+    def n_components(self) -> int:
+        """``K``."""
+        return len(self.activations)
 
     def components(self) -> Array:
         """The K components in time, ``(K, T)``; with the residual they sum to the signal."""
-        return np.stack([self.component(k) for k in range(len(self.atoms))])
+        return np.stack([self.component(k) for k in range(self.n_components)])
 
     def component(self, k: int) -> Array:
         """Component ``k``, aligned with the signal, ``(T,)``."""
+        if self.atoms is None:
+            sounds: Array = np.asarray(self.sounds)
+            return np.asarray(sounds[k])
         whole = synthesize(self.atoms[k : k + 1], self.activations[k : k + 1], self.hop)
         return placed(whole, self.first_sample, self.residual.size).astype(self.residual.dtype)
+
+    def patterns(self, length: int) -> Array:
+        """A waveform of ``length`` samples for each component, to start another method from.
+
+        It is the atom, cut or followed by silence; or else, as there is none, the loudest stretch
+        of the component.
+        """
+        length = integer(length, "length")
+        if self.atoms is not None:
+            return np.stack([placed(atom, 0, length) for atom in self.atoms])
+        return np.stack([_loudest(self.component(k), length) for k in range(self.n_components)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an ``.npz`` file, aside first: the file is whole or absent.
@@ -96,15 +139,11 @@ class Decomposition:
         arrays: dict[str, Any] = {
             f"history/{name}": values for name, values in self.history.items()
         }
+        for name in ARRAYS:
+            if getattr(self, name) is not None:
+                arrays[name] = getattr(self, name)
         with written_aside(path) as aside, aside.open("wb") as file:
-            np.savez(
-                file,
-                about=np.array(text),
-                atoms=self.atoms,
-                activations=self.activations,
-                residual=self.residual,
-                **arrays,
-            )
+            np.savez(file, about=np.array(text), **arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Decomposition:
@@ -125,17 +164,21 @@ class Decomposition:
                     for name in stored.files
                     if name.startswith("history/")
                 }
-                return cls(
-                    atoms=stored["atoms"],
-                    activations=stored["activations"],
-                    residual=stored["residual"],
-                    history=history,
-                    **about,
-                )
+                arrays = {name: stored[name] for name in ARRAYS if name in stored.files}
+                return cls(**{"atoms": None} | arrays, history=history, **about)
         except OSError:
             raise
         except Exception as error:
             raise ValueError(f"path must be a saved decomposition, got {str(path)!r}") from error
+
+
+def _loudest(sound: Array, length: int) -> Array:
+    """The stretch of ``length`` samples that has the most energy."""
+    energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=float))])
+    begin = 0
+    if sound.size > length:
+        begin = int(np.argmax(energy[length:] - energy[:-length]))
+    return placed(sound[begin : begin + length], 0, length)
 
 
 @contextmanager
@@ -168,13 +211,8 @@ class State(Protocol):
     """What an iteration shows of itself; methods add their own variables."""
 
     @property
-    def objective(self) -> float: ...
-
-    @property
-    def relative_residual(self) -> float: ...
-
-    @property
-    def step(self) -> float: ...
+    def record(self) -> Mapping[str, float]:
+        """What the history keeps of it: at least ``objective``, always the same names."""
 
     def decomposition(self) -> Decomposition: ...
 
@@ -213,13 +251,12 @@ def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Dec
     """
     iterations = integer(iterations, "iterations", at_least=0)
     tolerance = non_negative(tolerance, "tolerance")
-    history: dict[str, list[float]] = {"objective": [], "relative_residual": [], "step": []}
+    records: list[Mapping[str, float]] = []
     status, state = "", None
     for done, state in enumerate(states):
-        for name, values in history.items():
-            values.append(getattr(state, name))
-        objective = history["objective"]
-        if done >= 10 and objective[-11] - objective[-1] <= tolerance * objective[-11] > 0:
+        records.append(state.record)
+        fall = records[max(0, done - 10)]["objective"] - records[done]["objective"]
+        if tolerance and done >= 10 and fall <= tolerance * abs(records[-11]["objective"]):
             status = (
                 f"converged after {done} iterations: the objective fell by less than "
                 f"{tolerance:g} of itself in the last 10"
@@ -232,6 +269,6 @@ def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Dec
         raise ValueError("states must hold at least one state, the start")
     return replace(
         state.decomposition(),
-        history={name: np.array(values) for name, values in history.items()},
+        history={name: np.array([each[name] for each in records]) for name in records[0]},
         status=status or f"stopped after {done} iterations: there were no more states",
     )

@@ -194,7 +194,7 @@ def components(
     if highest_frequency is not None:
         _positive(highest_frequency, "highest_frequency")
     depth = _positive(depth, "depth")
-    count, n_samples = len(decomposition.atoms), len(decomposition.residual)
+    count, n_samples = decomposition.n_components, len(decomposition.residual)
     sounds = (decomposition.component(k) for k in range(count))
     energies, spectrograms = zip(
         *((float(sound @ sound), _levels(sound, BOARD_WINDOW)) for sound in sounds), strict=True
@@ -211,13 +211,14 @@ def components(
             len(drawn), 3, sharex="col", sharey="col", squeeze=False, width_ratios=[2, 3, 3]
         )
         for k, (left, middle, right) in zip(drawn, board, strict=True):
-            atom, strength = decomposition.atoms[k], float(np.linalg.norm(decomposition.atoms[k]))
             left.set_ylabel(f"component {k + 1}")
-            _draw_spectrum(left, atom, sample_rate, depth)
+            power, strength = _power(decomposition, k)
+            _draw_spectrum(left, power, sample_rate, depth)
             activation = strength * decomposition.activations[k]
             _draw_envelope(middle, activation, start, spacing)
             image = _draw_levels(right, spectrograms[k], n_samples, sample_rate, top, depth)
-        titles = ("atom (dB)", "activations", "spectrogram (kHz)")
+        first = "spectrum (dB)" if decomposition.atoms is None else "atom (dB)"
+        titles = (first, "activations", "spectrogram (kHz)")
         for column, title in zip(board.T, titles, strict=True):
             column[0].set_title(title)
             column[-1].set_xlabel("time (s)")
@@ -372,12 +373,22 @@ def _draw_levels(
     return image
 
 
-def _draw_spectrum(ax: Axes, atom: NDArray[np.floating], sample_rate: int, depth: float) -> None:
-    """Draw the levels of an atom's spectrum below its own largest one."""
+def _power(decomposition: Decomposition, k: int) -> tuple[NDArray[np.floating], float]:
+    """Return the power spectrum of a component, up to a factor, and how strong its pattern is."""
+    if decomposition.spectra is not None:
+        w = np.atleast_2d(decomposition.spectra[k])
+        exponent = 2 / decomposition.parameters.get("power", 1)
+        return np.mean(w**exponent, axis=0), float(np.linalg.norm(w))
+    atom = np.asarray(decomposition.atoms)[k]
     length = scipy.fft.next_fast_len(max(2 * len(atom), BOARD_WINDOW), real=True)
-    power = np.abs(scipy.fft.rfft(atom, length)) ** 2
+    return np.abs(scipy.fft.rfft(atom, length)) ** 2, float(np.linalg.norm(atom))
+
+
+def _draw_spectrum(ax: Axes, power: NDArray[np.floating], sample_rate: int, depth: float) -> None:
+    """Draw the levels of a spectrum from 0 Hz to the highest, below its own largest one."""
     levels = 10 * np.log10(np.maximum(power / (power.max() or 1), SILENCE))
-    _draw_envelope(ax, np.maximum(levels, -2 * depth), 0, sample_rate / length / 1000)
+    spacing = sample_rate / 2 / max(1, len(power) - 1) / 1000
+    _draw_envelope(ax, np.maximum(levels, -2 * depth), 0, spacing)
 
 
 def _draw_envelope(ax: Axes, y: NDArray[np.floating], start: float, spacing: float) -> None:

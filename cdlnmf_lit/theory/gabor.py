@@ -5,6 +5,7 @@ Equations (3)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ import scipy.linalg
 import scipy.signal
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, signal
+from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, overlap_add, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
@@ -231,6 +232,107 @@ class GaborFrame:
         """
         return self._synthesis(alpha, n_samples, half=True)
 
+    # ---- block by block --------------------------------------------------------------------
+
+    def blocks(self, n_samples: int) -> list[slice]:
+        """Rows of the coefficients that are worked on together, one thread's work each.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", hop=8, channels=2048).blocks(4000)
+        [slice(0, 256, None), slice(256, 512, None), slice(512, 755, None)]
+        """
+        size = max(1, BLOCK // max(self.channels, self.window.size))
+        return pieces(self.n_frames(n_samples), size)
+
+    def lazy_half_analysis(self, x: ArrayLike) -> Callable[[slice], Array]:
+        """What computes any rows of :meth:`half_analysis`, for those who need no array of all.
+
+        Examples
+        --------
+        >>> rows_of = GaborFrame("hann", hop=2, channels=8).lazy_half_analysis(np.ones(9))
+        >>> rows_of(slice(2, 4)).shape
+        (2, 5)
+
+        References
+        ----------
+        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._rows_of(signal(x), half=True)
+
+    def half_syntheses(
+        self, rows_of: Callable[[slice], Array], n_signals: int, n_samples: int, dtype: Any
+    ) -> Array:
+        """Real signals of coefficients that are computed block by block and never kept.
+
+        Parameters
+        ----------
+        rows_of : callable
+            From the rows of a block (a slice) to their coefficients ``(n_signals, rows, M // 2 +
+            1)``; see :meth:`half_synthesis`. It is called from several threads.
+        n_signals, n_samples : int
+        dtype : dtype
+            Of the coefficients, or of their real part.
+
+        Returns
+        -------
+        array (n_signals, T)
+
+        Examples
+        --------
+        A Gabor multiplier: the low and the high half of a signal, which sum to it.
+
+        >>> x = np.random.default_rng(0).standard_normal(50)
+        >>> frame = GaborFrame("hann", hop=2, channels=8).tight()
+        >>> X, low = frame.lazy_half_analysis(x), np.arange(5) < 2
+        >>> masks = np.stack([low, ~low])[:, None, :]
+        >>> halves = frame.half_syntheses(lambda rows: masks * X(rows), 2, 50, float)
+        >>> np.allclose(halves.sum(axis=0), x)
+        True
+
+        References
+        ----------
+        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        return self._syntheses(rows_of, n_signals, integer(n_samples, "n_samples"), dtype, True)
+
+    def spectrogram(self, x: ArrayLike, power: float = 2.0) -> Array:
+        r"""Magnitudes of the analysis coefficients of a real signal to a power (eq. 7).
+
+        .. math:: V[τ, ν] = |X[τ, ν]|^p, \qquad 0 ≤ ν ≤ M / 2
+
+        Parameters
+        ----------
+        x : array (T,)
+        power : float
+            ``p``: 1 for magnitudes, 2 for powers.
+
+        Returns
+        -------
+        array (N, M // 2 + 1)
+            Of the precision of ``x``; the complex coefficients are never held as a whole.
+
+        Examples
+        --------
+        >>> GaborFrame(np.ones(2), hop=2).spectrogram([1.0, 2.0])
+        array([[9., 1.]])
+
+        References
+        ----------
+        Equation (7) of the paper. Chapter: ``book/theory/gabor.md``.
+        """
+        x, p = signal(x), non_negative(power, "power")
+        rows_of = self.lazy_half_analysis(x)
+        V = np.empty((self.n_frames(x.size), self.channels // 2 + 1), x.dtype)
+
+        def fill(rows: slice) -> None:
+            X = rows_of(rows)
+            V[rows] = X.real**2 + X.imag**2 if p == 2 else np.abs(X) ** x.dtype.type(p)
+
+        for _ in in_threads(fill, self.blocks(x.size)):
+            pass
+        return V
+
     def synthesis_operator(self, n_samples: int) -> Operator:
         """``Φ`` for signals of ``n_samples``, with ``Φ*`` as its adjoint and its exact norm.
 
@@ -254,40 +356,62 @@ class GaborFrame:
         )
 
     def _analysis(self, x: Array, *, half: bool) -> Array:
+        rows_of = self._rows_of(x, half=half)
+        shape = self.n_frames(x.size), self.channels // 2 + 1 if half else self.channels
+        X = np.empty(shape, np.result_type(x.dtype, np.complex64))
+
+        def fill(rows: slice) -> None:
+            X[rows] = rows_of(rows)
+
+        for _ in in_threads(fill, self.blocks(x.size)):
+            pass
+        return X
+
+    def _rows_of(self, x: Array, *, half: bool) -> Callable[[slice], Array]:
+        """What computes any rows of the analysis coefficients."""
         g, a, M = self.window.astype(x.real.dtype, copy=False), self.hop, self.channels
         N, start = self.n_frames(x.size), a * self.first_frame - self.origin
         padded = placed(x, -start, a * (N - 1) + g.size)
         frames = np.lib.stride_tricks.sliding_window_view(padded, g.size)[::a]
-        X = np.empty((N, M // 2 + 1 if half else M), np.result_type(x.dtype, np.complex64))
 
-        def transform(rows: slice) -> None:
+        def transform(rows: slice) -> Array:
             folded = np.zeros((rows.stop - rows.start, M), x.dtype)
             for inside, outside in self._folds():
                 folded[:, outside] += frames[rows, inside] * g[inside]
             spectra = scipy.fft.rfft(folded) if half else scipy.fft.fft(folded, overwrite_x=True)
             if self.phase == "frequency-invariant":
                 spectra *= self._turn(rows, spectra.shape[1], spectra.dtype)
-            X[rows] = spectra
+            return np.asarray(spectra)
 
-        for _ in in_threads(transform, self._blocks(N)):
-            pass
-        return X
+        return transform
 
     def _synthesis(self, alpha: ArrayLike, n_samples: int, *, half: bool) -> Array:
         alpha = array(alpha, "alpha", 2, allow_complex=True)
-        a, M, N = self.hop, self.channels, self.n_frames(n_samples)
-        wanted = (N, M // 2 + 1 if half else M)
+        wanted = self.n_frames(n_samples), self.channels // 2 + 1 if half else self.channels
         if alpha.shape != wanted:
             raise ValueError(
                 f"alpha must have shape {wanted} for {n_samples} samples, got {alpha.shape}"
             )
-        real = alpha.real.dtype
+        return self._syntheses(lambda rows: alpha[None, rows], 1, n_samples, alpha.dtype, half)[0]
+
+    def _syntheses(
+        self,
+        rows_of: Callable[[slice], Array],
+        n_signals: int,
+        n_samples: int,
+        dtype: Any,
+        half: bool,
+    ) -> Array:
+        a, M, N = self.hop, self.channels, self.n_frames(n_samples)
+        real = np.zeros(0, dtype).real.dtype
         g = self.window.astype(real, copy=False)
         dtype = real if half else np.result_type(real, np.complex64)
-        padded = np.zeros(a * (N - 1) + g.size, dtype)
+        padded = np.zeros((n_signals, a * (N - 1) + g.size), dtype)
 
-        def transform(rows: slice) -> Array:
-            spectra = alpha[rows]
+        def transform(rows: slice) -> list[Array]:
+            return [windowed(rows, spectra) for spectra in rows_of(rows)]
+
+        def windowed(rows: slice, spectra: Array) -> Array:
             if self.phase == "frequency-invariant":
                 spectra = spectra * self._turn(rows, spectra.shape[1], dtype).conj()
             invert = scipy.fft.irfft if half else scipy.fft.ifft
@@ -297,14 +421,12 @@ class GaborFrame:
                 frames[:, inside] = folded[:, outside] * g[inside]
             return overlap_add(frames, a)
 
-        blocks = self._blocks(N)
-        for rows, piece in zip(blocks, in_threads(transform, blocks), strict=True):
-            padded[a * rows.start : a * rows.start + piece.size] += piece
+        blocks = self.blocks(n_samples)
+        for rows, found in zip(blocks, in_threads(transform, blocks), strict=True):
+            for signal_k, piece in zip(padded, found, strict=True):
+                signal_k[a * rows.start : a * rows.start + piece.size] += piece
         lead = self.origin - a * self.first_frame
-        return padded[lead : lead + n_samples].copy()
-
-    def _blocks(self, n_frames: int) -> list[slice]:
-        return pieces(n_frames, max(1, BLOCK // max(self.channels, self.window.size)))
+        return padded[:, lead : lead + n_samples].copy()
 
     def _folds(self) -> list[tuple[slice, slice]]:
         """Pieces of the window and the channels' samples that each falls on, modulo ``M``."""

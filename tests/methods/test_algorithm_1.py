@@ -406,7 +406,7 @@ X = normal(0, 40)
         (
             (X, 2, FRAME),
             {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
-            "start must have 2 atoms, as n_components, got 1",
+            "start must have 2 components, got 1",
         ),
     ],
 )

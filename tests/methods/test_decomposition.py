@@ -1,7 +1,7 @@
 """The common result: its components, its files, and the runner that makes it."""
 
 import json
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -41,6 +41,53 @@ def test_components_are_the_convolutions_cut_to_the_signal(T_d, N, hop, first, T
         whole = reference.convolve(found.atoms[k : k + 1], found.activations[k : k + 1], hop)
         expected = [whole[t - first] if 0 <= t - first < whole.size else 0.0 for t in range(T)]
         np.testing.assert_allclose(component, expected, atol=1e-3 if dtype == np.float32 else 1e-9)
+
+
+def of_spectra(seed=0, T=17, dtype=float):
+    return Decomposition(
+        method="by hand",
+        atoms=None,
+        activations=normal(seed, 2, 9, dtype=dtype) ** 2,
+        hop=2,
+        first_sample=-3,
+        residual=normal(seed + 1, T, dtype=dtype),
+        spectra=normal(seed + 2, 2, 5, dtype=dtype) ** 2,
+        sounds=normal(seed + 3, 2, T, dtype=dtype),
+        parameters={"power": 2},
+    )
+
+
+def test_sounds_are_the_components_of_spectra(tmp_path):
+    found = of_spectra(dtype=np.float32)
+    np.testing.assert_array_equal(found.components(), found.sounds)
+    assert found.n_components == 2
+    found.save(tmp_path / "found.npz")
+    again = Decomposition.load(tmp_path / "found.npz")
+    assert again.atoms is None
+    np.testing.assert_array_equal(again.spectra, found.spectra)
+    np.testing.assert_array_equal(again.component(1), found.sounds[1])
+
+
+@pytest.mark.parametrize("wrong", [{"atoms": np.eye(2)}, {"sounds": None}, {"spectra": None}])
+def test_atoms_or_else_spectra_and_sounds(wrong):
+    with pytest.raises(ValueError, match="atoms, or spectra and sounds, must be given, got"):
+        replace(of_spectra(), **wrong)
+
+
+@given(lengths, lengths, seeds)
+def test_patterns_are_the_atoms_or_the_loudest_stretches(T, length, seed):
+    d = a_decomposition(seed).patterns(length)
+    for pattern, atom in zip(d, a_decomposition(seed).atoms, strict=True):
+        kept = min(length, 5)
+        np.testing.assert_array_equal(pattern[:kept], atom[:kept])
+        assert not np.any(pattern[kept:])
+    found = of_spectra(seed, T)
+    for pattern, sound in zip(found.patterns(length), found.sounds, strict=True):
+        padded = np.pad(sound, (0, max(0, length - T)))
+        stretches = np.lib.stride_tricks.sliding_window_view(padded, length)
+        energies = np.sum(stretches**2, axis=1)
+        assert np.any(np.all(stretches == pattern, axis=1))
+        assert np.sum(pattern**2) == pytest.approx(energies.max(), rel=1e-9)
 
 
 @given(dtypes, seeds)
@@ -126,6 +173,39 @@ def test_the_runner_stops_when_the_objective_does():
     objective = found.history["objective"]
     assert objective[-11] - objective[-1] <= 0.01 * objective[-11]
     assert objective[-12] - objective[-2] > 0.01 * objective[-12]
+
+
+@dataclass
+class Recorded:
+    """A state that says only how good it is."""
+
+    objective: float
+
+    @property
+    def record(self):
+        return {"objective": self.objective, "twice": 2 * self.objective}
+
+    def decomposition(self):
+        return of_spectra()
+
+
+@pytest.mark.parametrize(
+    ("objectives", "tolerance", "done"),
+    [
+        ([5.0] * 30, 0.0, 29),
+        ([5.0] * 30, 1e-3, 10),
+        ([0.0] * 30, 1e-3, 10),
+        (-np.arange(30.0), 1e-3, 29),
+        (100 - np.arange(30.0), 0.11, 10),
+        (-100 - np.arange(30.0), 0.099, 12),
+        ([*(100 - 10 * np.arange(5.0)), *[60.0] * 25], 1e-3, 14),
+    ],
+)
+def test_the_runner_stops_where_the_objective_hardly_falls(objectives, tolerance, done):
+    found = run(map(Recorded, objectives), iterations=100, tolerance=tolerance)
+    assert len(found.history["objective"]) == done + 1
+    np.testing.assert_array_equal(found.history["twice"], 2 * found.history["objective"])
+    assert found.status.startswith("converged" if done < 29 else "stopped")
 
 
 def test_the_caller_may_end_the_states():

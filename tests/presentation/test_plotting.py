@@ -170,6 +170,31 @@ def test_a_board_shows_the_spectrum_and_the_sound_of_each_atom():
         assert 2000 / RATE <= times[column] <= 6000 / RATE
 
 
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_board_shows_spectra_where_there_are_no_atoms(power, frames):
+    magnitudes = np.full((2, frames, 129), 0.1)
+    magnitudes[0, :, 16], magnitudes[1, :, 48] = 1.0, 1.0
+    found = Decomposition(
+        "by hand",
+        None,
+        np.ones((2, 50)),
+        128,
+        0,
+        np.zeros(RATE),
+        parameters={"power": power},
+        spectra=magnitudes.squeeze() ** power,
+        sounds=np.stack([tone(500), tone(1500)]),
+    )
+    *board, _ = plotting.components(found, RATE, highest_frequency=3000).axes
+    assert board[0].get_title() == "spectrum (dB)"
+    for left, frequency in zip(board[::3], (0.5, 1.5), strict=True):
+        (curve,) = left.lines
+        x, levels = curve.get_xydata().T
+        assert x[np.argmax(levels)] == pytest.approx(frequency)
+        assert_allclose(np.sort(levels)[[0, -1]], [-20, 0], atol=1e-9)
+
+
 def test_a_board_ends_above_what_can_be_heard():
     x = np.hanning(RATE) * (tone(500) + 1e-2 * tone(1500) + 1e-5 * tone(3000))
     one = Decomposition("by hand", x[None], np.ones((1, 1)), 1, 0, np.zeros(RATE))

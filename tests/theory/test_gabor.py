@@ -38,6 +38,56 @@ def test_the_half_spectrum_is_all_of_a_real_signal(frame, T, seed):
     np.testing.assert_allclose(frame.half_synthesis(half, T), frame.synthesis(X, T).real, atol=TALL)
 
 
+@given(frames(), lengths, seeds, dtypes, st.sampled_from([1, 1.5, 2]))
+def test_the_spectrogram_is_the_magnitude_to_a_power(frame, T, seed, dtype, power):
+    x = normal(seed, T, dtype=dtype)
+    V = frame.spectrogram(x, power)
+    assert V.dtype == dtype
+    expected = np.abs(reference.analysis(frame, x)[:, : frame.channels // 2 + 1]) ** power
+    tolerance = (1e-5 if dtype == np.float32 else TALL) * max(1.0, expected.max())
+    np.testing.assert_allclose(V, expected, atol=tolerance)
+
+
+@given(frames(), lengths, seeds, dtypes)
+def test_rows_computed_when_asked_for_are_those_of_the_array(frame, T, seed, dtype):
+    x = normal(seed, T, dtype=dtype)
+    X, rows_of = frame.half_analysis(x), frame.lazy_half_analysis(x)
+    found = np.concatenate([rows_of(rows) for rows in frame.blocks(T)])
+    assert found.dtype == X.dtype
+    np.testing.assert_array_equal(found, X)
+    one = len(X) // 2
+    np.testing.assert_allclose(rows_of(slice(one, one + 1)), X[one : one + 1], atol=1e-5)
+
+
+@given(frames(), lengths, st.integers(1, 3), seeds, dtypes)
+def test_block_by_block_synthesis_is_that_of_each_array(frame, T, n_signals, seed, dtype):
+    X = frame.half_analysis(normal(seed, T, dtype=dtype))
+    gains = normal(seed + 1, n_signals, *X.shape, dtype=dtype)
+    found = frame.half_syntheses(lambda rows: gains[:, rows] * X[rows], n_signals, T, X.dtype)
+    assert found.dtype == dtype
+    assert found.shape == (n_signals, T)
+    for signal_k, gain in zip(found, gains, strict=True):
+        np.testing.assert_array_equal(signal_k, frame.half_synthesis(gain * X, T))
+
+
+@given(frames(), lengths)
+def test_blocks_are_the_rows_in_order(frame, T):
+    rows = [n for each in frame.blocks(T) for n in range(each.start, each.stop)]
+    assert rows == list(range(frame.n_frames(T)))
+
+
+def test_several_blocks_join_without_a_seam(monkeypatch):
+    frame, x = GaborFrame("hann", 2, 16).tight(), normal(0, 100)
+    whole, V = frame.half_analysis(x), frame.spectrogram(x)
+    monkeypatch.setattr(gabor, "BLOCK", 16 * 7)
+    assert len(frame.blocks(100)) > 5
+    rows_of = frame.lazy_half_analysis(x)
+    np.testing.assert_allclose(frame.spectrogram(x), V, atol=1e-12)
+    again = frame.half_syntheses(lambda rows: rows_of(rows)[None], 1, 100, float)
+    np.testing.assert_allclose(again[0], x, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(list(map(rows_of, frame.blocks(100)))), whole)
+
+
 @given(frames(), lengths, seeds)
 def test_the_operator_passes_the_dot_test(frame, T, seed):
     dot_test(frame.synthesis_operator(T), seed)
