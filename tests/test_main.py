@@ -1,6 +1,7 @@
 """The command line, run for real on short sounds."""
 
 import functools
+import inspect
 import json
 import os
 import re
@@ -224,6 +225,27 @@ def test_help_lists_every_option_of_the_method(capsys):
     ):
         assert words in text
     assert "`" not in text
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_a_sound_apart(recording, place, method):
+    argv = ["decompose", str(recording), "--method", method, "-K", "2", "--quiet"]
+    offered = inspect.signature(METHODS[method].decompose).parameters
+    small = {
+        "frame": ["--window-length", "256", "--hop", "64"],
+        "atom_length": ["--atom-length", "300"],
+    }
+    for name, options in small.items():
+        argv += options if name in offered else []
+    assert main([*argv, "--iterations", "2"]) == 0
+    parts = [audio.read(path)[0] for path in (place / "out").glob("*.wav")]
+    assert_allclose(sum(parts), audio.read(recording)[0], atol=1e-6)
+    assert len(parts) == 3
+    assert (place / "out" / "components.png").stat().st_size > 10_000
+
+    continued = [*argv, "--iterations", "0", "--start", "out/decomposition.npz", "-o", "again"]
+    assert main(continued) == 0
+    assert Decomposition.load("again/decomposition.npz").method == method
 
 
 @dataclass
