@@ -1,0 +1,202 @@
+"""Greedy coordinate descent: a loop over samples, compiled where numba is there; else in NumPy.
+
+Chapter: ``book/methods/sparse_coding.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from cdlnmf_lit.theory.arguments import Array
+
+try:
+    import numba
+except ImportError:
+    numba = None
+
+BLOCK = 64
+"""Positions whose largest change is sought in one go."""
+
+
+def descend_in_loops(
+    z: Array,
+    c: Array,
+    gram: Array,
+    limits: Array,
+    signed: bool,
+    begin: int,
+    end: int,
+    width: int,
+    most: int,
+) -> int:
+    r"""Change one activation after another in a segment until none would change by much.
+
+    The segment's windows of ``width`` positions are visited in turn. In each, the activation that
+    would change most goes to its minimum given all the others,
+
+    .. math:: z_k[n] ← S\Big(z_k[n] + \frac{c_k[n]}{\|d_k\|^2}, \frac{λ}{\|d_k\|^2}\Big), \qquad
+        c_j[m] ← c_j[m] - Δ \, G_{jk}[m - n],
+
+    where ``Δ`` is the change, ``S`` the soft threshold, one-sided for activations ``≥ 0``. A
+    segment is done once a round through its windows finds no change with ``Δ ‖d_k‖`` above the
+    tolerance.
+
+    Parameters
+    ----------
+    z : array (K, N)
+        Activations; changed in place in ``begin ≤ n < end``.
+    c : array (K, N)
+        Correlations of the atoms with the residual; changed in place, ``T_d - 1`` beyond the
+        segment.
+    gram : array (K, K, 2 T_d - 1)
+        ``G_jk[l] = Σ_s d_j[s] d_k[s + l]`` from ``l = -(T_d - 1)`` on.
+    limits : array (2,)
+        ``λ`` and the tolerance, in the precision of the rest.
+    signed : bool
+        Whether activations may be negative.
+    begin, end : int
+        The segment.
+    width : int
+        Positions in a window.
+    most : int
+        Changes after which to stop in any case.
+
+    Returns
+    -------
+    int
+        Changes made.
+
+    Examples
+    --------
+    >>> z, c = np.zeros((1, 3)), np.array([[0.0, 5.0, 0.0]])
+    >>> descend_in_loops(z, c, np.ones((1, 1, 1)), np.array([1.0, 0.1]), False, 0, 3, 3, 9)
+    1
+    >>> z
+    array([[0., 4., 0.]])
+
+    References
+    ----------
+    Reference [19] of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    K, N = z.shape
+    reach = gram.shape[2] // 2
+    penalty, tolerance = limits[0], limits[1]
+    zero = penalty * 0
+    sizes = np.zeros(K, z.dtype)
+    inverses = np.zeros(K, z.dtype)
+    for k in range(K):
+        if gram[k, k, reach] > 0:
+            inverses[k] = 1 / gram[k, k, reach]
+            sizes[k] = np.sqrt(gram[k, k, reach])
+    windows = (end - begin + width - 1) // width
+    window, quiet, done = 0, 0, 0
+    while quiet < windows and done < most:
+        low = begin + width * window
+        high = min(low + width, end)
+        window = (window + 1) % windows
+        block, largest = -1, tolerance
+        for first in range(low, high, BLOCK):
+            found = zero
+            for k in range(K):
+                a, s = inverses[k], sizes[k]
+                t = penalty * a
+                if signed:
+                    for n in range(first, min(first + BLOCK, high)):
+                        v = c[k, n] * a + z[k, n]
+                        found = max(found, s * abs(v - min(max(v, -t), t) - z[k, n]))
+                else:
+                    for n in range(first, min(first + BLOCK, high)):
+                        found = max(found, s * abs(max(c[k, n] * a - t, -z[k, n])))
+            if found > largest:
+                block, largest = first, found
+        if block < 0:
+            quiet += 1
+            continue
+        quiet = 0
+        j, m, new, largest = 0, block, zero, -penalty
+        for k in range(K):
+            a, s = inverses[k], sizes[k]
+            t = penalty * a
+            for n in range(block, min(block + BLOCK, high)):
+                v = c[k, n] * a + z[k, n]
+                u = v - min(max(v, -t), t) if signed else max(v - t, zero)
+                if s * abs(u - z[k, n]) > largest:
+                    j, m, new, largest = k, n, u, s * abs(u - z[k, n])
+        change = new - z[j, m]
+        z[j, m] = new
+        done += 1
+        first, last = max(0, m - reach), min(N, m + reach + 1)
+        for k in range(K):
+            effect = gram[k, j, first - m + reach : last - m + reach]
+            row = c[k, first:last]
+            for i in range(last - first):
+                row[i] -= change * effect[i]
+    return done
+
+
+def descend_in_numpy(
+    z: Array,
+    c: Array,
+    gram: Array,
+    limits: Array,
+    signed: bool,
+    begin: int,
+    end: int,
+    width: int,
+    most: int,
+) -> int:
+    """The same changes in the same order as :func:`descend_in_loops`, a window at a time.
+
+    Examples
+    --------
+    >>> z, c = np.zeros((1, 3)), np.array([[0.0, 5.0, 0.0]])
+    >>> descend_in_numpy(z, c, np.ones((1, 1, 1)), np.array([1.0, 0.1]), False, 0, 3, 3, 9)
+    1
+
+    References
+    ----------
+    Reference [19] of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    reach = gram.shape[2] // 2
+    penalty, tolerance = limits
+    energies = gram[np.arange(len(z)), np.arange(len(z)), reach, None]
+    inverses = np.divide(1, energies, out=np.zeros_like(energies), where=energies > 0)
+    sizes, thresholds = np.sqrt(energies), penalty * inverses
+    windows = [slice(n, min(n + width, end)) for n in range(begin, end, width)]
+    window, quiet, done = 0, 0, 0
+    while quiet < len(windows) and done < most:
+        columns = windows[window]
+        window = (window + 1) % len(windows)
+        before = z[:, columns]
+        v = c[:, columns] * inverses + before
+        new = v - np.clip(v, -thresholds if signed else -np.inf, thresholds)
+        changes = new - before
+        asked = sizes * np.abs(changes)
+        j, i = divmod(int(np.argmax(asked)), asked.shape[1])
+        if not asked[j, i] > tolerance:
+            quiet += 1
+            continue
+        quiet, done, m = 0, done + 1, columns.start + i
+        z[j, m] = new[j, i]
+        first, last = max(0, m - reach), min(z.shape[1], m + reach + 1)
+        c[:, first:last] -= changes[j, i] * gram[:, j, first - m + reach : last - m + reach]
+    return done
+
+
+def _compiled(loop: Callable[..., int]) -> Callable[..., int]:
+    """Machine code that leaves other threads free, kept on disk where there is a folder for it."""
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"nnan", "ninf", "nsz", "reassoc", "contract"},
+    }
+    try:
+        return numba.njit(cache=True, **options)(loop)
+    except RuntimeError:
+        return numba.njit(**options)(loop)
+
+
+descend = _compiled(descend_in_loops) if numba else descend_in_numpy
+"""The faster of the two that this installation has."""
