@@ -1,0 +1,567 @@
+"""Complex NMF is Kameoka's algorithm, never rises, and with the mixture's phase is NMF."""
+
+import tracemalloc
+from dataclasses import replace
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods import algorithm_1, complex_nmf
+from cdlnmf_lit.methods.complex_nmf import decompose, estimate, factorize, iterate
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests.strategies import dtypes, normal, seeds
+
+PHASES = st.sampled_from(complex_nmf.PHASES)
+
+
+def complex_normal(seed, *shape):
+    return normal(seed, *shape) + 1j * normal(seed + 1, *shape)
+
+
+def factors(seed, K, N, F):
+    """Spectra of norm 1, activations and phases, all of them free."""
+    rng = np.random.default_rng(seed)
+    W, Z = rng.random((K, F)) + 1e-3, rng.random((K, N)) + 1e-3
+    return (
+        W / np.linalg.norm(W, axis=1, keepdims=True),
+        Z,
+        np.exp(2j * np.pi * rng.random((K, N, F))),
+    )
+
+
+@st.composite
+def problems(draw, *, silent=True):
+    """A complex matrix of an awkward shape, perhaps with silent rows and columns, K, penalties."""
+    N, F = (draw(st.sampled_from([1, 2, 3, 5, 8, 13])) for _ in range(2))
+    seed = draw(seeds)
+    X = complex_normal(seed, N, F)
+    if silent and min(N, F) > 2:
+        X[draw(st.integers(0, N - 1))] = 0
+        X[:, draw(st.integers(0, F - 1))] = 0
+    options = {
+        "penalty": draw(st.sampled_from([0.0, 0.1, 2.0])),
+        "exponent": draw(st.sampled_from([0.5, 1.0, 1.5, 2.0])),
+    }
+    return X, draw(st.integers(1, min(3, N, F))), options
+
+
+# ---- literal definitions -----------------------------------------------------------------------
+
+
+def literal_model(W, Z, U):
+    """Equation (10), term by term."""
+    K, N, F = U.shape
+    return np.array(
+        [
+            [sum(W[k, f] * Z[k, n] * U[k, n, f] for k in range(K)) for f in range(F)]
+            for n in range(N)
+        ]
+    )
+
+
+def literal_objective(X, W, Z, U, penalty, exponent):
+    """The penalty counts activations of spectra scaled to norm 1."""
+    sizes = np.linalg.norm(W, axis=1, keepdims=True)
+    error = np.sum(np.abs(X - literal_model(W, Z, U)) ** 2)
+    return error / 2 + penalty * np.sum((sizes * Z) ** exponent)
+
+
+def auxiliary(X, W, Z, U, W0, Z0, U0, penalty, exponent):
+    """Kameoka's auxiliary function: what lies above the objective and touches it at ``·0``."""
+    S, S0 = W[:, None] * Z[:, :, None] * U, W0[:, None] * Z0[:, :, None] * U0
+    beta = W0[:, None] * Z0[:, :, None] / (Z0.T @ W0)
+    X_bar = S0 + beta * (X - S0.sum(axis=0))
+    loud = np.linalg.norm(W, axis=1, keepdims=True) * Z
+    loud0 = np.linalg.norm(W0, axis=1, keepdims=True) * Z0
+    p = exponent
+    paid = p / 2 * loud0 ** (p - 2) * loud**2 + (1 - p / 2) * loud0**p
+    return np.sum(np.abs(X_bar - S) ** 2 / beta) / 2 + penalty * np.sum(paid)
+
+
+def literal_step(X, W, Z, U, penalty, exponent):
+    """One iteration, with the split of the residual and its shares β written out."""
+
+    def split(W, Z, U):
+        S = W[:, None] * Z[:, :, None] * U
+        beta = W[:, None] * Z[:, :, None] / (Z.T @ W)
+        X_bar = S + beta * (X - S.sum(axis=0))
+        return beta, np.abs(X_bar), X_bar / np.abs(X_bar)
+
+    beta, size, U = split(W, Z, U)
+    curvature = np.sum(Z[:, :, None] ** 2 / beta, axis=1)
+    curvature += penalty * exponent * np.sum(Z**exponent, axis=1, keepdims=True)
+    W = np.sum(Z[:, :, None] * size / beta, axis=1) / curvature
+    norms = np.linalg.norm(W, axis=1, keepdims=True)
+    W, Z = W / norms, Z * norms
+    beta, size, U = split(W, Z, U)
+    curvature = np.sum(W[:, None] ** 2 / beta, axis=2)
+    curvature += penalty * exponent * Z ** (exponent - 2)
+    return W, np.sum(W[:, None] * size / beta, axis=2) / curvature, U
+
+
+# ---- the algorithm -----------------------------------------------------------------------------
+
+
+@given(problems(silent=False), seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
+    X, K, options = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    iterates = factorize(X, K, phases=U, start=(W, Z), **options)
+    for found in islice(iterates, 8):
+        np.testing.assert_allclose(found.spectra, W, atol=1e-9)
+        np.testing.assert_allclose(found.activations, Z, atol=1e-9 * Z.max())
+        np.testing.assert_allclose(
+            literal_model(found.spectra, found.activations, found.phases),
+            literal_model(W, Z, U),
+            atol=1e-8 * Z.max(),
+        )
+        error = np.linalg.norm(X - literal_model(W, Z, U))
+        assert found.objective == pytest.approx(
+            literal_objective(X, W, Z, U, **options), rel=1e-8, abs=1e-10
+        )
+        assert found.relative_residual == pytest.approx(error / np.linalg.norm(X), abs=1e-9)
+        assume(Z.min() > 1e-100)
+        W, Z, U = literal_step(X, W, Z, U, **options)
+
+
+@given(problems(), seeds, seeds)
+def test_the_auxiliary_function_lies_above_the_objective_and_touches_it(problem, seed, other):
+    X, K, options = problem
+    here, there = factors(seed, K, *X.shape), factors(other, K, *X.shape)
+    there = (3 * normal(other, K, 1) ** 2 * there[0], *there[1:])
+    objective = literal_objective(X, *here, **options)
+    assert auxiliary(X, *here, *here, **options) == pytest.approx(objective)
+    slack = 1e-9 * objective
+    assert auxiliary(X, *there, *here, **options) >= (
+        literal_objective(X, *there, **options) - slack
+    )
+
+
+@given(problems(silent=False), seeds, seeds)
+def test_each_update_minimises_the_auxiliary_function(problem, seed, other):
+    X, K, options = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    cost = options["penalty"] * options["exponent"] * np.sum(Z ** options["exponent"], axis=1)
+    moved = U.copy()
+    sums = complex_nmf.spectra_sums(X, W, Z, moved)
+    V = complex_nmf.updated_spectra(W, sums, Z @ Z.T, cost)
+    least = auxiliary(X, V, Z, moved, W, Z, U, **options)
+    again = U.copy()
+    Y = complex_nmf.updated_activations(X, W, Z, again, **options)
+    lowest = auxiliary(X, W, Y, again, W, Z, U, **options)
+    rng = np.random.default_rng(other)
+    for size in (1e-3, 0.1, 1.0):
+        turn = np.exp(1j * size * rng.standard_normal(U.shape))
+        W_near, Z_near = (
+            V * np.exp(size * normal(other, *V.shape)),
+            Y * np.exp(size * normal(other, *Y.shape)),
+        )
+        rounding = 1e-9 * abs(least)
+        assert auxiliary(X, W_near, Z, moved * turn, W, Z, U, **options) >= least - rounding
+        assert auxiliary(X, W, Z_near, again * turn, W, Z, U, **options) >= lowest - rounding
+
+
+@given(problems(), PHASES, dtypes, seeds)
+def test_the_objective_never_rises(problem, phases, dtype, seed):
+    X, K, options = problem
+    X = X.astype(np.result_type(dtype, np.complex64))
+    iterates = factorize(X, K, phases=phases, rng=seed, **options)
+    slack, rounding = 100 * np.finfo(dtype).eps, (np.finfo(dtype).eps * np.linalg.norm(X)) ** 2
+    for before, after in pairwise(islice(iterates, 40)):
+        assert after.objective <= before.objective * (1 + slack) + rounding
+
+
+@given(problems(), PHASES, seeds)
+def test_what_an_iterate_says_of_itself_is_so(problem, phases, seed):
+    X, K, options = problem
+    for found in islice(factorize(X, K, phases=phases, rng=seed, **options), 5):
+        sizes = np.linalg.norm(found.spectra, axis=1)
+        np.testing.assert_allclose(sizes[sizes > 0], 1)
+        U = found.phases
+        if phases == "mixture":
+            assert U is None
+            U = np.stack(K * [complex_nmf.unit(X)])
+        np.testing.assert_allclose(np.abs(U), 1)
+        assert found.objective == pytest.approx(
+            literal_objective(X, found.spectra, found.activations, U, **options)
+        )
+
+
+# ---- the mixture's phase ------------------------------------------------------------------------
+
+
+@given(problems(), seeds)
+def test_phases_that_start_at_the_mixtures_never_move(problem, seed):
+    X, K, options = problem
+    W, Z, _ = factors(seed, K, *X.shape)
+    U = np.stack(K * [complex_nmf.unit(X)])
+    kept = factorize(X, K, phases=U, start=(W, Z), **options)
+    none = factorize(X, K, phases="mixture", start=(W, Z), **options)
+    for one, other in zip(islice(kept, 6), none, strict=False):
+        np.testing.assert_allclose(one.phases[:, X != 0], U[:, X != 0], atol=1e-9)
+        np.testing.assert_allclose(one.spectra, other.spectra, atol=1e-9)
+        np.testing.assert_allclose(one.activations, other.activations, atol=1e-9 * np.abs(X).max())
+        assert one.objective == pytest.approx(other.objective)
+
+
+@given(problems(), seeds)
+def test_with_them_it_is_euclidean_nmf_of_the_magnitudes(problem, seed):
+    X, K, _ = problem
+    W, Z, _ = factors(seed, K, *X.shape)
+    V = np.abs(X)
+    for found in islice(factorize(X, K, start=(W, Z)), 6):
+        np.testing.assert_allclose(found.activations.T @ found.spectra, Z.T @ W, atol=1e-9)
+        W = W * (Z @ V) / np.maximum(Z @ Z.T @ W, 1e-300)
+        Z = Z * (W @ V.T) / np.maximum(W @ W.T @ Z, 1e-300)
+
+
+@given(problems(silent=False), seeds)
+def test_phases_that_start_elsewhere_do_move(problem, seed):
+    X, K, options = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    states = factorize(X, K, phases=U, start=(W, Z), **options)
+    assert np.array_equal(next(states).phases, complex_nmf.unit(U))
+    assert np.abs(next(states).phases - U).max() > 1e-6
+
+
+@given(problems(silent=False), seeds)
+def test_one_component_takes_the_mixtures_phase_at_once(problem, seed):
+    X, _, options = problem
+    found = list(islice(factorize(X, 1, phases="random", rng=seed, **options), 2))[-1]
+    np.testing.assert_allclose(found.phases[0], complex_nmf.unit(X), atol=1e-12)
+
+
+@given(st.integers(2, 5), seeds)
+def test_the_best_phases_leave_the_distance_to_an_interval(K, seed):
+    """With the phases free, magnitudes are reached exactly wherever a polygon closes."""
+    rng = np.random.default_rng(seed)
+    sizes, X = rng.random((K, 1, 1)) + 0.05, 3 * rng.random((1, 1)) + 0j
+    total, largest = sizes.sum(), sizes.max()
+    distance = max(0, X[0, 0].real - total, 2 * largest - total - X[0, 0].real)
+    U = np.exp(2j * np.pi * rng.random((K, 1, 1)))
+    ones = np.ones((K, 1))
+    for _ in range(3000):
+        for k, (_, u) in enumerate(list(complex_nmf.targets(X, ones, sizes[:, :, 0], U))):
+            U[k] = u
+    left = np.abs(X - complex_nmf.model(ones, sizes[:, :, 0], U))[0, 0]
+    assert left >= distance - 1e-9
+    assert left <= distance + 1e-2
+
+
+# ---- what else must hold ------------------------------------------------------------------------
+
+
+def planted(seed, K=2, N=12, F=9):
+    rng = np.random.default_rng(seed)
+    W, Z = rng.random((K, F)) + 0.05, rng.random((K, N)) + 0.05
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    return W, Z, np.exp(2j * np.pi * rng.random((K, N, F)))
+
+
+@given(seeds, st.booleans())
+def test_planted_factors_are_a_fixed_point(seed, shared):
+    W, Z, U = planted(seed)
+    if shared:
+        U = np.stack(2 * [U[0]])
+    X = literal_model(W, Z, U)
+    for found in islice(factorize(X, 2, phases="mixture" if shared else U, start=(W, Z)), 4):
+        assert found.relative_residual < 1e-12
+        np.testing.assert_allclose(found.spectra, W, atol=1e-10)
+        np.testing.assert_allclose(found.activations, Z, atol=1e-10)
+
+
+def test_planted_factors_are_recovered_from_a_near_start():
+    W, Z, U = planted(0, N=40)
+    Z *= np.random.default_rng(3).random(Z.shape) < 0.5  # a scale of its own for each component
+    X = literal_model(W, Z, np.stack(2 * [U[0]]))
+    rng = np.random.default_rng(1)
+    near = W * (1 + 0.3 * rng.random(W.shape)), Z + 0.1 * rng.random(Z.shape)
+    *_, found = islice(factorize(X, 2, start=near), 2000)
+    assert found.relative_residual < 1e-3
+    np.testing.assert_allclose(found.spectra, W, atol=2e-2)
+
+
+@given(problems(), PHASES, st.floats(1e-3, 1e3), seeds)
+def test_louder_data_give_louder_activations(problem, phases, gain, seed):
+    X, K, options = problem
+    p = options["exponent"]
+    louder = options | {"penalty": options["penalty"] * gain ** (2 - p)}
+    quiet = factorize(X, K, phases=phases, rng=seed, **options)
+    loud = factorize(gain * X, K, phases=phases, rng=seed, **louder)
+    for one, other in zip(islice(quiet, 5), loud, strict=False):
+        np.testing.assert_allclose(other.spectra, one.spectra, atol=1e-7)
+        scale = gain * one.activations.max()
+        np.testing.assert_allclose(other.activations, gain * one.activations, atol=1e-7 * scale)
+
+
+@given(problems(), seeds, seeds)
+def test_the_order_of_components_frames_and_channels_does_not_matter(problem, seed, other):
+    X, K, options = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    rng = np.random.default_rng(other)
+    k, n, f = (rng.permutation(size) for size in U.shape)
+    straight = factorize(X, K, phases=U, start=(W, Z), **options)
+    turned = factorize(
+        X[n][:, f], K, phases=U[k][:, n][:, :, f], start=(W[k][:, f], Z[k][:, n]), **options
+    )
+    for one, two in zip(islice(straight, 5), turned, strict=False):
+        np.testing.assert_allclose(two.spectra, one.spectra[k][:, f], atol=1e-8)
+        np.testing.assert_allclose(
+            two.activations, one.activations[k][:, n], atol=1e-8 * np.abs(X).max()
+        )
+
+
+def test_a_penalty_thins_the_activations_and_scales_cannot_escape_it():
+    X = complex_normal(0, 30, 20)
+    sums = []
+    for penalty in (0.0, 0.5, 2.0):
+        *_, found = islice(factorize(X, 3, penalty=penalty, rng=0), 300)
+        np.testing.assert_allclose(np.linalg.norm(found.spectra, axis=1), 1)
+        sums.append(found.activations.sum())
+    assert sums[0] > sums[1] > sums[2] > 0
+
+
+@given(problems(), PHASES, dtypes, seeds)
+def test_precision_is_kept_and_silence_is_legal(problem, phases, dtype, seed):
+    X, K, options = problem
+    X = X.astype(np.result_type(dtype, np.complex64))
+    *_, found = islice(factorize(X, K, phases=phases, rng=seed, **options), 5)
+    for part in (found.spectra, found.activations):
+        assert part.dtype == dtype
+        assert np.isfinite(part).all()
+    if phases == "random":
+        assert found.phases.dtype == X.dtype
+        assert np.isfinite(found.phases).all()
+    silent = ~X.any(axis=1)
+    if phases == "mixture":
+        assert not found.activations[:, silent].any()
+
+
+@given(PHASES, dtypes, seeds)
+def test_a_component_that_dies_does_no_harm(phases, dtype, seed):
+    X = complex_normal(seed, 6, 5).astype(np.result_type(dtype, np.complex64))
+    W, Z, _ = factors(seed, 3, 6, 5)
+    W[1], Z[2] = 0, 0
+    for found in islice(factorize(X, 3, phases=phases, start=(W, Z), penalty=0.1, rng=0), 20):
+        assert np.isfinite(found.objective)
+        assert np.isfinite(found.spectra).all()
+        assert not found.activations[2].any()
+
+
+@given(PHASES, seeds)
+def test_the_smallest_numbers_stay_finite(phases, seed):
+    X = complex_normal(seed, 8, 5).astype(np.complex64)
+    rng = np.random.default_rng(seed)
+    W, Z = rng.random((2, 5)) ** 90, rng.random((2, 8)) ** 90
+    for exponent in (0.2, 1.0, 2.0):
+        options = {"penalty": 0.5, "exponent": exponent, "phases": phases, "rng": 0}
+        for found in islice(factorize(X, 2, start=(W, Z), **options), 30):
+            assert np.isfinite(found.spectra).all()
+            assert np.isfinite(found.activations).all()
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    X = complex_normal(0, 600, 513)
+
+    def run():
+        *_, found = islice(factorize(X, 4, phases="random", rng=0), 3)
+        return found
+
+    many = run()
+    monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda: 1)
+    one = run()
+    np.testing.assert_array_equal(one.spectra, many.spectra)
+    np.testing.assert_array_equal(one.activations, many.activations)
+    np.testing.assert_array_equal(one.phases, many.phases)
+
+
+def test_blocks_add_up():
+    """The same iterates whether the frames are worked on in one block or in many."""
+    X, (W, Z, U) = complex_normal(0, 40, 7), factors(0, 3, 40, 7)
+    whole = factorize(X, 3, phases=U, start=(W, Z), penalty=0.1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(complex_nmf, "SINGLE", 3 * 7 * 6)
+        blocks = factorize(X, 3, phases=U, start=(W, Z), penalty=0.1)
+    for one, other in zip(islice(whole, 4), blocks, strict=False):
+        np.testing.assert_allclose(one.spectra, other.spectra, atol=1e-12)
+        np.testing.assert_allclose(one.phases, other.phases, atol=1e-9)
+
+
+# ---- signals ------------------------------------------------------------------------------------
+
+FRAME = GaborFrame("hann", 4, 16).tight()
+X = normal(0, 90)
+
+
+@given(PHASES, dtypes, st.sampled_from([(4, 16), (16, 16), (3, 17), (8, 32), (1, 5)]), seeds)
+def test_components_and_residual_sum_to_the_signal(phases, dtype, sizes, seed):
+    hop, channels = sizes
+    frame = GaborFrame("hamming", hop, channels)
+    x = normal(seed, 61, dtype=dtype)
+    x[20:40] = 0
+    found = decompose(x, 2, frame, phases=phases, penalty=0.01, iterations=4, rng=seed)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
+    for part in (found.spectra, found.activations, found.components(), found.residual):
+        assert part.dtype == dtype
+        assert np.isfinite(part).all()
+
+
+@given(PHASES, seeds)
+def test_components_are_syntheses_of_the_terms_of_equation_10(phases, seed):
+    x = normal(seed, 70)
+    *_, state = islice(iterate(x, 2, FRAME, phases=phases, rng=seed), 4)
+    W, Z, U = state.factors.spectra, state.factors.activations, state.factors.phases
+    U = 2 * [complex_nmf.unit(FRAME.half_analysis(x))] if U is None else U
+    sounds = [
+        FRAME.half_synthesis(z[:, None] * w * u, x.size) for w, z, u in zip(W, Z, U, strict=True)
+    ]
+    np.testing.assert_allclose(state.decomposition().components(), sounds, atol=1e-12)
+
+
+@given(PHASES, seeds)
+def test_the_signal_is_the_matrix_of_its_coefficients(phases, seed):
+    x = normal(seed, 50)
+    of_signal = iterate(x, 2, FRAME, phases=phases, penalty=0.1, rng=seed)
+    of_matrix = factorize(FRAME.half_analysis(x), 2, phases=phases, penalty=0.1, rng=seed)
+    for state, found in zip(islice(of_signal, 4), of_matrix, strict=False):
+        np.testing.assert_allclose(state.factors.spectra, found.spectra, atol=1e-10)
+        assert state.record["objective"] == pytest.approx(found.objective)
+
+
+def test_single_precision_follows_double():
+    x = normal(0, 4000)
+    frame = GaborFrame("hann", 16, 64).tight()
+    for phases in complex_nmf.PHASES:
+        runs = [
+            decompose(x.astype(dtype), 3, frame, phases=phases, iterations=30, rng=0)
+            for dtype in (np.float32, np.float64)
+        ]
+        np.testing.assert_allclose(
+            runs[0].history["objective"], runs[1].history["objective"], rtol=1e-3
+        )
+
+
+def test_a_run_goes_on_from_its_own_result(tmp_path):
+    whole = decompose(X, 2, FRAME, penalty=0.1, iterations=8, rng=0)
+    half = decompose(X, 2, FRAME, penalty=0.1, iterations=4, rng=0)
+    half.save(tmp_path / "half.npz")
+    loaded = Decomposition.load(tmp_path / "half.npz")
+    rest = decompose(X, 2, FRAME, penalty=0.1, iterations=4, start=loaded)
+    np.testing.assert_allclose(rest.history["objective"], whole.history["objective"][4:])
+
+
+def test_a_start_from_another_method_and_hop_keeps_the_sound():
+    t = np.arange(900.0)
+    x = np.sin(0.3 * t) * (t < 400) + np.sin(1.1 * t) * (t > 500)
+    other = algorithm_1.decompose(
+        x, 2, GaborFrame("hann", 2, 32).tight(), start="segments", iterations=20, rng=0
+    )
+    frame = GaborFrame("hann", 8, 64).tight()
+    given_start = next(iterate(x, 2, frame, start=other))
+    assert given_start.factors.spectra.min() > 0
+    assert given_start.factors.activations.min() > 0
+    drawn = next(iterate(x, 2, frame, rng=0))
+    assert given_start.record["relative_residual"] < 0.8 * drawn.record["relative_residual"]
+    found = decompose(X, 2, FRAME, iterations=1, rng=0)
+    powers = replace(found, spectra=np.square(found.spectra), parameters={"power": 2})
+    W, Z = complex_nmf.factors_of(powers, FRAME, 90, 2, np.float32)
+    np.testing.assert_allclose(W, found.spectra, rtol=1e-6)
+    np.testing.assert_allclose(Z, np.sqrt(found.activations), rtol=1e-6)
+    assert W.dtype == Z.dtype == np.float32
+
+
+@pytest.mark.parametrize("phases", complex_nmf.PHASES)
+@pytest.mark.parametrize(("hop", "channels", "K"), [(8, 512, 4), (64, 512, 4), (256, 1024, 8)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_is_what_the_estimate_says_and_a_few_spectrograms(phases, hop, channels, K, dtype):
+    frame, x = GaborFrame("hann", hop, channels).tight(), normal(0, 60_000, dtype=dtype)
+    needed = estimate(x.size, K, frame, phases=phases, dtype=dtype).memory_bytes
+    tracemalloc.start()
+    states = iterate(x, K, frame, phases=phases, rng=0)
+    *_, state = islice(states, 3)
+    iterating = tracemalloc.get_traced_memory()[1]
+    state.decomposition()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.4 * needed < peak < needed
+    if hop == 8:
+        coefficients = frame.n_frames(x.size) * (channels // 2 + 1) * 2 * x.itemsize
+        kept = 0 if phases == "mixture" else K
+        assert iterating < (kept + 3) * coefficients
+
+
+def test_estimates_need_no_window_of_their_own():
+    default = estimate(345_500, 8)
+    assert default.seconds_per_iteration > 0
+    assert default.memory_bytes < 10**8
+    assert complex_nmf.default_frame().bounds(10_000) == pytest.approx((1, 1))
+
+
+SHAPE = (2, FRAME.n_frames(90))
+ONES = np.ones((2, 9))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([], 1, FRAME), {}, "x must not be empty"),
+        ((np.zeros(40), 1, FRAME), {}, "x must not be zero everywhere"),
+        ((np.where(X == X.max(), np.nan, X), 1, FRAME), {}, "x must be finite, got nan"),
+        ((np.full(40, np.inf), 1, FRAME), {}, "x must be finite, got inf"),
+        ((np.arange(40), 1, FRAME), {}, "x must hold floating-point numbers"),
+        ((np.ones((40, 2)), 1, FRAME), {}, "x must be one-dimensional.*average the channels"),
+        ((X + 1j, 1, FRAME), {}, "x must be real"),
+        ((X, 0, FRAME), {}, "n_components must be a whole number from 1 to 9, got 0"),
+        ((X, 10, FRAME), {}, "n_components must be a whole number from 1 to 9, got 10"),
+        ((X, 1.5, FRAME), {}, "n_components must be a whole number"),
+        ((X, 1, FRAME), {"penalty": -1.0}, "penalty must be .* at least 0, got -1.0"),
+        ((X, 1, FRAME), {"penalty": np.nan}, "penalty must be a finite number"),
+        ((X, 1, FRAME), {"exponent": 0.0}, "exponent must be above 0 and at most 2, got 0.0"),
+        ((X, 1, FRAME), {"exponent": 2.5}, "exponent must be above 0 and at most 2, got 2.5"),
+        ((X, 1, FRAME), {"exponent": np.inf}, "exponent must be a finite number"),
+        ((X, 1, FRAME), {"phases": "moon"}, "phases must be one of mixture, random, got 'moon'"),
+        ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, got 'tape'"),
+        ((X, 2, FRAME), {"start": (ONES,)}, "start must be a pair"),
+        ((X, 2, FRAME), {"start": 3}, "start must be a pair"),
+        ((X, 2, FRAME), {"start": (ONES[:, :8], np.ones(SHAPE))}, r"shape \(2, 9\), got \(2, 8\)"),
+        ((X, 2, FRAME), {"start": (ONES, np.ones((1, 26)))}, r"activations must have shape \(2, 2"),
+        ((X, 2, FRAME), {"start": (-ONES, np.ones(SHAPE))}, "spectra must not be negative, got -1"),
+        ((X, 2, FRAME), {"start": (ONES, -np.ones(SHAPE))}, "activations must not be negative"),
+        ((X, 2, FRAME), {"start": (ONES, np.full(SHAPE, np.nan))}, "activations must be finite"),
+        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
+        (
+            (X, 2, FRAME),
+            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
+            "start must have 2 components, got 1",
+        ),
+    ],
+)
+def test_bad_input_is_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("V", "K", "options", "message"),
+    [
+        (np.zeros((3, 3)), 1, {}, "X must not be zero everywhere"),
+        (np.full((3, 3), np.nan), 1, {}, "X must be finite"),
+        (np.ones(3), 1, {}, "X must be two-dimensional"),
+        (np.ones((3, 2)), 3, {}, "n_components must be a whole number from 1 to 2, got 3"),
+        (
+            np.ones((3, 2)),
+            1,
+            {"phases": np.ones((1, 2, 3))},
+            r"phases must be finite, of shape \(1",
+        ),
+        (np.ones((3, 2)), 1, {"phases": np.full((1, 3, 2), np.nan)}, "phases must be finite"),
+    ],
+)
+def test_bad_matrices_are_named(V, K, options, message):
+    with pytest.raises(ValueError, match=message):
+        factorize(V, K, **options)
