@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES, activations_of
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
@@ -130,8 +131,9 @@ def iterate(
         penalty could be made as small as you like by scaling (see the chapter on Corollary 1).
     start : {"random", "segments"}, Decomposition, or pair of arrays
         Initial values: random activations and the atoms that fit them best; segments of the
-        signal, drawn by energy, and their correlations with it; the atoms and activations of any
-        method's result; or ``(weights, activations)`` as in :class:`State`.
+        signal, drawn by energy, and their correlations with it; the atoms (or the loudest stretches
+        of the components) and activations of any method's result; or ``(weights, activations)`` as
+        in :class:`State`.
     step_rule : {"unit", "backtracking", "accelerated"}
         The paper's ``μ = 1``, which never increases the objective; steps as long as the objective
         allows; or such steps from an extrapolated point, with restarts.
@@ -563,89 +565,6 @@ def _within_ball(b: Array, c: float, shares: Array) -> Array:
     return np.asarray(w / max(size, 1.0))
 
 
-def multiplicative_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
-    r"""The semi-NMF update of reference [15], for complex data and with a penalty.
-
-    .. math:: Z ← Z \sqrt{\frac{V^+ + G^- Z}{V^- + G^+ Z + λ}}
-
-    It never increases ``½⟨Z, G Z⟩ - ⟨V, Z⟩ + λ Σ Z``. A zero stays zero.
-
-    Parameters
-    ----------
-    z : array (K, n)
-        Activations ``Z ≥ 0`` at some positions.
-    V : array (K, n)
-        ``Re(Wᴴ A)``, what is to be factorised seen through the atoms.
-    G : array (K, K)
-        ``Re(Wᴴ W)``.
-    penalty : float
-        ``λ``.
-
-    Returns
-    -------
-    array (K, n)
-
-    Examples
-    --------
-    >>> multiplicative_update(np.array([[4.0]]), np.array([[1.0]]), np.array([[1.0]]), 0.0)
-    array([[2.]])
-
-    References
-    ----------
-    Algorithm 1 of the paper, reference [15]. Chapter: ``book/methods/algorithm_1.md``.
-    """
-    up, down = np.maximum(-G, 0) @ z, np.maximum(G, 0) @ z
-    up += np.maximum(V, 0)
-    down -= np.minimum(V, 0)
-    down += penalty
-    moves = down > np.finfo(z.dtype).tiny * (1 + up)
-    np.divide(up, down, out=up, where=moves)
-    up[~moves] = 1
-    np.sqrt(up, out=up)
-    up *= z
-    return up
-
-
-def coordinate_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
-    r"""Each component's activations in turn, to the minimum given the others.
-
-    .. math:: z_k ← \max\Big(0, \; z_k + \frac{V_k - (G Z)_k - λ}{G_{kk}}\Big)
-
-    It lowers the same quadratic as :func:`multiplicative_update`, further in one pass, and its
-    zeros are free to move again.
-
-    Parameters
-    ----------
-    z, V, G, penalty
-        See :func:`multiplicative_update`.
-
-    Returns
-    -------
-    array (K, n)
-
-    Examples
-    --------
-    >>> coordinate_update(np.array([[4.0]]), np.array([[1.0]]), np.array([[1.0]]), 0.0)
-    array([[1.]])
-
-    References
-    ----------
-    Departs from the paper's multiplicative update. Chapter: ``book/methods/algorithm_1.md``.
-    """
-    z = z.copy()
-    for k, row in enumerate(G):
-        if row[k] > 0:
-            z[k] += (V[k] - row @ z - penalty) / row[k]
-            np.maximum(z[k], 0, out=z[k])
-    return z
-
-
-ACTIVATION_UPDATES: dict[str, Callable[[Array, Array, Array, float], Array]] = {
-    "multiplicative": multiplicative_update,
-    "coordinate": coordinate_update,
-}
-
-
 # ---- starts -------------------------------------------------------------------------------
 
 
@@ -688,21 +607,16 @@ def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Arra
 
 
 def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Array, Array]:
-    """Another result's atoms as weights, and its activations on this frame's positions."""
+    """Another result's atoms as weights, and its activations on this frame's positions.
+
+    Activations of spectra have units of their own, so that such a start is scaled to the signal.
+    """
     if found.n_components != K:
         raise ValueError(f"start must have {K} components, got {found.n_components}")
-    plan, frame, dtype = model.plan, model.frame, model.x.dtype
+    plan, dtype = model.plan, model.x.dtype
     weights = model.fitted(found.patterns(model.window.size).astype(dtype, copy=False))
-    begin = -model.lead
-    samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
-    frames = np.round((samples - begin) / frame.hop).astype(int)
-    inside = (frames >= 0) & (frames < plan.n_activations)
-    Z = np.zeros((K, plan.n_activations), dtype)
-    for k in range(K):
-        np.add.at(Z[k], frames[inside], np.maximum(found.activations[k, inside], 0))
-    if (found.hop, found.first_sample) != (frame.hop, begin):
-        Z = np.maximum(Z, 1e-6 * Z.max())
-    return weights, Z
+    Z = activations_of(found, plan.hop, -model.lead, plan.n_activations).astype(dtype, copy=False)
+    return (weights, Z) if found.spectra is None else _scaled(model, weights, Z)
 
 
 def _given(model: Model, start: tuple[Any, ...], K: int) -> tuple[Array, Array]:

@@ -1,0 +1,616 @@
+"""Semi-NMF is the literal one, never rises, is the real one on real data, and keeps the sound."""
+
+import tracemalloc
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods import resources, semi_nmf
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.semi_nmf import (
+    activations_of,
+    coordinate_update,
+    decompose,
+    estimate,
+    factorize,
+    iterate,
+    multiplicative_update,
+)
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests import reference
+from tests.strategies import dtypes, frames, lengths, normal, seeds
+
+UPDATES = list(semi_nmf.ACTIVATION_UPDATES)
+kinds = st.sampled_from([np.float64, np.complex128])
+every_kind = st.sampled_from([np.float32, np.float64, np.complex64, np.complex128])
+penalties = st.sampled_from([0.0, 0.1, 1.0])
+
+
+def matrix(seed, N, F, dtype):
+    real, imaginary = normal(seed, 2, N, F)
+    return (real + 1j * imaginary if np.issubdtype(dtype, complex) else real).astype(dtype)
+
+
+@st.composite
+def matrices(draw, kinds=kinds):
+    """A matrix of noise, some of its rows and columns silent, and a rank it can have."""
+    N, F = draw(st.integers(1, 40)), draw(st.integers(1, 20))
+    X = matrix(draw(seeds), N, F, draw(kinds))
+    if draw(st.booleans()):
+        X[draw(st.integers(0, N - 1)) :: 3] = 0
+        X[:, draw(st.integers(0, F - 1)) :: 4] = 0
+    assume(X.any())
+    return X, draw(st.integers(1, min(3, N, F)))
+
+
+@st.composite
+def options(draw):
+    return {"penalty": draw(penalties), "activation_update": draw(st.sampled_from(UPDATES))}
+
+
+def literal(X, W, Z, penalty, update):
+    """The alternating updates, dense, in the paper's orientation: ``X.T ≈ W Zᵀ``."""
+    A, W, Z = X.T, W.T, Z.T
+    while True:
+        Z = getattr(reference, f"{update}_update")(A, W, Z, penalty)
+        if penalty:
+            W = W.copy()
+            for k in range(Z.shape[1]):
+                rest = A - W @ Z.T + np.outer(W[:, k], Z[:, k])
+                if Z[:, k].any():
+                    W[:, k] = rest @ Z[:, k] / (Z[:, k] @ Z[:, k])
+                W[:, k] /= max(1, np.linalg.norm(W[:, k]))
+        else:
+            W = np.linalg.lstsq(Z.astype(A.dtype), A.T, rcond=None)[0].T
+        yield W.T, Z.T
+
+
+def objective(X, W, Z, penalty):
+    return np.sum(np.abs(X - Z.T @ W) ** 2) / 2 + penalty * Z.sum()
+
+
+# ---- the matrix ----------------------------------------------------------------------------------
+
+
+@given(matrices(), options(), seeds)
+def test_the_iterates_are_those_of_the_literal_alternation(problem, options, seed):
+    X, K = problem
+    states = factorize(X, K, **options, rng=seed)
+    first = next(states)
+    steps = literal(X, first.spectra, first.activations, *options.values())
+    for found, (W, Z) in zip(islice(states, 30), steps, strict=False):
+        if np.linalg.cond(Z @ Z.T) > 1e6:
+            break
+        scale = np.abs(W).max()
+        np.testing.assert_allclose(found.activations, Z, atol=1e-8 * max(1, Z.max()))
+        np.testing.assert_allclose(found.spectra, W, atol=1e-8 * scale)
+
+
+@given(matrices(), options(), seeds)
+def test_the_objective_is_that_of_the_factors(problem, options, seed):
+    X, K = problem
+    energy = np.sum(np.abs(X) ** 2)
+    for found in islice(factorize(X, K, **options, rng=seed), 5):
+        W, Z = found.spectra, found.activations
+        expected = objective(X, W, Z, options["penalty"])
+        assert found.objective == pytest.approx(expected, abs=1e-12 * energy)
+        size = np.linalg.norm(X - Z.T @ W) / np.sqrt(energy)
+        assert found.relative_residual == pytest.approx(size, abs=1e-7)
+
+
+@given(matrices(every_kind), options(), seeds)
+def test_the_objective_never_rises(problem, options, seed):
+    X, K = problem
+    rounding = 20 * np.finfo(X.dtype).eps * np.linalg.norm(X) ** 2
+    for before, after in pairwise(islice(factorize(X, K, **options, rng=seed), 30)):
+        assert after.objective <= before.objective * (1 + 1e-7) + rounding
+
+
+@given(matrices(every_kind), options(), seeds)
+def test_precision_is_kept_and_silence_is_harmless(problem, options, seed):
+    X, K = problem
+    for found in islice(factorize(X, K, **options, rng=seed), 5):
+        assert found.spectra.dtype == X.dtype
+        assert found.activations.dtype == X.real.dtype
+        assert found.activations.min() >= 0
+        assert np.isfinite(found.spectra).all()
+        assert np.isfinite(found.activations).all()
+        if options["penalty"]:
+            sizes = np.linalg.norm(found.spectra, axis=1)
+            assert sizes.max() <= 1 + 10 * np.finfo(X.dtype).eps
+
+
+@given(matrices(st.just(np.float64)), options(), seeds)
+def test_it_is_the_real_semi_nmf_on_real_data(problem, options, seed):
+    X, K = problem
+    pair = zip(
+        factorize(X, K, **options, rng=seed),
+        factorize(X.astype(complex), K, **options, rng=seed),
+        strict=True,
+    )
+    for real, other in islice(pair, 10):
+        if np.linalg.cond(real.activations @ real.activations.T) > 1e8:
+            break
+        assert not other.spectra.imag.any()
+        scale = np.abs(real.spectra).max()
+        np.testing.assert_allclose(other.spectra.real, real.spectra, atol=1e-9 * scale)
+        np.testing.assert_allclose(other.activations, real.activations, atol=1e-9)
+        assert other.objective == pytest.approx(real.objective)
+
+
+@given(matrices(), st.sampled_from(UPDATES), seeds)
+def test_planted_factors_are_a_fixed_point(problem, update, seed):
+    X, K = problem
+    rng = np.random.default_rng(seed)
+    W, Z = matrix(seed, K, X.shape[1], X.dtype), rng.random((K, len(X)))
+    assume(np.linalg.cond(Z) < 1e3)
+    assume(np.linalg.cond(W) < 1e3)
+    states = factorize(Z.T @ W, K, activation_update=update, start=(W, Z))
+    for found in islice(states, 4):
+        assert found.relative_residual < 1e-6
+        np.testing.assert_allclose(found.activations, Z, atol=1e-9)
+        np.testing.assert_allclose(found.spectra, W, atol=1e-9 * np.abs(W).max())
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("update", UPDATES)
+def test_planted_factors_are_recovered_from_a_near_start(kind, update):
+    rng = np.random.default_rng(0)
+    W = matrix(1, 3, 40, kind)
+    Z = np.where(rng.random((3, 300)) < 0.3, rng.random((3, 300)), 0)
+    near = W + 0.5 * matrix(2, 3, 40, kind), Z + 0.05
+    states = factorize(Z.T @ W, 3, activation_update=update, start=near)
+    found = next(islice(states, 2000, None))
+    assert found.relative_residual < 2e-3
+    assert likeness(near[0], W).max() < 0.95
+    assert likeness(found.spectra, W).min() > 0.99
+
+
+def likeness(spectra, others):
+    """Cosines of each spectrum with its counterpart."""
+    return np.array(
+        [
+            abs(np.vdot(one, other)) / np.linalg.norm(one) / np.linalg.norm(other)
+            for one, other in zip(spectra, others, strict=True)
+        ]
+    )
+
+
+@given(matrices(), st.sampled_from(UPDATES), st.floats(1e-3, 1e3), seeds)
+def test_louder_data_give_louder_spectra(problem, update, gain, seed):
+    X, K = problem
+    quiet, loud = (
+        next(islice(factorize(data, K, activation_update=update, rng=seed), 4, None))
+        for data in (X, gain * X)
+    )
+    assume(np.linalg.cond(quiet.activations @ quiet.activations.T) < 1e6)
+    scale = np.abs(gain * quiet.spectra).max()
+    np.testing.assert_allclose(loud.spectra, gain * quiet.spectra, atol=1e-8 * scale)
+    np.testing.assert_allclose(loud.activations, quiet.activations, atol=1e-8)
+
+
+@given(matrices(), options(), seeds)
+def test_the_order_of_the_components_does_not_matter(problem, options, seed):
+    """Coordinate descent and the ball go through them in turn, so they are left out."""
+    X, K = problem
+    assume(options == {"penalty": 0.0, "activation_update": "multiplicative"} or K == 1)
+    first = next(factorize(X, K, **options, rng=seed))
+    turned = first.spectra[::-1], first.activations[::-1]
+    one, other = (
+        next(islice(factorize(X, K, **options, start=start), 5, None))
+        for start in ((first.spectra, first.activations), turned)
+    )
+    assume(np.linalg.cond(one.activations @ one.activations.T) < 1e6)
+    np.testing.assert_allclose(other.activations[::-1], one.activations, atol=1e-8)
+
+
+@given(matrices(), st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3), seeds)
+def test_the_scale_of_a_component_does_not_matter(problem, scales, seed):
+    """What a spectrum is louder by, its activations may be softer by: the product is the same."""
+    X, K = problem
+    first = next(factorize(X, K, rng=seed))
+    s = np.array(scales[:K])[:, None]
+    one, other = (
+        next(islice(factorize(X, K, start=start), 5, None))
+        for start in (
+            (first.spectra, first.activations),
+            (first.spectra / s, first.activations * s),
+        )
+    )
+    assume(np.linalg.cond(one.activations @ one.activations.T) < 1e6)
+    np.testing.assert_allclose(
+        other.activations.T @ other.spectra,
+        one.activations.T @ one.spectra,
+        atol=1e-8 * np.abs(X).max(),
+    )
+
+
+def test_blocks_do_not_show(monkeypatch):
+    X = matrix(0, 50, 12, complex)
+    whole = next(islice(factorize(X, 3, rng=0), 6, None))
+    monkeypatch.setattr(semi_nmf, "PASS", 7 * 24)
+    data = semi_nmf.Data(X.view(float), 0.0, "multiplicative")
+    assert len(data.rows) == 8
+    pieces = next(islice(factorize(X, 3, rng=0), 6, None))
+    np.testing.assert_allclose(pieces.activations, whole.activations, atol=1e-10)
+    assert pieces.objective == pytest.approx(whole.objective)
+
+
+def test_any_layout_of_the_data_gives_the_same():
+    X = matrix(0, 30, 12, complex)
+    wanted = next(islice(factorize(X, 2, rng=0), 3, None))
+    wide = np.zeros((60, 24), complex)
+    wide[::2, ::2] = X
+    for other in (np.asfortranarray(X), wide[::2, ::2]):
+        found = next(islice(factorize(other, 2, rng=0), 3, None))
+        np.testing.assert_array_equal(found.activations, wanted.activations)
+
+
+def test_a_dead_component_stays_and_harms_no_other():
+    X = matrix(0, 30, 12, complex)
+    W, Z = matrix(1, 2, 12, complex), np.abs(normal(2, 2, 30))
+    Z[1] = 0
+    alone = next(islice(factorize(X, 1, start=(W[:1], Z[:1])), 5, None))
+    found = next(islice(factorize(X, 2, start=(W, Z)), 5, None))
+    assert not found.activations[1].any()
+    np.testing.assert_array_equal(found.spectra[1], W[1])
+    np.testing.assert_allclose(found.activations[0], alone.activations[0], atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize("update", UPDATES)
+def test_equal_and_vanishing_activations_stay_finite(dtype, update):
+    """Least squares for activations of rank 1, and with one 30 orders of magnitude below."""
+    X = matrix(0, 30, 12, dtype)
+    W, z = matrix(1, 3, 12, dtype), np.abs(normal(2, 30))
+    for Z in (np.stack([z, z, z]), np.stack([z, 1e-30 * z, z[::-1]]), np.zeros((3, 30))):
+        states = list(islice(factorize(X, 3, activation_update=update, start=(W, Z)), 40))
+        rounding = 20 * np.finfo(dtype).eps * np.linalg.norm(X) ** 2
+        for before, after in pairwise(states):
+            assert np.isfinite(after.spectra).all()
+            assert np.isfinite(after.activations).all()
+            assert after.objective <= before.objective * (1 + 1e-6) + rounding
+
+
+def test_single_precision_follows_double():
+    X = matrix(0, 200, 60, complex)
+    first = next(factorize(X, 4, rng=0))
+    start = first.spectra, first.activations
+    double, single = (
+        [f.objective for f in islice(factorize(data, 4, start=start), 40)]
+        for data in (X, X.astype(np.complex64))
+    )
+    np.testing.assert_allclose(single, double, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("dtype", "floor"), [(np.complex128, 1e-7), (np.complex64, 2e-3)])
+def test_the_residual_of_a_perfect_fit_is_as_small_as_the_docstring_says(dtype, floor):
+    W = matrix(0, 3, 300, dtype)
+    Z = np.abs(normal(1, 3, 2000)).astype(W.real.dtype)
+    found = next(islice(factorize(Z.T @ W, 3, start=(W, Z)), 3, None))
+    assert found.relative_residual < floor
+
+
+@given(st.integers(1, 4), st.integers(1, 5), penalties, seeds)
+def test_the_updates_of_the_activations_lower_their_quadratic(K, n, penalty, seed):
+    rng = np.random.default_rng(seed)
+    W = rng.standard_normal((6, K)) + 1j * rng.standard_normal((6, K))
+    V, G, z = rng.standard_normal((K, n)), (W.conj().T @ W).real, rng.random((K, n))
+
+    def quadratic(z):
+        return np.sum(z * (G @ z)) / 2 - np.sum(V * z) + penalty * z.sum()
+
+    reached = {}
+    for name, update in semi_nmf.ACTIVATION_UPDATES.items():
+        before = z.copy()
+        reached[name] = update(z, V, G, penalty)
+        np.testing.assert_array_equal(z, before)
+        assert reached[name].min() >= 0
+        assert quadratic(reached[name]) <= quadratic(z) + 1e-12
+    for update in semi_nmf.ACTIVATION_UPDATES.values():
+        stopped = reached["coordinate"]
+        for _ in range(3000):
+            stopped = coordinate = coordinate_update(stopped, V, G, penalty)
+        np.testing.assert_allclose(update(stopped, V, G, penalty), coordinate, atol=1e-6)
+
+
+@given(st.integers(1, 4), penalties, seeds)
+def test_the_multiplicative_update_minimises_a_majoriser(K, penalty, seed):
+    """The five inequalities of the chapter, summed: above everywhere, touching where we stand."""
+    rng = np.random.default_rng(seed)
+    W = rng.standard_normal((5, K)) + 1j * rng.standard_normal((5, K))
+    G, v = (W.conj().T @ W).real, rng.standard_normal(K)
+    here, there = rng.random(K) + 1e-3, rng.random(K) + 1e-3
+
+    def f(z):
+        return z @ G @ z / 2 - v @ z + penalty * z.sum()
+
+    def majoriser(z):
+        plus, minus = np.maximum(G, 0), np.maximum(-G, 0)
+        up, down = np.maximum(v, 0), np.maximum(-v, 0)
+        ratio = z / here
+        pairs = np.outer(here, here) * (1 + np.log(np.outer(ratio, ratio)))
+        return (
+            np.sum(plus @ here * z**2 / here) / 2
+            - np.sum(minus * pairs) / 2
+            - np.sum(up * here * (1 + np.log(ratio)))
+            + np.sum((down + penalty) * (z**2 + here**2) / (2 * here))
+        )
+
+    assert majoriser(here) == pytest.approx(f(here))
+    assert majoriser(there) >= f(there) - 1e-9
+    best = multiplicative_update(here[:, None], v[:, None], G, penalty)[:, 0]
+    for factor in (0.9, 1.1):
+        for k in range(K):
+            moved = best.copy()
+            moved[k] *= factor
+            assert best.min() == 0 or majoriser(moved) >= majoriser(best) - 1e-12
+
+
+# ---- the signal ----------------------------------------------------------------------------------
+
+
+@st.composite
+def problems(draw, longest=10):
+    """A frame, not always tight, a signal of any length and K."""
+    frame = draw(frames(longest=longest, phases=["time-invariant"]))
+    assume(frame.bounds(200)[0] > 0.1 * frame.bounds(200)[1])
+    if draw(st.booleans()):
+        frame = frame.tight()
+    T = draw(lengths)
+    most = min(frame.n_frames(T), frame.channels, frame.window.size)
+    x = normal(draw(seeds), T)
+    if draw(st.booleans()):
+        x[T // 3 : 2 * T // 3] = 0
+    assume(x.any())
+    return frame, x, draw(st.integers(1, min(3, most)))
+
+
+def whole_spectrum(W, M):
+    """All M channels from the half that is kept."""
+    return np.fft.fft(np.fft.irfft(W, M), axis=1) if M > 1 else W
+
+
+@given(problems(), options(), seeds)
+def test_it_factorises_all_channels_of_the_analysis_coefficients(problem, options, seed):
+    frame, x, K = problem
+    X = reference.analysis(frame, x)
+    states = iterate(x, K, frame, **options, rng=seed)
+    first = next(states)
+    M = frame.channels
+    W = whole_spectrum(first.spectra, M)
+    steps = literal(X, W, first.activations, *options.values())
+    value = objective(X, W, first.activations, options["penalty"])
+    assert first.objective == pytest.approx(value, abs=1e-9 * np.sum(np.abs(X) ** 2))
+    for found, (W, Z) in zip(islice(states, 10), steps, strict=False):
+        if np.linalg.cond(Z @ Z.T) > 1e6:
+            break
+        np.testing.assert_allclose(found.activations, Z, atol=1e-7 * max(1, Z.max()))
+        spectra = whole_spectrum(found.spectra, M)
+        np.testing.assert_allclose(spectra, W, atol=1e-7 * np.abs(W).max())
+
+
+@given(problems(), seeds)
+def test_components_are_syntheses_of_the_dual_frame(problem, seed):
+    frame, x, K = problem
+    state = next(islice(iterate(x, K, frame, rng=seed), 2, None))
+    found = state.decomposition()
+    tolerance = 1e-8 * max(1, np.abs(x).max())
+    for k in range(K):
+        coefficients = np.outer(state.activations[k], state.spectra[k])
+        expected = frame.dual().half_synthesis(coefficients, x.size)
+        np.testing.assert_allclose(found.component(k), expected, atol=tolerance)
+    np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
+
+
+@given(problems(), seeds)
+def test_the_residual_in_time_is_no_larger_than_that_of_the_coefficients(problem, seed):
+    frame, x, K = problem
+    frame = frame.tight()
+    K = min(K, frame.window.size)
+    state = next(islice(iterate(x, K, frame, rng=seed), 3, None))
+    residual = np.linalg.norm(state.decomposition().residual)
+    assert residual <= state.relative_residual * np.linalg.norm(x) * (1 + 1e-6) + 1e-6
+
+
+@given(problems(), options(), seeds)
+def test_no_iteration_on_a_signal_raises_the_objective(problem, options, seed):
+    frame, x, K = problem
+    for dtype in (np.float32, np.float64):
+        states = list(islice(iterate(x.astype(dtype), K, frame, **options, rng=seed), 15))
+        energy = np.sum(np.abs(frame.analysis(x)) ** 2)
+        for before, after in pairwise(states):
+            rounding = 20 * np.finfo(dtype).eps * energy
+            assert after.objective <= before.objective * (1 + 1e-6) + rounding
+
+
+@given(problems(), dtypes, options(), seeds)
+def test_precision_is_kept_on_the_way_to_the_result(problem, dtype, options, seed):
+    frame, x, K = problem
+    found = decompose(x.astype(dtype), K, frame, **options, iterations=3, rng=seed)
+    for part in (found.atoms, found.activations, found.residual, found.components()):
+        assert part.dtype == dtype
+        assert np.isfinite(part).all()
+
+
+@given(problems(), seeds)
+def test_a_run_goes_on_from_its_own_result(problem, seed):
+    frame, x, K = problem
+    whole = decompose(x, K, frame, iterations=8, rng=seed)
+    half = decompose(x, K, frame, iterations=4, rng=seed)
+    assume(np.linalg.cond(half.activations @ half.activations.T) < 1e6)
+    window = np.abs(frame.dual().window)
+    assume(np.all((window == 0) | (window > 1e-4 * window.max())))
+    rest = decompose(x, K, frame, start=half, iterations=4)
+    np.testing.assert_allclose(
+        rest.history["objective"], whole.history["objective"][4:], rtol=1e-5, atol=1e-9
+    )
+
+
+@given(problems(), seeds)
+def test_the_same_seed_gives_the_same_result(problem, seed):
+    frame, x, K = problem
+    one, two = (decompose(x, K, frame, iterations=3, rng=seed) for _ in range(2))
+    np.testing.assert_array_equal(one.atoms, two.atoms)
+    np.testing.assert_array_equal(one.activations, two.activations)
+
+
+def test_a_start_from_another_hop_keeps_the_sound():
+    x = np.sin(0.2 * np.arange(600.0)) * np.hanning(600)
+    coarse = decompose(x, 2, GaborFrame("hann", 8, 32).tight(), iterations=60, rng=0)
+    fine = GaborFrame("hann", 4, 48).tight()
+    start = next(iterate(x, 2, fine, start=coarse))
+    assert start.activations.shape == (2, fine.n_frames(600))
+    assert start.activations.min() > 0
+    np.testing.assert_allclose(start.decomposition().residual, coarse.residual, atol=1e-4)
+
+
+def test_a_start_from_spectra_and_sounds_takes_their_loudest_stretches_at_a_fitting_loudness():
+    frame, rng = GaborFrame("hann", 2, 16).tight(), np.random.default_rng(0)
+    x = normal(0, 200)
+    sounds = np.stack([np.where(np.arange(200) < 100, x, 0), np.where(np.arange(200) < 100, 0, x)])
+    activations = 1e4 * rng.random((2, frame.n_frames(200)))
+    first_sample = frame.hop * frame.first_frame
+    found = Decomposition(
+        "by hand", None, activations, 2, first_sample, 0 * x, spectra=np.ones((2, 9)), sounds=sounds
+    )
+    start = next(iterate(x, 2, frame, start=found)).decomposition()
+    np.testing.assert_array_equal(start.activations, activations)
+    patterns = found.patterns(16)
+    seen = frame.window > 0
+    for atom, pattern in zip(start.atoms, patterns, strict=True):
+        ratio = atom[seen] / pattern[seen]
+        np.testing.assert_allclose(ratio, ratio[0])
+    fit = x - start.residual
+    assert fit @ start.residual == pytest.approx(0, abs=1e-9)
+
+
+@given(st.integers(1, 4), st.integers(-3, 3), st.integers(1, 8), seeds)
+def test_activations_move_to_the_nearest_positions(hop, first_sample, n, seed):
+    found = Decomposition("by hand", np.eye(2), normal(seed, 2, 9), 3, -2, np.zeros(30))
+    moved = activations_of(found, hop, first_sample, n)
+    expected = np.zeros((2, n))
+    for m in range(9):
+        position = round((-2 + 3 * m - first_sample) / hop)
+        if 0 <= position < n:
+            expected[:, position] += np.maximum(found.activations[:, m], 0)
+    if (hop, first_sample) == (3, -2):
+        np.testing.assert_array_equal(moved, expected)
+    else:
+        np.testing.assert_array_equal(moved, np.maximum(expected, 1e-6 * expected.max()))
+
+
+def test_planted_signals_with_no_overlap_are_found():
+    """Without overlap each window sees one atom alone, and the coefficients factorise."""
+    frame = GaborFrame(np.ones(32), 32).tight()
+    rng = np.random.default_rng(0)
+    atoms, Z = rng.standard_normal((2, 32)), rng.random((2, 40))
+    x = (Z.T @ atoms).ravel()
+    near = decompose(x, 2, frame, rng=3, iterations=500, activation_update="coordinate")
+    assert near.history["relative_residual"][-1] < 1e-6
+
+
+@pytest.mark.parametrize("hop", [4, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_is_what_the_estimate_says(hop, dtype):
+    frame, x = GaborFrame("hann", hop, 512).tight(), normal(0, 60_000, dtype=dtype)
+    needed = estimate(x.size, 4, frame, dtype=dtype).memory_bytes
+    coefficients = frame.n_frames(x.size) * 257 * 2 * x.itemsize
+    tracemalloc.start()
+    decompose(x, 4, frame, iterations=3, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.4 * needed < peak < needed
+    if hop == 4:
+        assert peak < 1.5 * coefficients
+
+
+def test_estimates_need_no_frame():
+    default = estimate(345_500, 8)
+    assert 2 * 44_000 * 1025 * 8 < default.memory_bytes < 10**9
+    assert default.seconds_per_iteration > 0
+
+
+def test_what_cannot_fit_says_so_before_it_starts(monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: 1e5)
+    with pytest.raises(MemoryError, match="coefficients of 5000 samples at hop 1 needs about"):
+        iterate(normal(0, 5000), 2, GaborFrame("hann", 1, 64).tight())
+
+
+def test_results_are_saved_and_loaded(tmp_path):
+    x = normal(0, 100)
+    found = decompose(x, 2, GaborFrame("hann", 2, 8).tight(), iterations=2, rng=0)
+    found.save(tmp_path / "found.npz")
+    again = Decomposition.load(tmp_path / "found.npz")
+    np.testing.assert_array_equal(again.components(), found.components())
+    assert again.parameters == found.parameters
+    assert again.method == "semi-nmf"
+
+
+FRAME = GaborFrame("hann", 2, 8).tight()
+X = normal(0, 40)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([], 1, FRAME), {}, "x must not be empty"),
+        ((np.zeros(40), 1, FRAME), {}, "x must not be silent"),
+        ((np.where(X == X.max(), np.nan, X), 1, FRAME), {}, "x must be finite, got nan"),
+        ((np.full(40, np.inf), 1, FRAME), {}, "x must be finite, got inf"),
+        ((np.arange(40), 1, FRAME), {}, "x must hold floating-point numbers"),
+        ((np.ones((40, 2)), 1, FRAME), {}, "x must be one-dimensional.*average the channels"),
+        ((X + 1j, 1, FRAME), {}, "x must be real"),
+        ((X, 0, FRAME), {}, "n_components must be a whole number from 1 to 8, got 0"),
+        ((X, 9, FRAME), {}, "n_components must be a whole number from 1 to 8, got 9"),
+        ((X, 1, GaborFrame(np.r_[np.ones(3), 0.0], 4, 8)), {}, "must make a well-conditioned"),
+        (
+            (X, 1, GaborFrame("hann", 2, 8, phase="frequency-invariant")),
+            {},
+            "frame must count its phase time-invariant",
+        ),
+        ((X, 1, FRAME), {"penalty": -1.0}, "penalty must be .* at least 0, got -1.0"),
+        ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, got 'tape'"),
+        ((X, 1, FRAME), {"activation_update": "leap"}, "activation_update must be one of multip"),
+        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
+        ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)),)}, "start must be a pair"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 4)), np.ones((1, 23)))}, r"shape \(1, 5\)"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)), np.ones((2, 23)))}, r"shape \(1, 23\)"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)), -np.ones((1, 23)))}, "not be negative"),
+        (
+            (X, 2, FRAME),
+            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
+            "start must have 2 components, got 1",
+        ),
+    ],
+)
+def test_bad_input_is_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("X", "K", "options", "message"),
+    [
+        (np.zeros((4, 3)), 1, {}, "X must not be zero everywhere"),
+        (np.ones(4), 1, {}, "X must be two-dimensional"),
+        (np.ones((0, 3)), 1, {}, "X must not be empty"),
+        (np.full((4, 3), np.nan), 1, {}, "X must be finite, got nan"),
+        (np.full((4, 3), 1j * np.inf), 1, {}, "X must be finite"),
+        (np.ones((4, 3), int), 1, {}, "X must hold floating-point numbers"),
+        (np.ones((4, 3)), 4, {}, "n_components must be a whole number from 1 to 3, got 4"),
+        (np.ones((4, 3)) * 1j, 5, {}, "n_components must be a whole number from 1 to 4, got 5"),
+        (np.ones((4, 3)), 1, {"penalty": np.inf}, "penalty must be a finite number"),
+        (np.ones((4, 3)), 1, {"start": "tape"}, "start must be one of random"),
+        (np.ones((4, 3)), 1, {"start": (np.ones((1, 3)) * 1j, np.ones((1, 4)))}, "must be real"),
+        (np.ones((4, 3)), 1, {"start": (np.ones((1, 3)), np.ones((1, 3)))}, r"shape \(1, 4\)"),
+        (np.ones((4, 3)), 1, {"start": (np.ones((1, 3)), -np.ones((1, 4)))}, "not be negative"),
+    ],
+)
+def test_bad_matrices_are_named(X, K, options, message):
+    with pytest.raises(ValueError, match=message):
+        factorize(X, K, **options)
