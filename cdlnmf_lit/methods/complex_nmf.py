@@ -709,8 +709,8 @@ def factors_of(
     """Spectra and activations of another result's components, magnitudes on this frame.
 
     Its own where it has them on the same frames; else, of each component's spectrogram, the mean
-    spectrum in the square and the activations that fit it best. They stay above 0, since a zero
-    would stay one.
+    spectrum in the square and the activations that fit it best, lifted where they are silent,
+    since a zero would stay one.
 
     Parameters
     ----------
@@ -761,7 +761,7 @@ def factors_of(
         V = frame.spectrogram(sound, 1.0)
         W[k] = np.linalg.norm(V, axis=0)
         Z[k] = V @ W[k] / max(float(W[k] @ W[k]), np.finfo(dtype).tiny)
-    return np.maximum(W, 1e-6 * W.max()), np.maximum(Z, 1e-6 * Z.max())
+    return W, np.maximum(Z, 1e-6 * Z.max())
 
 
 # ---- before a run ---------------------------------------------------------------------------

@@ -413,13 +413,12 @@ def test_components_and_residual_sum_to_the_signal(phases, dtype, sizes, seed):
 
 @given(PHASES, seeds)
 def test_components_are_syntheses_of_the_terms_of_equation_10(phases, seed):
-    x = normal(seed, 70)
-    *_, state = islice(iterate(x, 2, FRAME, phases=phases, rng=seed), 4)
+    x, frame = normal(seed, 70), GaborFrame("hamming", 3, 12)
+    *_, state = islice(iterate(x, 2, frame, phases=phases, rng=seed), 4)
     W, Z, U = state.factors.spectra, state.factors.activations, state.factors.phases
-    U = 2 * [complex_nmf.unit(FRAME.half_analysis(x))] if U is None else U
-    sounds = [
-        FRAME.half_synthesis(z[:, None] * w * u, x.size) for w, z, u in zip(W, Z, U, strict=True)
-    ]
+    U = 2 * [complex_nmf.unit(frame.half_analysis(x))] if U is None else U
+    synthesis = frame.dual().half_synthesis
+    sounds = [synthesis(z[:, None] * w * u, x.size) for w, z, u in zip(W, Z, U, strict=True)]
     np.testing.assert_allclose(state.decomposition().components(), sounds, atol=1e-12)
 
 
@@ -463,7 +462,6 @@ def test_a_start_from_another_method_and_hop_keeps_the_sound():
     )
     frame = GaborFrame("hann", 8, 64).tight()
     given_start = next(iterate(x, 2, frame, start=other))
-    assert given_start.factors.spectra.min() > 0
     assert given_start.factors.activations.min() > 0
     drawn = next(iterate(x, 2, frame, rng=0))
     assert given_start.record["relative_residual"] < 0.8 * drawn.record["relative_residual"]
