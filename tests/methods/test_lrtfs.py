@@ -1,0 +1,611 @@
+"""Low-rank time-frequency synthesis is the literal one on all channels, and never loses ground."""
+
+import tracemalloc
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods import algorithm_1, nmf
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.lrtfs import (
+    BACKGROUND,
+    COOLING,
+    ESTIMATIONS,
+    decompose,
+    estimate,
+    iterate,
+    posterior_variance,
+    shrunk,
+)
+from cdlnmf_lit.theory import blocks
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests import reference
+from tests.strategies import dtypes, frames, normal, seeds
+
+estimations = st.sampled_from(ESTIMATIONS)
+
+
+@st.composite
+def problems(draw, *, longest=10):
+    """Any frame, a signal with silence in it, K and the options."""
+    frame = draw(frames(longest=longest))
+    if draw(st.booleans()):
+        assume(frame.bounds(200)[0] > 0.1 * frame.bounds(200)[1])
+        frame = frame.tight()
+    T = draw(st.integers(2, 40))
+    x = normal(draw(seeds), T)
+    if draw(st.booleans()):
+        x[T // 2 :] = 0
+        assume(np.ptp(x) > 0)
+    K = draw(st.integers(1, min(3, frame.n_frames(T), frame.channels // 2 + 1)))
+    options = {
+        "noise": draw(st.sampled_from([1e-4, 1e-2, 1.0])),
+        "estimation": draw(estimations),
+        "annealing": draw(st.sampled_from([1.0, 1.5, 30.0])),
+        "relaxation": draw(st.sampled_from([0.5, 1.0, 1.9])),
+    }
+    return frame, x, K, options
+
+
+# ---- the literal algorithm ------------------------------------------------------------------
+
+
+def mirrored(half, M):
+    """Channels 0 to ``M - 1`` of a real, even spectrum, from channels 0 to ``M // 2``."""
+    nu = np.arange(M)
+    return half[..., np.minimum(nu, M - nu)]
+
+
+def literal(x, frame, W, Z, options):
+    """Yield ``α (N, M), W (K, M), Z (K, N)`` and the objective: all channels, all at once."""
+    Phi = reference.dictionary(frame, x.size)
+    L = np.linalg.norm(Phi.reshape(x.size, -1), 2) ** 2
+    energy = np.sum(np.abs(Phi[:, :, :1]) ** 2, axis=0)
+    epsilon, iteration = BACKGROUND * options["noise"], 0
+    alpha, P = np.zeros(Phi.shape[1:], complex), np.zeros(Phi.shape[1:])
+    while True:
+        lam = options["noise"] * max(1, options["annealing"] * COOLING**iteration)
+        if iteration:
+            v = epsilon + Z.T @ W
+            W = W * np.sqrt((Z @ (P / v**2)) / (Z @ (1 / v)))
+        v = epsilon + Z.T @ W
+        z = alpha + np.einsum("tnm,t->nm", Phi.conj(), x - synthesised(Phi, alpha)) / L
+        step = v / (v + lam / L) * z - alpha
+        alpha = alpha + (options["relaxation"] if iteration else 1) * step
+        s = 1 / (1 / v + energy / lam) if options["estimation"] == "marginal" else 0 * v
+        P = np.abs(alpha) ** 2 + s
+        if iteration:
+            Z = Z * np.sqrt(((P / v**2) @ W.T) / ((1 / v) @ W.T)).T
+        v = epsilon + Z.T @ W
+        misfit = np.sum((x - synthesised(Phi, alpha)) ** 2)
+        if options["estimation"] == "marginal":
+            misfit += np.sum(energy * s) + lam * np.sum(P / v + np.log(v / s) - 1)
+        else:
+            misfit += lam * np.sum(P / v + np.log(v / epsilon))
+        yield alpha, W, Z, misfit
+        iteration += 1
+
+
+def synthesised(Phi, alpha):
+    found = np.einsum("tnm,nm->t", Phi, alpha)
+    np.testing.assert_allclose(found.imag, 0, atol=1e-9 * (1 + np.abs(found).max()))
+    return found.real
+
+
+def positive(seed, *shape):
+    return 0.1 + np.random.default_rng(seed).random(shape)
+
+
+@given(problems(), seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm_on_all_channels(problem, seed):
+    frame, x, K, options = problem
+    M, N = frame.channels, frame.n_frames(x.size)
+    W, Z = positive(seed, K, M // 2 + 1), positive(seed + 1, K, N)
+    states = iterate(x, K, frame, **options, start=(W, Z))
+    expected = literal(x, frame, mirrored(W, M), Z, options)
+    for state, (alpha, W, Z, objective) in islice(zip(states, expected, strict=False), 12):
+        for found, wanted in [
+            (state.coefficients, alpha[:, : M // 2 + 1]),
+            (state.spectra, W[:, : M // 2 + 1]),
+            (state.activations, Z),
+            (state.objective, objective),
+        ]:
+            np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9 * np.abs(wanted).max())
+        signal = reference.synthesis(frame, alpha, x.size).real
+        np.testing.assert_allclose(state.residual, x - signal, atol=1e-9)
+
+
+@given(problems(), seeds)
+def test_coefficients_that_a_real_signal_has_real_stay_real(problem, seed):
+    frame, x, K, options = problem
+    state = list(islice(iterate(x, K, frame, **options, rng=seed), 5))[-1]
+    assert not np.any(state.coefficients[:, 0].imag)
+    if frame.channels % 2 == 0 and frame.phase == "time-invariant":
+        assert not np.any(state.coefficients[:, -1].imag)
+
+
+# ---- it goes down, and why ------------------------------------------------------------------
+
+
+@given(problems(), dtypes, seeds)
+def test_no_iteration_raises_the_objective(problem, dtype, seed):
+    frame, x, K, options = problem
+    states = iterate(x.astype(dtype), K, frame, **options, rng=seed)
+    slack = 1e-4 if dtype == np.float32 else 1e-10
+    for before, after in pairwise(islice(states, 40)):
+        assert 0 <= after.objective <= before.objective * (1 + slack)
+
+
+@given(frames(longest=8), st.integers(2, 12), seeds)
+def test_the_data_term_lies_below_its_majoriser(frame, T, seed):
+    rng = np.random.default_rng(seed)
+    Phi = reference.dictionary(frame, T).reshape(T, -1)
+    L = frame.bounds(T)[1]
+    x = rng.standard_normal(T)
+    a, b = rng.standard_normal((2, Phi.shape[1], 2)).view(complex)[..., 0]
+    z = b + Phi.conj().T @ (x - Phi @ b) / L
+    constant = np.linalg.norm(x - Phi @ b) ** 2 - L * np.linalg.norm(b - z) ** 2
+    above = L * np.linalg.norm(a - z) ** 2 + constant
+    assert np.linalg.norm(x - Phi @ a) ** 2 <= above * (1 + 1e-9) + 1e-9
+    np.testing.assert_allclose(
+        np.linalg.norm(x - Phi @ b) ** 2, L * np.linalg.norm(b - z) ** 2 + constant
+    )
+
+
+@given(seeds, st.floats(1e-3, 10), st.floats(-1, 1), st.floats(-1, 1))
+def test_shrinking_minimises_the_majoriser(seed, threshold, right, up):
+    rng = np.random.default_rng(seed)
+    z, v = rng.standard_normal(4) + 1j * rng.standard_normal(4), rng.random(4) + 0.01
+
+    def majoriser(alpha):
+        return np.abs(alpha - z) ** 2 / threshold + np.abs(alpha) ** 2 / v
+
+    found = shrunk(z, v, threshold)
+    assert np.all(majoriser(found) <= majoriser(found + right + 1j * up) + 1e-12)
+
+
+@given(st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.floats(0, 10))
+def test_the_posterior_variance_minimises_the_bound(v, noise, energy):
+    def bound(s):
+        return energy * s / noise + s / v - np.log(s)
+
+    s = posterior_variance(np.array([[v]]), np.array([[energy]]), noise)[0, 0]
+    for factor in (0.5, 0.99, 1.01, 2):
+        assert bound(s) <= bound(factor * s)
+
+
+@given(st.integers(1, 3), seeds)
+def test_the_prior_term_lies_below_its_majoriser(K, seed):
+    """Jensen for ``1/v`` and a tangent for ``log v``, the fixed ``ε`` being one more component."""
+    rng = np.random.default_rng(seed)
+    P, w, z, other = 2 * rng.random(), rng.random(K), rng.random(K) + 0.01, rng.random(K) + 0.01
+    epsilon = 0.1 * rng.random()
+
+    def prior(z):
+        v = epsilon + z @ w
+        return P / v + np.log(v)
+
+    v = epsilon + z @ w
+    above = P / v**2 * (epsilon + np.sum(w * z**2 / other)) + np.log(v)
+    above += np.sum(w * (other - z)) / v
+    assert prior(other) <= above + 1e-9
+
+
+def dense_fit(x, frame, state, asked):
+    """``-2 log p(x)`` under the factors of a state, all coefficients integrated out.
+
+    ``asked`` is the noise that was asked for, of which ``ε`` is a share.
+    """
+    T = x.size
+    v = BACKGROUND * asked + state.activations.T @ state.spectra
+    Phi = reference.dictionary(frame, T).reshape(T, -1)
+    S = (Phi * mirrored(v, frame.channels).ravel()) @ Phi.conj().T + state.noise * np.eye(T)
+    np.testing.assert_allclose(S.imag, 0, atol=1e-9 * np.abs(S).max())
+    sign, determinant = np.linalg.slogdet(S.real)
+    assert sign == 1
+    return T * np.log(2 * np.pi) + determinant + x @ np.linalg.solve(S.real, x)
+
+
+def bound_of(x, state):
+    return state.objective / state.noise + x.size * np.log(2 * np.pi * state.noise)
+
+
+@given(problems(), seeds)
+def test_the_marginal_objective_bounds_the_likelihood(problem, seed):
+    frame, x, K, options = problem
+    states = iterate(x, K, frame, **(options | {"estimation": "marginal"}), rng=seed)
+    for state in islice(states, 0, 20, 4):
+        exact = dense_fit(x, frame, state, options["noise"])
+        assert exact <= bound_of(x, state) + 1e-7 * (1 + abs(exact))
+
+
+def unitary(M):
+    """A Fourier basis of each stretch of ``M`` samples: ``Φ`` is a unitary matrix."""
+    return GaborFrame(np.full(M, 1 / np.sqrt(M)), M)
+
+
+@given(st.integers(2, 9), st.integers(1, 5), seeds)
+def test_for_a_basis_the_bound_is_tight_and_the_likelihood_rises(M, N, seed):
+    frame, x = unitary(M), normal(seed, M * N)
+    states = list(islice(iterate(x, 1, frame, noise=0.1, rng=seed), 15))
+    fits = [dense_fit(x, frame, state, 0.1) for state in states]
+    np.testing.assert_allclose(bound_of(x, states[0]), fits[0], rtol=1e-9)
+    assert np.all(np.diff(fits) <= 1e-9 * np.abs(fits[0]))
+
+
+@pytest.mark.parametrize("hop", [2, 4, 8])
+def test_the_likelihood_rises_over_a_run_of_a_frame(hop):
+    """For a frame the bound is what cannot get worse; what it bounds gets better all the same."""
+    frame, x = GaborFrame("hann", hop, 16).tight(), normal(3, 60) * np.hanning(60)
+    states = list(islice(iterate(x, 2, frame, noise=1e-3, rng=0), 60))
+    first, last = (dense_fit(x, frame, states[n], 1e-3) for n in (0, -1))
+    assert last < first - 10
+
+
+# ---- what it becomes ------------------------------------------------------------------------
+
+
+@given(st.integers(2, 9), st.integers(1, 3), seeds)
+def test_without_noise_and_with_a_basis_it_is_isnmf(M, K, seed):
+    frame, N = unitary(M), 6
+    assume(M // 2 + 1 >= K)
+    x = normal(seed, M * N)
+    V = np.abs(frame.analysis(x)) ** 2
+    assume(V.min() > 1e-4)
+    W, Z = positive(seed, K, M // 2 + 1), positive(seed + 1, K, N)
+    states = iterate(x, K, frame, noise=1e-13, estimation="joint", start=(W, Z))
+    next(states)
+    full = mirrored(W, M)
+    for state in islice(states, 10):
+        model = Z.T @ full
+        full = full * np.sqrt((Z @ (V / model**2)) / (Z @ (1 / model)))
+        model = Z.T @ full
+        Z = Z * np.sqrt(((V / model**2) @ full.T) / ((1 / model) @ full.T)).T
+        np.testing.assert_allclose(state.spectra, full[:, : M // 2 + 1], rtol=1e-6)
+        np.testing.assert_allclose(state.activations, Z, rtol=1e-6)
+
+
+def test_the_module_of_nmf_finds_the_same():
+    frame, x = unitary(16), normal(0, 16 * 20)
+    V = np.abs(frame.analysis(x)) ** 2
+    states = iterate(x, 2, frame, noise=1e-13, estimation="joint", rng=0)
+    first, second = next(states), next(states)
+    start = mirrored(second.spectra, 16), first.activations
+    others = nmf.factorize(V, 2, divergence="itakura-saito", start=start)
+    next(others)
+    for state, other in islice(zip([second, *islice(states, 19)], others, strict=False), 20):
+        np.testing.assert_allclose(state.activations, other.activations, rtol=1e-6)
+
+
+def planted(seed, estimation, noise, M=12, N=15, K=2):
+    """A signal over a basis, of which the factors are a fixed point."""
+    rng = np.random.default_rng(seed)
+    W, Z = rng.random((K, M // 2 + 1)) ** 3 + 0.01, rng.random((K, N)) ** 3 + 0.01
+    v = BACKGROUND * noise + Z.T @ W
+    size = np.sqrt(v + noise) if estimation == "marginal" else (v + noise) / np.sqrt(v)
+    X = size * np.exp(2j * np.pi * rng.random(v.shape))
+    X[:, [0, -1]] = size[:, [0, -1]] * rng.choice([-1, 1], (N, 2))
+    return unitary(M), unitary(M).half_synthesis(X, M * N), W, Z
+
+
+@given(estimations, st.sampled_from([1e-3, 0.1, 1.0]), seeds)
+def test_planted_factors_are_a_fixed_point(estimation, noise, seed):
+    frame, x, W, Z = planted(seed, estimation, noise)
+    options = {"noise": noise, "estimation": estimation, "start": (W, Z)}
+    for state in islice(iterate(x, 2, frame, **options), 5):
+        np.testing.assert_allclose(state.spectra, W, rtol=1e-8)
+        np.testing.assert_allclose(state.activations, Z, rtol=1e-8)
+
+
+@pytest.mark.parametrize("estimation", ESTIMATIONS)
+def test_planted_factors_are_recovered_from_a_near_start(estimation):
+    frame, x, W, Z = planted(5, estimation, 1e-3, M=32, N=60)
+    near = W * (0.7 + 0.6 * positive(1, *W.shape)), Z * (0.7 + 0.6 * positive(2, *Z.shape))
+    found = decompose(x, 2, frame, noise=1e-3, estimation=estimation, start=near, iterations=2000)
+    np.testing.assert_allclose(found.activations.T @ found.spectra, Z.T @ W, rtol=0.05)
+    for spectrum, true in zip(found.spectra, W, strict=True):
+        assert spectrum @ true > 0.999 * np.linalg.norm(spectrum) * np.linalg.norm(true)
+
+
+# ---- symmetries -----------------------------------------------------------------------------
+
+
+@given(problems(), seeds, st.floats(1e-3, 1e3))
+def test_louder_signals_give_larger_powers(problem, seed, gain):
+    frame, x, K, options = problem
+    quiet = decompose(x, K, frame, **options, iterations=6, rng=seed)
+    louder = options | {"noise": gain**2 * options["noise"]}
+    loud = decompose(gain * x, K, frame, **louder, iterations=6, rng=seed)
+    close = {"rtol": 1e-6, "atol": 1e-9 * gain * np.abs(x).max()}
+    np.testing.assert_allclose(loud.components(), gain * quiet.components(), **close)
+    np.testing.assert_allclose(
+        loud.history["objective"], gain**2 * quiet.history["objective"], rtol=1e-7
+    )
+
+
+def test_by_default_the_noise_follows_the_signal():
+    frame, x = GaborFrame("hann", 4, 16).tight(), normal(0, 100)
+    quiet, loud = (decompose(g * x, 2, frame, iterations=3, rng=0) for g in (1.0, 100.0))
+    assert quiet.parameters["noise"] == pytest.approx(0.01 * np.mean(x**2))
+    np.testing.assert_allclose(loud.components(), 100 * quiet.components(), rtol=1e-7, atol=1e-9)
+
+
+@given(problems(), seeds)
+def test_the_order_of_the_components_does_not_matter(problem, seed):
+    frame, x, K, options = problem
+    W, Z = positive(seed, K, frame.channels // 2 + 1), positive(seed, K, frame.n_frames(x.size))
+    one = decompose(x, K, frame, **options, start=(W, Z), iterations=6)
+    other = decompose(x, K, frame, **options, start=(W[::-1], Z[::-1]), iterations=6)
+    np.testing.assert_allclose(other.components()[::-1], one.components(), rtol=1e-6, atol=1e-9)
+
+
+# ---- components, precision, silence ---------------------------------------------------------
+
+
+@given(problems(), dtypes, seeds)
+def test_components_sum_to_the_synthesis_in_the_precision_of_the_signal(problem, dtype, seed):
+    frame, x, K, options = problem
+    found = decompose(x.astype(dtype), K, frame, **options, iterations=3, rng=seed)
+    for part in (found.spectra, found.activations, found.residual, found.sounds):
+        assert part.dtype == dtype
+        assert np.isfinite(part).all()
+    tolerance = (1e-5 if dtype == np.float32 else 1e-12) * np.abs(x).max()
+    np.testing.assert_allclose(
+        found.components().sum(axis=0) + found.residual, x.astype(dtype), atol=tolerance
+    )
+    assert found.sounds.shape == (K, x.size)
+    assert found.history["relative_residual"][-1] == pytest.approx(
+        np.linalg.norm(found.residual) / np.linalg.norm(x), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("estimation", ESTIMATIONS)
+def test_single_precision_follows_double(estimation):
+    frame, x = GaborFrame("hann", 16, 64).tight(), normal(0, 2000) * np.hanning(2000)
+    start = positive(0, 3, 33), positive(1, 3, frame.n_frames(2000))
+    double, single = (
+        decompose(x.astype(dtype), 3, frame, estimation=estimation, start=start, iterations=50)
+        for dtype in (np.float64, np.float32)
+    )
+    np.testing.assert_allclose(single.history["objective"], double.history["objective"], rtol=1e-4)
+
+
+@given(dtypes, estimations, st.sampled_from([1e-4, 1.0, 1e4]))
+def test_silence_and_a_silent_component_do_no_harm(dtype, estimation, gain):
+    frame, x = GaborFrame("hann", 4, 16).tight(), normal(0, 200)
+    x[60:140] = 0
+    W, Z = gain**2 * positive(0, 2, 9), positive(1, 2, frame.n_frames(200))
+    W[1], Z[0, 25:29] = 0, 0
+    found = decompose(
+        (gain * x).astype(dtype), 2, frame, estimation=estimation, start=(W, Z), iterations=300
+    )
+    assert np.isfinite(found.components()).all()
+    assert np.abs(found.component(1)).max() < 1e-3 * np.abs(found.component(0)).max()
+    assert np.abs(found.components()[:, 80:120]).max() < 1e-3 * gain
+    slack = 1e-5 if dtype == np.float32 else 1e-10
+    assert np.all(np.diff(found.history["objective"]) <= slack * found.history["objective"][0])
+
+
+def test_shorter_windows_than_channels_and_one_sample_more_than_a_constant():
+    for frame, T in [(GaborFrame("hann", 3, 40, length=9), 50), (GaborFrame(np.ones(1), 1), 2)]:
+        x = normal(1, T)
+        found = decompose(x, 1, frame, iterations=5, rng=0)
+        np.testing.assert_allclose(found.component(0) + found.residual, x, atol=1e-12)
+
+
+# ---- options --------------------------------------------------------------------------------
+
+
+def test_annealed_noise_falls_to_what_was_asked():
+    frame, x = GaborFrame("hann", 4, 16).tight(), normal(0, 100)
+    found = decompose(x, 1, frame, noise=0.01, annealing=4.0, iterations=30, rng=0)
+    noise = found.history["noise"]
+    np.testing.assert_allclose(noise[:3], 0.01 * 4 * COOLING ** np.arange(3))
+    assert noise[-1] == 0.01
+    assert np.all(np.diff(noise) <= 0)
+    assert np.all(np.diff(found.history["objective"]) < 0)
+
+
+@pytest.mark.parametrize("estimation", ESTIMATIONS)
+def test_relaxation_goes_further_in_a_redundant_frame(estimation):
+    frame = GaborFrame("hann", 2, 64).tight()
+    x = np.sin(0.3 * np.arange(600)) * np.hanning(600)
+    reached = [
+        decompose(
+            x, 1, frame, noise=1e-4, estimation=estimation, relaxation=r, iterations=60, rng=0
+        ).history["objective"][-1]
+        for r in (1.0, 1.9)
+    ]
+    assert reached[1] < reached[0]
+
+
+def test_coefficients_of_the_joint_estimate_are_sparser_than_the_analysis():
+    frame = GaborFrame("hann", 16, 64).tight()
+    t = np.arange(4000)
+    x = np.sin(0.3 * t) * (t % 1000 < 500) + 0.05 * normal(0, 4000)
+    *_, state = islice(iterate(x, 2, frame, noise=0.1, estimation="joint", rng=0), 100)
+
+    def share_for_energy(coefficients):
+        powers = np.sort(np.abs(coefficients).ravel() ** 2)[::-1]
+        return np.searchsorted(np.cumsum(powers), 0.99 * powers.sum()) / powers.size
+
+    assert share_for_energy(state.coefficients) < 0.5 * share_for_energy(frame.half_analysis(x))
+
+
+# ---- starts ---------------------------------------------------------------------------------
+
+
+@given(problems(), seeds)
+def test_the_same_seed_gives_the_same_result_whatever_the_threads(problem, seed):
+    frame, x, K, options = problem
+    with pytest.MonkeyPatch.context() as patch:
+        results = []
+        for threads in (1, 3):
+            patch.setattr(blocks, "n_threads", lambda threads=threads: threads)
+            results.append(decompose(x, K, frame, **options, iterations=3, rng=seed))
+    np.testing.assert_array_equal(results[0].components(), results[1].components())
+    np.testing.assert_array_equal(results[0].spectra, results[1].spectra)
+
+
+def test_many_blocks_are_summed_in_their_order():
+    frame, x = GaborFrame("hann", 1, 64).tight(), normal(0, 20_000)
+    assert len(frame.blocks(x.size)) > 2
+    with pytest.MonkeyPatch.context() as patch:
+        found = []
+        for threads in (1, 4):
+            patch.setattr(blocks, "n_threads", lambda threads=threads: threads)
+            found.append(decompose(x, 2, frame, iterations=2, rng=0))
+    np.testing.assert_array_equal(found[0].spectra, found[1].spectra)
+    assert np.array_equal(found[0].history["objective"], found[1].history["objective"])
+
+
+def test_a_start_from_isnmf_takes_its_factors_as_they_are():
+    frame, x = GaborFrame("hann", 8, 32).tight(), normal(0, 400)
+    for divergence, power in [("itakura-saito", 2), ("kullback-leibler", 1)]:
+        found = nmf.decompose(x, 2, frame, divergence=divergence, iterations=5, rng=0)
+        start = next(iterate(x, 2, frame, start=found))
+        np.testing.assert_allclose(start.spectra, found.spectra ** (2 / power))
+        np.testing.assert_allclose(start.activations, found.activations ** (2 / power))
+
+
+def test_a_start_from_another_frame_or_method_is_fitted_to_the_components():
+    x = np.sin(0.2 * np.arange(600.0)) * np.hanning(600)
+    x[300:] += np.sin(1.1 * np.arange(300.0)) * np.hanning(300)
+    fine = GaborFrame("hann", 8, 64).tight()
+    coarse = decompose(x, 2, GaborFrame("hann", 16, 32).tight(), iterations=100, rng=0)
+    atoms = algorithm_1.decompose(x, 2, GaborFrame("hann", 4, 32).tight(), iterations=30, rng=0)
+    for found in (coarse, atoms):
+        start = next(iterate(x, 2, fine, start=found))
+        assert min(start.spectra.min(), start.activations.min()) > 0
+        for k in range(2):
+            V = fine.spectrogram(found.component(k))
+            assert start.activations[k] @ V @ start.spectra[k] == pytest.approx(
+                np.linalg.norm(start.activations[k])
+                * np.linalg.norm(start.spectra[k])
+                * np.linalg.norm(V, 2),
+                rel=0.1,
+            )
+            total = np.outer(start.activations[k], start.spectra[k]).sum()
+            assert total == pytest.approx(V.sum(), rel=0.1)
+
+
+def test_a_run_goes_on_from_its_own_factors():
+    frame, x = GaborFrame("hann", 8, 32).tight(), normal(0, 400)
+    found = decompose(x, 2, frame, iterations=30, rng=0)
+    again = decompose(x, 2, frame, start=found, iterations=30)
+    assert again.history["objective"][0] < 1.1 * found.history["objective"][-1]
+    np.testing.assert_array_equal(next(iterate(x, 2, frame, start=found)).spectra, found.spectra)
+
+
+def test_results_are_kept_by_a_file(tmp_path):
+    frame, x = GaborFrame("hann", 8, 32).tight(), normal(0, 400)
+    found = decompose(x, 2, frame, iterations=2, rng=0)
+    found.save(tmp_path / "found.npz")
+    again = Decomposition.load(tmp_path / "found.npz")
+    np.testing.assert_array_equal(again.components(), found.components())
+    assert again.parameters == found.parameters
+    assert again.parameters["power"] == 2
+
+
+def test_a_state_that_was_overtaken_says_so():
+    states = iterate(normal(0, 100), 1, GaborFrame("hann", 4, 16).tight(), rng=0)
+    first = next(states)
+    first.decomposition()
+    next(states)
+    with pytest.raises(RuntimeError, match="iteration 0 were overwritten by iteration 1"):
+        first.decomposition()
+
+
+# ---- before a run ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hop", [8, 64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("estimation", ESTIMATIONS)
+def test_memory_is_what_the_estimate_says(hop, dtype, estimation):
+    frame, x = GaborFrame("hann", hop, 512).tight(), normal(0, 5000 * hop, dtype=dtype)
+    needed = estimate(x.size, 4, frame, estimation=estimation, dtype=dtype).memory_bytes
+    assert 0.5 * needed < peak_of(x, frame, estimation) < needed
+
+
+def test_memory_is_below_three_spectrograms(monkeypatch):
+    monkeypatch.setattr("cdlnmf_lit.theory.gabor.BLOCK", 2**15)
+    frame, x = GaborFrame("hann", 8, 512).tight(), normal(0, 40_000)
+    spectrogram = 8 * frame.n_frames(x.size) * 257
+    for estimation in ESTIMATIONS:
+        assert peak_of(x, frame, estimation) < 3 * spectrogram
+
+
+def peak_of(x, frame, estimation):
+    decompose(x[:2000], 2, frame, estimation=estimation, iterations=1, rng=0)
+    tracemalloc.start()
+    decompose(x, 4, frame, estimation=estimation, iterations=2, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_estimates_need_no_frame_of_their_own():
+    default = estimate(345_500, 8)
+    assert default.seconds_per_iteration > 0
+    assert estimate(345_500, 8, dtype=np.float32).memory_bytes == default.memory_bytes // 2
+
+
+def test_what_cannot_fit_says_so_before_it_starts(monkeypatch):
+    monkeypatch.setattr("cdlnmf_lit.methods.resources.available_memory", lambda: 1e5)
+    with pytest.raises(MemoryError, match="5000 samples into 2 components at hop 1 needs about"):
+        iterate(normal(0, 5000), 2, GaborFrame("hann", 1, 64).tight())
+
+
+FRAME = GaborFrame("hann", 2, 8).tight()
+X = normal(0, 40)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([], 1, FRAME), {}, "x must not be empty"),
+        ((np.ones(40), 1, FRAME), {}, "x must not be constant, got 1.0"),
+        ((np.zeros(40), 1, FRAME), {}, "x must not be constant, got 0.0"),
+        ((np.where(X == X.max(), np.nan, X), 1, FRAME), {}, "x must be finite, got nan"),
+        ((np.full(40, np.inf), 1, FRAME), {}, "x must be finite, got inf"),
+        ((np.arange(40), 1, FRAME), {}, "x must hold floating-point numbers"),
+        ((np.ones((40, 2)), 1, FRAME), {}, "x must be one-dimensional.*average the channels"),
+        ((X + 1j, 1, FRAME), {}, "x must be real"),
+        ((X, 0, FRAME), {}, "n_components must be a whole number from 1 to 5, got 0"),
+        ((X, 6, FRAME), {}, "n_components must be a whole number from 1 to 5, got 6"),
+        ((X, 1.5, FRAME), {}, "n_components must be a whole number"),
+        ((X, 1, FRAME), {"noise": -1.0}, "noise must be .* at least 0, got -1.0"),
+        ((X, 1, FRAME), {"noise": np.nan}, "noise must be a finite number"),
+        ((X, 1, FRAME), {"noise": 0.0}, "noise must be at least .* in float64, got 0.0"),
+        (
+            (X.astype(np.float32), 1, FRAME),
+            {"noise": 1e-30},
+            "noise must be at least .* in float32, got 1e-30",
+        ),
+        ((X, 1, FRAME), {"estimation": "guess"}, "estimation must be one of marginal, joint"),
+        ((X, 1, FRAME), {"annealing": 0.5}, "annealing must be at least 1, got 0.5"),
+        ((X, 1, FRAME), {"annealing": np.inf}, "annealing must be a finite number"),
+        ((X, 1, FRAME), {"relaxation": 2.0}, "relaxation must lie between 0 and 2, got 2.0"),
+        ((X, 1, FRAME), {"relaxation": 0.0}, "relaxation must lie between 0 and 2, got 0.0"),
+        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
+        ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
+        ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, got 'tape'"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)),)}, "start must be a pair"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 4)), np.ones((1, 23)))}, r"shape \(1, 5\)"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)), np.ones((2, 23)))}, r"shape \(1, 23\)"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)), -np.ones((1, 23)))}, "not be negative"),
+        ((X, 1, FRAME), {"start": (np.full((1, 5), np.nan), np.ones((1, 23)))}, "finite"),
+        (
+            (X, 2, FRAME),
+            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
+            "start must have 2 components, got 1",
+        ),
+    ],
+)
+def test_bad_input_is_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(*arguments, **options)
