@@ -684,8 +684,9 @@ def estimate(
 
     Examples
     --------
-    >>> about = estimate(345_500, 8, dtype=np.float32)
-    >>> about.memory_bytes < 3 * 4 * 678 * 1025 + 40e6
+    >>> frame = GaborFrame("hann", 8, 2048).tight()
+    >>> three_spectrograms = 3 * 4 * frame.n_frames(345_500) * 1025
+    >>> estimate(345_500, 8, frame, dtype=np.float32).memory_bytes < three_spectrograms
     True
 
     References
@@ -713,5 +714,6 @@ def _bytes_needed(frame: GaborFrame, n_samples: int, K: int, dtype: np.dtype) ->
     signals = (2 * K + 8) * n_samples
     factors = 4 * K * (N + F) + 2 * K * F * len(blocks)
     block = blocks[0].stop * max(frame.channels, frame.window.size)
-    temporaries = min(n_threads(), len(blocks)) * (6 * block + 12 * _piece_rows(K, F) * F)
+    piece = min(blocks[0].stop, _piece_rows(K, F)) * F
+    temporaries = min(n_threads(), len(blocks)) * (6 * block + 12 * piece)
     return int((coefficients + signals + factors + temporaries) * dtype.itemsize)
