@@ -129,6 +129,17 @@ class GaborFrame:
         """
         return -(self._reach[0] // self.hop)
 
+    @property
+    def first_sample(self) -> int:
+        """The sample at which the first window begins, at most 0.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", hop=2, channels=8).first_sample
+        -6
+        """
+        return self.hop * self.first_frame - self.origin
+
     def n_frames(self, n_samples: int) -> int:
         """``N``, the number of positions for a signal of ``n_samples``.
 
@@ -370,8 +381,7 @@ class GaborFrame:
     def _rows_of(self, x: Array, *, half: bool) -> Callable[[slice], Array]:
         """What computes any rows of the analysis coefficients."""
         g, a, M = self.window.astype(x.real.dtype, copy=False), self.hop, self.channels
-        N, start = self.n_frames(x.size), a * self.first_frame - self.origin
-        padded = placed(x, -start, a * (N - 1) + g.size)
+        padded = placed(x, -self.first_sample, a * (self.n_frames(x.size) - 1) + g.size)
         frames = np.lib.stride_tricks.sliding_window_view(padded, g.size)[::a]
 
         def transform(rows: slice) -> Array:
@@ -425,8 +435,7 @@ class GaborFrame:
         for rows, found in zip(blocks, in_threads(transform, blocks), strict=True):
             for signal_k, piece in zip(padded, found, strict=True):
                 signal_k[a * rows.start : a * rows.start + piece.size] += piece
-        lead = self.origin - a * self.first_frame
-        return padded[:, lead : lead + n_samples].copy()
+        return padded[:, -self.first_sample : n_samples - self.first_sample].copy()
 
     def _folds(self) -> list[tuple[slice, slice]]:
         """Pieces of the window and the channels' samples that each falls on, modulo ``M``."""

@@ -1,0 +1,197 @@
+"""Starts that are given: arrays, checked, and the results of other methods, in one's own terms.
+
+Chapter: ``book/methods/nmf.md``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.theory.arguments import Array, array
+from cdlnmf_lit.theory.blocks import in_threads, placed
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+OPENING = 1e-6
+"""What stands for a zero, relative to the largest: a multiplicative update would keep a zero."""
+
+
+def given(
+    start: tuple[Any, ...], shapes: dict[str, tuple[int, ...]], dtype: Any, *, signed: str = ""
+) -> list[Array]:
+    """The arrays of a start, copied in the precision wanted.
+
+    Parameters
+    ----------
+    start : tuple of array_like
+    shapes : dict
+        The name and the shape of each.
+    dtype : dtype
+        Real, or complex for the array that ``signed`` names.
+    signed : str
+        The array that may be negative or complex.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer arrays, or one has another shape, is not finite or is negative.
+
+    Examples
+    --------
+    >>> W, Z = given(([[1.0, 2.0]], [[3.0]]), {"spectra": (1, 2), "activations": (1, 1)}, float)
+    >>> Z
+    array([[3.]])
+    >>> given(([[1.0, -2.0]],), {"spectra": (1, 2)}, float)
+    Traceback (most recent call last):
+        ...
+    ValueError: start's spectra must not be negative, got -2.0
+
+    References
+    ----------
+    Chapter: ``book/methods/nmf.md``.
+    """
+    if len(start) != len(shapes):
+        raise ValueError(f"start must hold {', '.join(shapes)}, got {len(start)} values")
+    wide = np.issubdtype(dtype, np.complexfloating)
+    found = []
+    for value, (name, shape) in zip(start, shapes.items(), strict=True):
+        free = name == signed
+        values = array(value, f"start's {name}", len(shape), allow_complex=wide and free)
+        if values.shape != shape:
+            raise ValueError(f"start's {name} must have shape {shape}, got {values.shape}")
+        if not free and values.min() < 0:
+            raise ValueError(f"start's {name} must not be negative, got {values.min()}")
+        found.append(np.array(values, dtype if free else np.zeros(0, dtype).real.dtype))
+    return found
+
+
+def of_as_many(found: Decomposition, n_components: int) -> Decomposition:
+    """The same result, refused if it has another number of components.
+
+    Raises
+    ------
+    ValueError
+        If it has.
+
+    Examples
+    --------
+    >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 4)), 1, 0, np.zeros(4))
+    >>> of_as_many(found, 2)
+    Traceback (most recent call last):
+        ...
+    ValueError: start must have 2 components, got 1
+
+    References
+    ----------
+    Chapter: ``book/methods/nmf.md``.
+    """
+    if found.n_components != n_components:
+        raise ValueError(f"start must have {n_components} components, got {found.n_components}")
+    return found
+
+
+def activations_of(found: Decomposition, hop: int, first_sample: int, n_activations: int) -> Array:
+    """A result's activations, moved to the nearest of other positions.
+
+    Where they have to move, zeros become small positive numbers: a multiplicative update would
+    keep them for ever. Negative ones count as zero.
+
+    Parameters
+    ----------
+    found : Decomposition
+        Of any method.
+    hop, first_sample : int
+        Of the positions wanted.
+    n_activations : int
+        ``N``; what falls outside is lost.
+
+    Returns
+    -------
+    array (K, N)
+
+    Examples
+    --------
+    >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 4)), 1, 0, np.zeros(4))
+    >>> activations_of(found, hop=3, first_sample=0, n_activations=2)
+    array([[2., 2.]])
+
+    References
+    ----------
+    Chapter: ``book/methods/nmf.md``.
+    """
+    samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
+    positions = np.round((samples - first_sample) / hop).astype(int)
+    inside = (positions >= 0) & (positions < n_activations)
+    Z = np.zeros((found.n_components, n_activations), found.activations.dtype)
+    for moved, z in zip(Z, found.activations, strict=True):
+        np.add.at(moved, positions[inside], np.maximum(z[inside], 0))
+    if (found.hop, found.first_sample) != (hop, first_sample):
+        Z = np.maximum(Z, OPENING * Z.max())
+    return Z
+
+
+def factors_of(
+    found: Decomposition, frame: GaborFrame, n_samples: int, power: float, dtype: Any
+) -> tuple[Array, Array]:
+    """Spectra and activations of a result's components, on a frame and to a power.
+
+    Its own where it has them on the same frames; else, of each component's spectrogram, the
+    margins: the product of rank one that is nearest in the Kullback-Leibler divergence.
+
+    Parameters
+    ----------
+    found : Decomposition
+        Of any method.
+    frame : GaborFrame
+    n_samples : int
+        ``T``; components of another length are cut, or followed by silence.
+    power : float
+        ``p``, of the magnitudes.
+    dtype : dtype
+
+    Returns
+    -------
+    W : array (K, M // 2 + 1)
+    Z : array (K, N)
+
+    Examples
+    --------
+    >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 8)), 1, 0, np.zeros(8))
+    >>> frame = GaborFrame(np.ones(2), hop=2)
+    >>> W, Z = factors_of(found, frame, 8, 2.0, float)
+    >>> np.allclose(Z.T @ W, frame.spectrogram(np.ones(8)), atol=1e-5)
+    True
+
+    References
+    ----------
+    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+    K, N, F = found.n_components, frame.n_frames(n_samples), frame.channels // 2 + 1
+    if found.spectra is not None and (
+        (found.hop, found.first_sample) == (frame.hop, frame.first_sample)
+        and (found.spectra.shape, found.activations.shape) == ((K, F), (K, N))
+    ):
+        turned = power / found.parameters.get("power", 1)
+        return tuple(
+            (values**turned).astype(dtype) for values in (found.spectra, found.activations)
+        )
+    W, Z = np.empty((K, F), dtype), np.empty((K, N), dtype)
+    for k in range(K):
+        W[k], Z[k] = _margins(placed(found.component(k), 0, n_samples), frame, power)
+    return np.maximum(W, OPENING * W.max()), np.maximum(Z, OPENING * Z.max())
+
+
+def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Array]:
+    """Sums of a spectrogram over its frames and over its channels, with its own sum in common."""
+    rows_of = frame.lazy_half_analysis(sound)
+
+    def sums(rows: slice) -> tuple[Array, Array]:
+        V = np.abs(rows_of(rows)) ** power
+        return V.sum(axis=0, dtype=float), V.sum(axis=1, dtype=float)
+
+    over_frames, over_channels = zip(*in_threads(sums, frame.blocks(sound.size)), strict=True)
+    spectrum, activations = np.sum(over_frames, axis=0), np.concatenate(over_channels)
+    loudness = np.sqrt(spectrum.sum()) or 1.0
+    return spectrum / loudness, activations / loudness

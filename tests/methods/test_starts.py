@@ -1,0 +1,130 @@
+"""Given starts are checked and copied; any method's result becomes spectra and activations."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods import starts
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests.strategies import dtypes, frames, normal, seeds
+
+SHAPES = {"spectra": (2, 3), "activations": (2, 4)}
+powers = st.sampled_from([1.0, 2.0])
+
+
+def of_spectra(frame, T, seed, power, dtype=float):
+    shape = frame.channels // 2 + 1, frame.n_frames(T)
+    W, Z = (normal(seed + n, 2, size, dtype=dtype) ** 2 for n, size in enumerate(shape))
+    return Decomposition(
+        "by hand",
+        None,
+        Z,
+        frame.hop,
+        frame.first_sample,
+        np.zeros(T, dtype),
+        spectra=W,
+        sounds=normal(seed, 2, T, dtype=dtype),
+        parameters={"power": power},
+    )
+
+
+@given(dtypes, seeds)
+def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
+    W, Z = normal(seed, 2, 3) ** 2, normal(seed, 2, 4) ** 2
+    found = starts.given((W, Z), SHAPES, dtype)
+    for values, wanted in zip(found, (W, Z), strict=True):
+        assert values.dtype == dtype
+        assert not np.shares_memory(values, wanted)
+        np.testing.assert_array_equal(values, wanted.astype(dtype))
+
+
+def test_spectra_may_be_complex_where_the_data_are():
+    W = normal(0, 2, 3) + 1j * normal(1, 2, 3)
+    found, Z = starts.given((W, np.ones((2, 4))), SHAPES, np.complex64, signed="spectra")
+    assert (found.dtype, Z.dtype) == (np.complex64, np.float32)
+    with pytest.raises(ValueError, match="start's spectra must be real"):
+        starts.given((W, np.ones((2, 4))), SHAPES, np.float32, signed="spectra")
+
+
+@pytest.mark.parametrize(
+    ("start", "rule"),
+    [
+        ((np.ones((2, 3)),), "start must hold spectra, activations, got 1 values"),
+        ((np.ones((2, 3)), np.ones((2, 5))), r"activations must have shape \(2, 4\), got \(2, 5\)"),
+        ((np.ones((3, 3)), np.ones((2, 4))), r"spectra must have shape \(2, 3\), got \(3, 3\)"),
+        ((np.ones(3), np.ones((2, 4))), "start's spectra must be two-dimensional"),
+        ((-np.ones((2, 3)), np.ones((2, 4))), "start's spectra must not be negative, got -1.0"),
+        ((np.ones((2, 3)), np.full((2, 4), np.nan)), "start's activations must be finite"),
+        ((np.ones((2, 3), int), np.ones((2, 4))), "start's spectra must hold floating-point"),
+    ],
+)
+def test_a_bad_start_is_refused(start, rule):
+    with pytest.raises(ValueError, match=rule):
+        starts.given(start, SHAPES, float)
+
+
+@given(frames(), st.integers(1, 60), seeds, powers, powers, dtypes)
+def test_factors_on_the_same_frames_are_kept(frame, T, seed, power, own, dtype):
+    found = of_spectra(frame, T, seed, own, dtype)
+    W, Z = starts.factors_of(found, frame, T, power, dtype)
+    assert (W.dtype, Z.dtype) == (dtype, dtype)
+    np.testing.assert_allclose(W, found.spectra ** (power / own), rtol=1e-5)
+    np.testing.assert_allclose(Z, found.activations ** (power / own), rtol=1e-5)
+
+
+@given(frames(longest=12), st.integers(20, 60), seeds, powers, dtypes)
+def test_factors_elsewhere_are_the_margins_of_each_spectrogram(frame, T, seed, power, dtype):
+    found = of_spectra(GaborFrame("hann", 5, 14), T, seed, power, dtype)
+    W, Z = starts.factors_of(found, frame, T, power, dtype)
+    assert (W.dtype, Z.dtype) == (dtype, dtype)
+    assert W.min() > 0
+    assert Z.min() > 0
+    for k in range(2):
+        V = frame.spectrogram(found.component(k), power)
+        nearest = np.outer(V.sum(axis=1), V.sum(axis=0)) / V.sum()
+        np.testing.assert_allclose(np.outer(Z[k], W[k]), nearest, atol=2e-5 * V.max() * V.shape[0])
+
+
+@given(st.integers(1, 30), st.integers(1, 30), seeds)
+def test_components_of_another_length_are_cut_or_followed_by_silence(T, wanted, seed):
+    frame = GaborFrame(np.ones(1), 1)
+    found = Decomposition("by hand", np.ones((1, 1)), normal(seed, 1, T), 1, 0, np.zeros(T))
+    _, Z = starts.factors_of(found, frame, wanted, 2.0, float)
+    x = np.zeros(wanted)
+    kept = min(T, wanted)
+    x[:kept] = found.component(0)[:kept]
+    np.testing.assert_allclose(Z[0] / Z[0].max(), np.maximum(x**2 / (x**2).max(), 1e-6))
+
+
+def test_a_silent_component_stays_nearly_silent():
+    found = Decomposition("by hand", np.eye(2), np.eye(2, 9), 1, 0, np.zeros(9))
+    found.activations[1] = 0
+    W, Z = starts.factors_of(found, GaborFrame("hann", 2, 4), 9, 1.0, float)
+    assert np.isfinite(W).all()
+    assert 0 < Z[1].max() < 1e-5 * Z[0].max()
+
+
+@given(st.integers(1, 4), st.integers(-9, 9), st.integers(1, 30), st.integers(1, 4), seeds)
+def test_activations_go_to_the_nearest_positions(hop, first, n_activations, own_hop, seed):
+    found = Decomposition("by hand", np.eye(2), normal(seed, 2, 20), own_hop, 0, np.zeros(40))
+    Z = starts.activations_of(found, hop, first, n_activations)
+    places = first + hop * np.arange(n_activations)
+    moved = np.zeros_like(Z)
+    for n, values in enumerate(found.activations.T):
+        distance = np.abs(places - own_hop * n)
+        if distance.min() <= hop / 2 and np.sum(distance == distance.min()) == 1:
+            moved[:, np.argmin(distance)] += np.maximum(values, 0)
+    assert Z.shape == (2, n_activations)
+    if hop % 2:  # else two positions may be as near
+        np.testing.assert_allclose(Z, np.maximum(moved, Z.min()), atol=2e-6 * max(1, Z.max()))
+    if (hop, first) != (own_hop, 0) and Z.max() > 0:
+        assert Z.min() > 0
+
+
+def test_a_result_of_other_components_is_refused():
+    found = Decomposition("by hand", np.eye(2), np.ones((2, 4)), 1, 0, np.zeros(4))
+    assert starts.of_as_many(found, 2) is found
+    with pytest.raises(ValueError, match="start must have 3 components, got 2"):
+        starts.of_as_many(found, 3)
