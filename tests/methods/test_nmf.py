@@ -1,0 +1,604 @@
+"""NMF is the literal one and scikit-learn's, never rises, and its masks give the signal back."""
+
+import tracemalloc
+import warnings
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.decomposition import NMF
+
+from cdlnmf_lit.methods import algorithm_1, nmf
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.nmf import decompose, estimate, factorize, iterate
+from cdlnmf_lit.theory import blocks
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests.strategies import dtypes, frames, normal, seeds
+
+NAMES = list(nmf.DIVERGENCES)
+names = st.sampled_from(NAMES)
+betas = st.sampled_from([-1.0, 0.0, 0.3, 1.0, 1.5, 2.0, 3.0])
+
+
+@st.composite
+def matrices(draw, *, zeros=False):
+    """A positive matrix of awkward sizes, K, and a start; with silent rows and columns on wish."""
+    N, F = draw(st.integers(1, 40)), draw(st.integers(1, 17))
+    K = draw(st.integers(1, min(N, F, 4)))
+    rng = np.random.default_rng(draw(seeds))
+    V = rng.gamma(0.5, size=(N, F)) + 1e-3
+    if zeros:
+        V[rng.random((N, F)) < 0.2] = 0
+        V[rng.random(N) < 0.2] = 0
+        V[:, rng.random(F) < 0.2] = 0
+        V[-1, -1] = 1.0
+    return V, K, (0.1 + rng.random((K, F)), 0.1 + rng.random((K, N)))
+
+
+def literal(V, W, Z, beta, exponent):
+    """The multiplicative updates on dense arrays, from their definition."""
+    while True:
+        M = Z.T @ W
+        Z = Z * ((W @ (V * M ** (beta - 2)).T) / (W @ (M ** (beta - 1)).T)) ** exponent
+        M = Z.T @ W
+        W = W * ((Z @ (V * M ** (beta - 2))) / (Z @ M ** (beta - 1))) ** exponent
+        yield W, Z
+
+
+def literal_divergence(v, m, beta):
+    """``∫ (m' - v) m'**(β - 2) dm'`` from ``v`` to ``m``, by Gauss-Legendre quadrature."""
+    nodes, weights = np.polynomial.legendre.leggauss(60)
+    at = np.exp(np.log(v) + (nodes + 1) / 2 * np.log(m / v))  # evenly in the logarithm
+    return np.sum(weights / 2 * np.log(m / v) * at * (at - v) * at ** (beta - 2))
+
+
+# ---- the divergence and the updates ------------------------------------------------------------
+
+
+@given(st.floats(0.02, 50), st.floats(0.02, 50), st.floats(-2, 4))
+def test_the_divergence_is_the_integral_of_its_slope(v, m, beta):
+    assume(min(abs(beta), abs(beta - 1)) > 1e-3 or beta in (0, 1))
+    for each in (beta, 0.0, 1.0, 2.0):
+        wanted = literal_divergence(v, m, each)
+        size = max(v, m) ** each / max(1e-3, min(1.0, abs(each * (each - 1)) or 1.0))
+        assert float(nmf.beta_divergence(v, m, each)) == pytest.approx(
+            wanted, rel=1e-9, abs=1e-12 * max(1.0, size, min(v, m) ** each)
+        )
+    assert nmf.beta_divergence(v, v, beta) == pytest.approx(0, abs=1e-8 * max(1, v**beta))
+
+
+@given(matrices(), betas, st.sampled_from(nmf.UPDATES))
+def test_the_iterates_are_those_of_the_literal_updates(problem, beta, update):
+    V, K, start = problem
+    assume(update == "minimise" or 0 <= beta <= 2)
+    exponent = nmf.mm_exponent(beta) if update == "minimise" else 1.0
+    states = factorize(V, K, divergence=beta, update=update, start=start)
+    next(states)
+    for found, (W, Z) in islice(zip(states, literal(V, *start, beta, exponent), strict=False), 8):
+        np.testing.assert_allclose(found.spectra, W, rtol=1e-8)
+        np.testing.assert_allclose(found.activations, Z, rtol=1e-8)
+        wanted = nmf.beta_divergence(V, Z.T @ W, beta).sum()
+        assert found.objective == pytest.approx(wanted, rel=1e-8, abs=1e-11 * V.size)
+
+
+def test_many_blocks_and_shares_are_those_of_the_literal_updates(monkeypatch):
+    rng = np.random.default_rng(0)
+    V, start = rng.random((700, 11)) + 0.1, (rng.random((3, 11)) + 0.1, rng.random((3, 700)) + 0.1)
+    monkeypatch.setattr(nmf, "ALONE", 11 * 4 * 32)
+    monkeypatch.setattr(nmf, "FEW", 64)
+    monkeypatch.setattr(nmf, "SHARE", 512)
+    for beta in (0.0, 0.5, 1.0, 2.0):
+        states = factorize(V, 3, divergence=beta, start=start)
+        shares = next(states).problem.shares(3)
+        assert len(shares) == 8
+        covered = np.concatenate([np.r_[rows] for each in shares for rows in each])
+        np.testing.assert_array_equal(covered, np.arange(700))
+        for found, (W, Z) in islice(
+            zip(states, literal(V, *start, beta, nmf.mm_exponent(beta)), strict=False), 5
+        ):
+            np.testing.assert_allclose(found.spectra, W, rtol=1e-9)
+            np.testing.assert_allclose(found.activations, Z, rtol=1e-9)
+
+
+@given(matrices(), names)
+def test_the_iterates_are_those_of_scikit_learn(problem, name):
+    V, K, start = problem
+    compared_with_scikit_learn(V, K, start, name)
+
+
+@given(matrices(zeros=True), st.sampled_from(["euclidean", "kullback-leibler"]))
+def test_the_iterates_are_those_of_scikit_learn_where_the_data_have_zeros(problem, name):
+    V, K, start = problem
+    compared_with_scikit_learn(V, K, start, name)
+
+
+def compared_with_scikit_learn(V, K, start, name):
+    states = factorize(V, K, divergence=name, start=start)
+    next(states)
+    for found in islice(states, 6):
+        peer = NMF(K, init="custom", solver="mu", beta_loss=name_of_peer(name), tol=1e-300)
+        peer.max_iter = found.iteration
+        with warnings.catch_warnings(category=UserWarning, action="ignore"):  # not converged
+            Z = peer.fit_transform(V, W=start[1].T.copy(), H=start[0].copy()).T
+        W, error = peer.components_, peer.reconstruction_err_**2 / 2
+        np.testing.assert_allclose(found.activations, Z, rtol=1e-7, atol=1e-12)
+        np.testing.assert_allclose(found.spectra, W, rtol=1e-7, atol=1e-12)
+        assert found.objective == pytest.approx(error, rel=1e-6, abs=1e-6 * V.sum())
+
+
+def name_of_peer(name):
+    return {"euclidean": "frobenius"}.get(name, name)
+
+
+@given(matrices(), betas, st.sampled_from(nmf.UPDATES))
+def test_the_majoriser_lies_above_and_the_update_goes_to_its_minimum(problem, beta, update):
+    """One frame's activations; the majoriser is Jensen's for the convex part, else a tangent."""
+    V, K, (W, Z) = problem
+    assume(update == "minimise" or 0 <= beta <= 2)
+    assume(beta not in (0, 1))
+    v, before = V[0], Z[:, 0]
+    M = before @ W
+
+    def first(m):
+        return m**beta / beta
+
+    def second(m):
+        return -v * m ** (beta - 1) / (beta - 1)
+
+    def objective(z):
+        return np.sum(first(z @ W) + second(z @ W))
+
+    def majoriser(z):
+        total = 0.0
+        shares = before[:, None] * W / M
+        for part, convex, slope in (
+            (first, beta >= 1, M ** (beta - 1)),
+            (second, beta <= 2, -v * M ** (beta - 2)),
+        ):
+            if convex:
+                total += sum(
+                    np.sum(s * part(M * r)) for s, r in zip(shares, z / before, strict=True)
+                )
+            else:
+                total += np.sum(part(M)) + np.sum(slope * ((z - before) @ W))
+        return total
+
+    size = np.sum(np.abs(first(M)) + np.abs(second(M)))
+    assert majoriser(before) == pytest.approx(objective(before), abs=1e-11 * size)
+    rng = np.random.default_rng(K)
+    for _ in range(5):
+        z = before * rng.uniform(0.3, 3, K)
+        assert majoriser(z) >= objective(z) - 1e-11 * size * max(1, majoriser(z) / size)
+    _, after = nmf.Problem(V, beta, nmf.mm_exponent(beta)).updated(W, Z)
+    for k in range(K):
+        for factor in (0.99, 1.01):
+            moved = after[:, 0].copy()
+            moved[k] *= factor
+            assert majoriser(moved) >= majoriser(after[:, 0]) - 1e-11 * size
+    exponent = nmf.mm_exponent(beta) if update == "minimise" else 1.0
+    _, after = nmf.Problem(V, beta, exponent).updated(W, Z)
+    assert majoriser(after[:, 0]) <= majoriser(before) + 1e-11 * size
+
+
+# ---- what the iterations promise ---------------------------------------------------------------
+
+
+@given(matrices(), betas, st.sampled_from(nmf.UPDATES), dtypes)
+def test_the_objective_never_rises(problem, beta, update, dtype):
+    V, K, start = problem
+    assume(update == "minimise" or 0 <= beta <= 2)
+    states = factorize(V.astype(dtype), K, divergence=beta, update=update, start=start)
+    size = np.sum(V**beta + V.mean() ** beta)
+    tolerance = 20 * np.finfo(dtype).eps * size
+    for before, after in pairwise(islice(states, 15)):
+        assert after.objective <= before.objective * (1 + 1e-5 * (dtype == np.float32)) + tolerance
+
+
+@given(matrices(zeros=True), st.sampled_from([0.5, 1.0, 1.5, 2.0]), dtypes)
+def test_silent_frames_and_channels_do_no_harm(problem, beta, dtype):
+    V, K, start = problem
+    states = factorize(V.astype(dtype), K, divergence=beta, start=start)
+    found = list(islice(states, 12))
+    tolerance = 20 * np.finfo(dtype).eps * V.size * max(1.0, V.max() ** beta)
+    for before, after in pairwise(found):
+        assert after.objective <= before.objective * (1 + 1e-5 * (dtype == np.float32)) + tolerance
+        for factor in (after.spectra, after.activations):
+            assert factor.dtype == dtype
+            assert np.all(np.isfinite(factor))
+    if beta <= 1:
+        assert not found[-1].activations[:, ~V.any(axis=1)].any()
+        assert not found[-1].spectra[:, ~V.any(axis=0)].any()
+
+
+@given(matrices(), names)
+def test_zeros_stay_zero_and_a_silent_component_stays_silent(problem, name):
+    V, K, (W, Z) = problem
+    assume(K > 1)
+    W, Z = W.copy(), Z.copy()
+    W[1], Z[1] = 0, 0
+    Z[0, 0] = 0
+    *_, last = islice(factorize(V, K, divergence=name, start=(W, Z)), 6)
+    assert not last.spectra[1].any()
+    assert not last.activations[1].any()
+    assert last.activations[0, 0] == 0
+    assert np.isfinite(last.objective)
+    assert np.all(np.isfinite(last.activations))
+
+
+@given(matrices(), names, dtypes)
+def test_a_start_that_explains_nothing_does_no_harm(problem, name, dtype):
+    """Where the model is zero and the data are not, the divergence is large, not no number."""
+    V, K, (W, Z) = problem
+    Z = Z.copy()
+    Z[:, 0] = 0
+    *_, last = islice(factorize(V.astype(dtype), K, divergence=name, start=(W, Z)), 5)
+    assert np.all(np.isfinite(last.spectra))
+    assert np.isfinite(last.objective)
+
+
+@given(st.integers(1, 3), betas, seeds)
+def test_an_exact_factorisation_is_a_fixed_point(K, beta, seed):
+    rng = np.random.default_rng(seed)
+    W, Z = 0.1 + rng.random((K, 9)), 0.1 + rng.random((K, 14))
+    *_, last = islice(factorize(Z.T @ W, K, divergence=beta, start=(W, Z)), 4)
+    np.testing.assert_allclose(last.spectra, W, rtol=1e-10)
+    np.testing.assert_allclose(last.activations, Z, rtol=1e-10)
+    assert last.objective == pytest.approx(0, abs=1e-10)
+
+
+@given(names, seeds)
+def test_planted_factors_are_recovered_from_a_near_start(name, seed):
+    rng = np.random.default_rng(seed)
+    W, Z = np.kron(np.eye(3), np.ones(5)) + 0.01, rng.gamma(0.3, size=(3, 60)) + 1e-3
+    near = W * rng.uniform(0.7, 1.4, W.shape), Z * rng.uniform(0.7, 1.4, Z.shape)
+    *_, last = islice(factorize(Z.T @ W, 3, divergence=name, start=near), 300)
+    start = next(factorize(Z.T @ W, 3, divergence=name, start=near))
+    assert last.objective < 1e-3 * start.objective
+    for found, true in zip(last.spectra, W, strict=True):
+        assert found @ true > 0.999 * np.linalg.norm(found) * np.linalg.norm(true)
+
+
+@given(matrices(), betas, st.floats(0.01, 100))
+def test_louder_data_give_louder_activations(problem, beta, gain):
+    V, K, (W, Z) = problem
+    *_, one = islice(factorize(V, K, divergence=beta, start=(W, Z)), 4)
+    *_, loud = islice(factorize(gain * V, K, divergence=beta, start=(W, gain * Z)), 4)
+    *_, other = islice(factorize(V, K, divergence=beta, start=(gain * W, Z / gain)), 4)
+    np.testing.assert_allclose(loud.activations, gain * one.activations, rtol=1e-7)
+    np.testing.assert_allclose(loud.spectra, one.spectra, rtol=1e-7)
+    np.testing.assert_allclose(other.spectra, gain * one.spectra, rtol=1e-7)
+    size = 1e-12 * np.sum(V**beta + V.mean() ** beta)
+    assert loud.objective == pytest.approx(gain**beta * one.objective, rel=1e-6, abs=size)
+
+
+@given(matrices(), betas, seeds)
+def test_the_order_of_components_frames_and_channels_does_not_matter(problem, beta, seed):
+    V, K, (W, Z) = problem
+    rng = np.random.default_rng(seed)
+    k, n, f = (rng.permutation(size) for size in (K, *V.shape))
+    *_, one = islice(factorize(V, K, divergence=beta, start=(W, Z)), 4)
+    turned = (W[k][:, f], Z[k][:, n])
+    *_, other = islice(factorize(V[n][:, f], K, divergence=beta, start=turned), 4)
+    np.testing.assert_allclose(other.spectra, one.spectra[k][:, f], rtol=1e-8)
+    np.testing.assert_allclose(other.activations, one.activations[k][:, n], rtol=1e-8)
+
+
+@given(matrices(), names)
+def test_the_transposed_problem_differs_only_in_which_factor_goes_first(problem, name):
+    V, K, (W, Z) = problem
+    exponent = nmf.mm_exponent(nmf.DIVERGENCES[name])
+    direct, turned = (nmf.Problem(U, nmf.DIVERGENCES[name], exponent) for U in (V, V.T.copy()))
+    _, after = direct.updated(W, Z)
+    same, _ = direct.updated(W, Z)
+    _, spectra = turned.updated(after, W)
+    np.testing.assert_allclose(spectra, same, rtol=1e-9)
+
+
+def test_a_random_start_is_as_loud_as_the_data_and_the_seed_decides():
+    V = np.random.default_rng(0).gamma(0.5, size=(50, 20)) + 1e-3
+    one, two, other = (next(factorize(V, 3, rng=seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.spectra, two.spectra)
+    assert not np.array_equal(one.spectra, other.spectra)
+    assert (one.activations.T @ one.spectra).mean() == pytest.approx(V.mean())
+    single = next(factorize(V.astype(np.float32), 3, rng=1))
+    np.testing.assert_allclose(single.spectra, one.spectra, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_result_does_not_depend_on_the_threads(monkeypatch, name):
+    V = np.random.default_rng(0).random((3000, 300)) + 0.1
+    found = []
+    for threads in (1, 2, 5):
+        monkeypatch.setattr(blocks, "n_threads", lambda threads=threads: threads)
+        *_, last = islice(factorize(V, 3, divergence=name, rng=0), 3)
+        assert len(last.problem.shares(3)) > 1
+        found.append((last.spectra, last.activations, last.objective))
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_single_precision_follows_double(name):
+    V = np.random.default_rng(0).gamma(0.5, size=(400, 65)) + 1e-3
+    start = next(factorize(V, 3, rng=0))
+    given_start = (start.spectra, start.activations)
+    for single, double in islice(
+        zip(
+            factorize(V.astype(np.float32), 3, divergence=name, start=given_start),
+            factorize(V, 3, divergence=name, start=given_start),
+            strict=False,
+        ),
+        20,
+    ):
+        assert single.objective == pytest.approx(double.objective, rel=1e-4)
+        assert single.spectra.dtype == single.activations.dtype == np.float32
+
+
+# ---- a signal ----------------------------------------------------------------------------------
+
+
+@st.composite
+def signals(draw, *, longest=12):
+    raw = draw(frames(longest=longest))
+    assume(raw.bounds(200)[0] > 0.1 * raw.bounds(200)[1])
+    frame = raw.tight()
+    T = draw(st.integers(1, 60))
+    K = draw(st.integers(1, min(3, frame.n_frames(T), frame.channels // 2 + 1)))
+    x = normal(draw(seeds), T)
+    if draw(st.booleans()):
+        x[T // 3 : T // 3 + 30] = 0
+    assume(np.any(x))
+    return frame, x, K
+
+
+@given(signals(), names, dtypes, seeds)
+def test_components_sum_to_the_signal(problem, name, dtype, seed):
+    frame, x, K = problem
+    x = x.astype(dtype)
+    found = decompose(x, K, frame, divergence=name, iterations=4, rng=seed)
+    tolerance = (2e-5 if dtype == np.float32 else 1e-12) * np.abs(x).max()
+    np.testing.assert_allclose(found.components().sum(axis=0), x, atol=tolerance)
+    np.testing.assert_allclose(found.residual, 0, atol=tolerance)
+    assert found.components().shape == (K, x.size)
+    for part in (found.spectra, found.activations, found.residual, found.sounds):
+        assert part.dtype == dtype
+        assert np.all(np.isfinite(part))
+    objective = found.history["objective"]
+    assert np.all(np.diff(objective) <= 1e-4 * objective[:-1] + 1e-6 * objective[0])
+
+
+@given(matrices(zeros=True), dtypes)
+def test_wiener_masks_are_shares_of_the_model(problem, dtype):
+    _, K, (W, Z) = problem
+    W, Z = W.astype(dtype), Z.astype(dtype)
+    Z[:, 0] = 0
+    masks = np.array(list(nmf.wiener_masks(W, Z)))
+    np.testing.assert_allclose(masks.sum(axis=0), 1, rtol=1e-5)
+    np.testing.assert_allclose(masks[:, 0], 1 / K, rtol=1e-6)
+    for mask, w, z in zip(masks, W, Z, strict=True):
+        np.testing.assert_allclose(mask[1:], (np.outer(z, w)[1:] / (Z[:, 1:].T @ W)), rtol=1e-5)
+    assert masks.dtype == dtype
+
+
+@given(signals(), seeds)
+def test_sounds_are_the_masked_coefficients(problem, seed):
+    frame, x, K = problem
+    state = list(islice(iterate(x, K, frame, rng=seed), 3))[-1]
+    W, Z = state.factors.spectra, state.factors.activations
+    X = frame.half_analysis(x)
+    for sound, mask in zip(state.sounds(), nmf.wiener_masks(W, Z), strict=True):
+        np.testing.assert_allclose(
+            sound, frame.half_synthesis(mask * X, x.size), atol=1e-12 * np.abs(x).max()
+        )
+
+
+def test_the_spectrogram_is_that_of_the_power_and_never_below_the_floor():
+    frame, x = GaborFrame("hann", 16, 64).tight(), normal(0, 500)
+    x[200:] = 0
+    for options, power in [
+        ({}, 1),
+        ({"divergence": "euclidean"}, 1),
+        ({"divergence": "itakura-saito"}, 2),
+        ({"divergence": "itakura-saito", "power": 1.0}, 1),
+        ({"power": 2}, 2),
+    ]:
+        state = next(iterate(x, 2, frame, floor=1e-3, **options))
+        V = frame.spectrogram(x, power)
+        np.testing.assert_allclose(state.factors.problem.V, np.maximum(V, 1e-3 * V.mean()))
+        assert state.parameters["power"] == power
+        assert state.parameters["floor"] == 1e-3
+    assert V.min() == 0
+
+
+def two_tones(T=4000):
+    t = np.arange(T)
+    low, high = np.sin(0.3 * t) * (t % 1000 < 600), np.sin(1.1 * t) * (t % 700 < 300)
+    return np.stack([low, 0.6 * high])
+
+
+def test_two_tones_are_told_apart_and_stay_so_where_itakura_saito_goes_on():
+    tones, frame = two_tones(), GaborFrame("hann", 64, 128).tight()
+    x = tones.sum(axis=0) + 1e-3 * normal(0, tones.shape[1])
+    euclidean, kl = (
+        decompose(x, 2, frame, divergence=name, rng=0) for name in ("euclidean", "kullback-leibler")
+    )
+    goes_on = decompose(x, 2, frame, divergence="itakura-saito", start=kl)
+    for found in (euclidean, kl, goes_on):
+        likeness = np.corrcoef(np.concatenate([tones, found.components()]))[:2, 2:]
+        assert np.all(likeness.max(axis=1) > 0.95)
+        assert len(set(likeness.argmax(axis=1))) == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_goes_on_from_its_own_result(name, tmp_path):
+    frame, x = GaborFrame("hann", 32, 64).tight(), two_tones().sum(axis=0)
+    options = {"divergence": name, "rng": 0}
+    whole = decompose(x, 2, frame, **options, iterations=9)
+    decompose(x, 2, frame, **options, iterations=4).save(tmp_path / "half.npz")
+    half = Decomposition.load(tmp_path / "half.npz")
+    rest = decompose(x, 2, frame, **options, start=half, iterations=5)
+    np.testing.assert_array_equal(rest.spectra, whole.spectra)
+    np.testing.assert_array_equal(rest.history["objective"], whole.history["objective"][4:])
+    np.testing.assert_array_equal(rest.components(), whole.components())
+
+
+def test_a_start_of_another_power_is_raised_to_ours():
+    frame, x = GaborFrame("hann", 32, 64).tight(), two_tones().sum(axis=0)
+    magnitudes = decompose(x, 2, frame, rng=0, iterations=5)
+    powers = next(iterate(x, 2, frame, divergence="itakura-saito", start=magnitudes)).factors
+    np.testing.assert_allclose(powers.spectra, magnitudes.spectra**2)
+    np.testing.assert_allclose(powers.activations, magnitudes.activations**2)
+
+
+def test_a_result_on_another_grid_or_of_another_method_starts_with_its_components():
+    x = two_tones().sum(axis=0)
+    coarse, fine = GaborFrame("hann", 64, 128).tight(), GaborFrame("hann", 8, 64).tight()
+    of_nmf = decompose(x, 2, coarse, rng=0, iterations=100)
+    of_atoms = algorithm_1.decompose(x, 2, coarse, rng=0, iterations=5)
+    random = next(iterate(x, 2, fine, rng=0)).record["objective"]
+    for found in (of_nmf, of_atoms):
+        start = next(iterate(x, 2, fine, start=found))
+        W, Z = start.factors.spectra, start.factors.activations
+        for k in range(2):
+            V = fine.spectrogram(found.component(k), 1)
+            wanted = np.outer(V.sum(axis=1), V.sum(axis=0)) / V.sum()
+            np.testing.assert_allclose(np.outer(Z[k], W[k]), wanted, atol=1e-3 * wanted.max())
+        assert start.record["objective"] < 0.9 * random
+        assert min(W.min(), Z.min()) > 0
+
+
+def test_a_component_that_is_silent_gives_a_start_that_can_move():
+    frame, x = GaborFrame("hann", 16, 64).tight(), two_tones().sum(axis=0)
+    silent = Decomposition(
+        "by hand", np.stack([x[:50], 0 * x[:50]]), np.ones((2, 9)), 64, 0, residual=x
+    )
+    found = decompose(x, 2, frame, start=silent, iterations=30)
+    assert found.component(1).any()
+    assert np.all(np.isfinite(found.components()))
+
+
+@given(signals(), names, seeds)
+def test_the_same_seed_gives_the_same_result(problem, name, seed):
+    frame, x, K = problem
+    one, two = (decompose(x, K, frame, divergence=name, iterations=2, rng=seed) for _ in range(2))
+    np.testing.assert_array_equal(one.components(), two.components())
+
+
+def test_a_stopped_run_says_why():
+    x = two_tones().sum(axis=0)
+    found = decompose(x, 2, GaborFrame("hann", 64, 128).tight(), rng=0, tolerance=0.05)
+    assert found.status.startswith("converged after")
+    assert found.method == "nmf"
+
+
+# ---- what it takes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_second_array_of_the_size_of_the_matrix_is_held(name, dtype):
+    V = np.random.default_rng(0).random((12_000, 400), dtype=dtype) + dtype(0.1)
+    states = factorize(V, 4, divergence=name, rng=0)
+    tracemalloc.start()
+    for state in islice(states, 3):
+        assert state.objective > 0
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.25 * V.nbytes
+
+
+@pytest.mark.parametrize(("hop", "T"), [(8, 20_000), (512, 200_000)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_is_what_the_estimate_says(hop, T, dtype):
+    frame, x = GaborFrame("hann", hop, 1024).tight(), normal(0, T).astype(dtype)
+    needed = estimate(T, 4, frame, dtype=dtype).memory_bytes
+    tracemalloc.start()
+    decompose(x, 4, frame, iterations=2, rng=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.4 * needed < peak < needed
+
+
+def test_what_cannot_fit_says_so_before_it_starts(monkeypatch):
+    monkeypatch.setattr("cdlnmf_lit.methods.resources.available_memory", lambda: 1e5)
+    with pytest.raises(MemoryError, match="5000 samples into 2 components at hop 16 needs about"):
+        iterate(normal(0, 5000), 2, GaborFrame("hann", 16, 64).tight())
+
+
+# ---- bad input ---------------------------------------------------------------------------------
+
+V = np.random.default_rng(0).random((9, 5)) + 0.1
+
+
+@pytest.mark.parametrize(
+    ("matrix", "K", "options", "message"),
+    [
+        (np.ones(5), 1, {}, "V must be two-dimensional"),
+        (np.ones((0, 5)), 1, {}, "V must not be empty"),
+        (np.ones((9, 5), int), 1, {}, "V must hold floating-point numbers"),
+        (V + 1j, 1, {}, "V must be real"),
+        (np.where(V == V.max(), np.nan, V), 1, {}, "V must be finite, got nan"),
+        (np.where(V == V.max(), np.inf, V), 1, {}, "V must be finite, got inf"),
+        (V - 0.5, 1, {}, "V must not be negative, got -0."),
+        (0 * V, 1, {}, "V must not be zero everywhere"),
+        (np.where(V == V.max(), 0, V), 1, {"divergence": "itakura-saito"}, "V must be positive"),
+        (np.where(V == V.max(), 0, V), 1, {"divergence": -1.0}, "V must be positive for β = -1"),
+        (V, 0, {}, "n_components must be a whole number from 1 to 5, got 0"),
+        (V, 6, {}, "n_components must be a whole number from 1 to 5, got 6"),
+        (V, 2.0, {}, "n_components must be a whole number"),
+        (V, 1, {"divergence": "manhattan"}, "divergence must be one of euclidean, kullback-lei"),
+        (V, 1, {"divergence": np.nan}, "divergence must be one of"),
+        (V, 1, {"update": "leap"}, "update must be one of minimise, full, got 'leap'"),
+        (V, 1, {"divergence": 3.0, "update": "full"}, "update must be minimise for β outside"),
+        (V, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
+        (V, 1, {"start": (np.ones((1, 5)),)}, "start must be a pair"),
+        (V, 1, {"start": (np.ones((1, 4)), np.ones((1, 9)))}, r"spectra must have shape \(1, 5\)"),
+        (V, 1, {"start": (np.ones((1, 5)), np.ones((9, 1)))}, r"must have shape \(1, 9\)"),
+        (V, 1, {"start": (-np.ones((1, 5)), np.ones((1, 9)))}, "spectra must not be negative"),
+        (V, 1, {"start": (np.ones((1, 5)), -np.ones((1, 9)))}, "activations must not be negative"),
+        (V, 1, {"start": (np.full((1, 5), np.nan), np.ones((1, 9)))}, "must be finite"),
+    ],
+)
+def test_bad_matrices_are_named(matrix, K, options, message):
+    with pytest.raises(ValueError, match=message):
+        factorize(matrix, K, **options)
+
+
+FRAME = GaborFrame("hann", 2, 8).tight()
+X = normal(0, 40)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((np.zeros(40), 1, FRAME), {}, "x must not be zero everywhere"),
+        ((X + 1j, 1, FRAME), {}, "x must be real"),
+        ((X, 6, FRAME), {}, "n_components must be a whole number from 1 to 5, got 6"),
+        ((X, 1, GaborFrame("hann", 2, 8)), {}, "frame must be tight with bounds 1.*frame.tight()"),
+        ((X, 1, FRAME), {"divergence": "manhattan"}, "divergence must be one of"),
+        ((X, 1, FRAME), {"power": 0.0}, "power must be positive, got 0.0"),
+        ((X, 1, FRAME), {"power": -1.0}, "power must be a finite number of at least 0, got -1.0"),
+        ((X, 1, FRAME), {"floor": -1.0}, "floor must be a finite number of at least 0, got -1.0"),
+        (
+            (X, 1, FRAME),
+            {"floor": 0.0, "divergence": "itakura-saito"},
+            "floor must be positive for β = 0, got 0.0",
+        ),
+        ((X, 1, FRAME), {"update": "leap"}, "update must be one of minimise, full"),
+        ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, got 'tape'"),
+        ((X, 1, FRAME), {"start": (np.ones((1, 5)), -np.ones((1, 23)))}, "not be negative"),
+        (
+            (X, 2, FRAME),
+            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
+            "start must have 2 components, got 1",
+        ),
+        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
+        ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
+    ],
+)
+def test_bad_input_is_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(*arguments, **options)
