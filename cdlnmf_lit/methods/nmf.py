@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.starts import factors_of, given, of_as_many
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed
+from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
 
 DIVERGENCES = {"euclidean": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
@@ -33,8 +34,6 @@ ALONE = 2 * SINGLE - 1
 """Multiplications up to which BLAS has no work for a second thread, which would cost it more."""
 FEW, SHARE, MOST_SHARES = 2**14, 2**18, 16
 """Numbers in the smallest block and the smallest share of the work, and the most shares."""
-OPENING = 1e-6
-"""What a start from another method's result has in place of zeros, which no update could leave."""
 
 
 # ---- the divergence and its updates ---------------------------------------------------------
@@ -182,8 +181,7 @@ class Problem:
                     cost = sums if self.beta == 1 else gram @ z
                 else:
                     cost = W @ p.T
-                z *= self._ratio(W @ q.T, cost)
-                updated[:, rows] = z
+                updated[:, rows] = self._moved(z, W @ q.T, cost)
                 q, p = self._weighed(v, lifted_z, lifted, buffers)
                 up += z @ q
                 if p is not None:
@@ -199,7 +197,7 @@ class Problem:
             down = updated.sum(axis=1, keepdims=True)
         elif self.beta == 2:
             down = down @ W
-        return W * self._ratio(up, down), updated
+        return self._moved(W.copy(), up, down), updated
 
     def _weighed(self, v: Array, z: Array, W: Array, buffers: Array) -> tuple[Array, Array | None]:
         """``V M**(β - 2)`` and ``M**(β - 1)`` of a block; None where it needs no model of it."""
@@ -217,11 +215,17 @@ class Problem:
         np.divide(Q, M, out=M)
         return np.multiply(v, M, out=M), Q
 
-    def _ratio(self, up: Array, down: Array) -> Array:
-        """``(up / down)**exponent``; 1 where a silent factor leaves nothing to divide by."""
-        ratio = np.ones_like(up)
-        np.divide(up, down, out=ratio, where=down > np.finfo(up.dtype).tiny * (1 + up))
-        return ratio if self.exponent == 1 else ratio ** up.dtype.type(self.exponent)
+    def _moved(self, factor: Array, up: Array, down: Array) -> Array:
+        """``factor (up / down)**exponent``, in the memory of ``factor``; 0 where all three are."""
+        down = down + np.finfo(down.dtype).tiny
+        if self.exponent == 1:
+            factor *= up
+            factor /= down
+            return factor
+        up /= down
+        up **= self.exponent
+        factor *= up
+        return factor
 
     def objective(self, W: Array, Z: Array) -> float:
         """``D_β(V | ZᵀW + ε)``, in a pass of its own."""
@@ -344,7 +348,7 @@ def factorize(
     K = integer(n_components, "n_components", at_most=min(N, F))
     problem = Problem(V, beta, _exponent(update, beta))
     if isinstance(start, tuple):
-        W, Z = _given(start, K, N, F, V.dtype)
+        W, Z = given(start, {"spectra": (K, F), "activations": (K, N)}, V.dtype)
     else:
         choice(start, "start", STARTS)
         W, Z = _random(problem, K, np.random.default_rng(rng))
@@ -380,20 +384,6 @@ def _random(problem: Problem, K: int, rng: np.random.Generator) -> tuple[Array, 
     mean = float(W.sum(axis=1) @ Z.sum(axis=1)) / (N * F)
     scale = np.sqrt(problem.mean / mean)
     return (scale * W).astype(problem.V.dtype), (scale * Z).astype(problem.V.dtype)
-
-
-def _given(start: tuple[Any, ...], K: int, N: int, F: int, dtype: Any) -> tuple[Array, Array]:
-    if len(start) != 2:
-        raise ValueError(f"start must be a pair (spectra, activations), got {len(start)} values")
-    given = []
-    for name, value, shape in zip(("spectra", "activations"), start, ((K, F), (K, N)), strict=True):
-        found = array(value, f"start's {name}", 2)
-        if found.shape != shape:
-            raise ValueError(f"start's {name} must have shape {shape}, got {found.shape}")
-        if found.min() < 0:
-            raise ValueError(f"start's {name} must not be negative, got {found.min()}")
-        given.append(found.astype(dtype))
-    return given[0], given[1]
 
 
 # ---- a signal -------------------------------------------------------------------------------
@@ -489,7 +479,7 @@ class State:
             atoms=None,
             activations=self.factors.activations,
             hop=frame.hop,
-            first_sample=frame.hop * frame.first_frame - frame.origin,
+            first_sample=frame.first_sample,
             residual=self.x - sounds.sum(axis=0),
             status=f"at iteration {self.factors.iteration}",
             parameters=dict(self.parameters),
@@ -585,11 +575,11 @@ def iterate(
         raise ValueError(f"power must be positive, got {power!r}")
     if beta <= 0 and floor == 0:
         raise ValueError(f"floor must be positive for β = {beta:g}, got {floor!r}")
-    given = _given(start, K, N, F, x.dtype) if isinstance(start, tuple) else None
-    if isinstance(start, Decomposition):
-        if start.n_components != K:
-            raise ValueError(f"start must have {K} components, got {start.n_components}")
-    elif given is None:
+    if isinstance(start, tuple):
+        begin = given(start, {"spectra": (K, F), "activations": (K, N)}, x.dtype)
+    elif isinstance(start, Decomposition):
+        of_as_many(start, K)
+    else:
         choice(start, "start", STARTS)
     require_memory(
         _bytes_needed(x.size, K, frame, x.dtype),
@@ -599,8 +589,11 @@ def iterate(
     np.maximum(V, V.dtype.type(floor * V.mean(dtype=float)), out=V)
     problem = Problem(V, beta, exponent)
     if isinstance(start, Decomposition):
-        given = _from_decomposition(start, frame, x, float(power))
-    W, Z = given or _random(problem, K, np.random.default_rng(rng))
+        W, Z = factors_of(start, frame, x.size, float(power), x.dtype)
+    elif isinstance(start, tuple):
+        W, Z = begin
+    else:
+        W, Z = _random(problem, K, np.random.default_rng(rng))
     parameters = {
         "n_components": K,
         "hop": frame.hop,
@@ -685,42 +678,6 @@ def default_frame() -> GaborFrame:
     Section 4 of the paper. Chapter: ``book/methods/nmf.md``.
     """
     return GaborFrame("hann", 1024, 2048).tight()
-
-
-def _from_decomposition(
-    found: Decomposition, frame: GaborFrame, x: Array, power: float
-) -> tuple[Array, Array]:
-    """Another result's factors, if they are of this spectrogram; else those of its components."""
-    grid = (frame.hop, frame.hop * frame.first_frame - frame.origin)
-    shape = found.n_components, frame.channels // 2 + 1
-    frames = found.n_components, frame.n_frames(x.size)
-    same = (found.hop, found.first_sample) == grid and found.activations.shape == frames
-    if found.spectra is not None and found.spectra.shape == shape and same:
-        turned = power / found.parameters.get("power", 1)
-        W, Z = np.maximum(found.spectra, 0) ** turned, np.maximum(found.activations, 0) ** turned
-        return W.astype(x.dtype), Z.astype(x.dtype)
-    fitted = [
-        _of_rank_one(placed(found.component(k), 0, x.size), frame, power) for k in range(shape[0])
-    ]
-    W, Z = (np.stack(parts).astype(x.dtype) for parts in zip(*fitted, strict=True))
-    return np.maximum(W, OPENING * W.max()), np.maximum(Z, OPENING * Z.max())
-
-
-def _of_rank_one(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Array]:
-    """The one spectrum and its activations that are nearest, in KL, to a spectrogram."""
-    rows_of = frame.lazy_half_analysis(sound)
-    spectrum, activations = np.zeros(frame.channels // 2 + 1), np.zeros(frame.n_frames(sound.size))
-
-    def margins(rows: slice) -> tuple[Array, Array]:
-        V = np.abs(rows_of(rows)) ** power
-        return V.sum(axis=0, dtype=float), V.sum(axis=1, dtype=float)
-
-    blocks = frame.blocks(sound.size)
-    for rows, (over_frames, over_channels) in zip(blocks, in_threads(margins, blocks), strict=True):
-        spectrum += over_frames
-        activations[rows] = over_channels
-    loudness = np.sqrt(spectrum.sum()) or 1.0
-    return spectrum / loudness, activations / loudness
 
 
 # ---- before a run ---------------------------------------------------------------------------

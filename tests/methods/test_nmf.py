@@ -554,7 +554,7 @@ V = np.random.default_rng(0).random((9, 5)) + 0.1
         (V, 1, {"update": "leap"}, "update must be one of minimise, full, got 'leap'"),
         (V, 1, {"divergence": 3.0, "update": "full"}, "update must be minimise for β outside"),
         (V, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
-        (V, 1, {"start": (np.ones((1, 5)),)}, "start must be a pair"),
+        (V, 1, {"start": (np.ones((1, 5)),)}, "start must hold spectra, activations, got 1"),
         (V, 1, {"start": (np.ones((1, 4)), np.ones((1, 9)))}, r"spectra must have shape \(1, 5\)"),
         (V, 1, {"start": (np.ones((1, 5)), np.ones((9, 1)))}, r"must have shape \(1, 9\)"),
         (V, 1, {"start": (-np.ones((1, 5)), np.ones((1, 9)))}, "spectra must not be negative"),
