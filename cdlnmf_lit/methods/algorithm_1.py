@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES, activations_of
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
+from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
+from cdlnmf_lit.methods.starts import activations_of, given, of_as_many
+from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
 from cdlnmf_lit.theory.gabor import GaborFrame
@@ -570,9 +571,14 @@ def _within_ball(b: Array, c: float, shares: Array) -> Array:
 
 def _start(model: Model, start: Any, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
     if isinstance(start, Decomposition):
-        return _inside_ball(model, *_from_decomposition(model, start, K))
+        return _inside_ball(model, *_from_decomposition(model, of_as_many(start, K)))
     if isinstance(start, tuple):
-        return _given(model, start, K)
+        shapes: dict[str, tuple[int, ...]] = {
+            "weights": (K, model.shares.size),
+            "activations": (K, model.plan.n_activations),
+        }
+        weights, Z = given(start, shapes, model.x.dtype, signed="weights")
+        return _inside_ball(model, weights, Z)
     name = choice(start, "start", STARTS)
     return _inside_ball(model, *_scaled(model, *STARTS[name](model, K, rng)))
 
@@ -606,32 +612,15 @@ def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Arra
     return weights, np.maximum(Z, 1e-3 * np.abs(Z).max())
 
 
-def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Array, Array]:
+def _from_decomposition(model: Model, found: Decomposition) -> tuple[Array, Array]:
     """Another result's atoms as weights, and its activations on this frame's positions.
 
     Activations of spectra have units of their own, so that such a start is scaled to the signal.
     """
-    if found.n_components != K:
-        raise ValueError(f"start must have {K} components, got {found.n_components}")
     plan, dtype = model.plan, model.x.dtype
     weights = model.fitted(found.patterns(model.window.size).astype(dtype, copy=False))
     Z = activations_of(found, plan.hop, -model.lead, plan.n_activations).astype(dtype, copy=False)
     return (weights, Z) if found.spectra is None else _scaled(model, weights, Z)
-
-
-def _given(model: Model, start: tuple[Any, ...], K: int) -> tuple[Array, Array]:
-    if len(start) != 2:
-        raise ValueError(f"start must be a pair (weights, activations), got {len(start)} values")
-    shapes = (K, model.shares.size), (K, model.plan.n_activations)
-    given = []
-    for name, value, shape in zip(("weights", "activations"), start, shapes, strict=True):
-        found = array(value, f"start's {name}", 2)
-        if found.shape != shape:
-            raise ValueError(f"start's {name} must have shape {shape}, got {found.shape}")
-        given.append(found.astype(model.x.dtype))
-    if given[1].min() < 0:
-        raise ValueError(f"start's activations must not be negative, got {given[1].min()}")
-    return _inside_ball(model, given[0], given[1])
 
 
 def _scaled(model: Model, weights: Array, Z: Array) -> tuple[Array, Array]:

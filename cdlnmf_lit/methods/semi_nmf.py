@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.starts import activations_of, given, of_as_many
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces, placed
 from cdlnmf_lit.theory.convolution import Convolution
@@ -221,7 +222,7 @@ def factorize(
     )
     K = integer(n_components, "n_components", at_most=min(data.A.shape))
     if isinstance(start, tuple):
-        W, Z = _given(start, (K, X.shape[1]), (K, len(X)), X.dtype)
+        W, Z = _given(start, K, X.shape, X.dtype)
         first = data.start(_side_by_side(W), Z)
     else:
         choice(start, "start", STARTS)
@@ -237,20 +238,11 @@ def _side_by_side(X: Array) -> Array:
     return X.view(X.real.dtype)
 
 
-def _given(start: tuple[Any, ...], spectra: Any, activations: Any, dtype: Any) -> tuple[Any, Any]:
-    """The arrays of a start, of these shapes, in the precision of the data; copies."""
-    if len(start) != 2:
-        raise ValueError(f"start must be a pair (spectra, activations), got {len(start)} values")
-    allow_complex = np.issubdtype(dtype, np.complexfloating)
-    W = array(start[0], "start's spectra", 2, allow_complex=allow_complex)
-    Z = array(start[1], "start's activations", 2)
-    for name, found, shape in (("spectra", W, spectra), ("activations", Z, activations)):
-        if found.shape != shape:
-            raise ValueError(f"start's {name} must have shape {shape}, got {found.shape}")
-    if Z.min() < 0:
-        raise ValueError(f"start's activations must not be negative, got {Z.min()}")
-    real = np.zeros(0, dtype).real.dtype
-    return np.ascontiguousarray(W, dtype).copy(), np.ascontiguousarray(Z, real).copy()
+def _given(start: Any, K: int, shape: tuple[int, ...], dtype: Any) -> tuple[Array, Array]:
+    """Spectra and activations for data of a shape ``(N, F)``."""
+    shapes: dict[str, tuple[int, ...]] = {"spectra": (K, shape[1]), "activations": (K, shape[0])}
+    W, Z = given(start, shapes, dtype, signed="spectra")
+    return W, Z
 
 
 @dataclass(frozen=True, eq=False)
@@ -437,7 +429,7 @@ class State:
             atoms=model.atoms(self.spectra),
             activations=self.activations,
             hop=model.frame.hop,
-            first_sample=model.first_sample,
+            first_sample=model.dual.first_sample,
             residual=model.residual(self.spectra, self.activations),
             status=f"at iteration {self.iteration}",
             parameters=dict(model.parameters),
@@ -487,11 +479,6 @@ class Model:
         """The point of the Fourier transform that each sample of the dual window reads."""
         return (np.arange(self.dual.window.size) - self.dual.origin) % self.frame.channels
 
-    @property
-    def first_sample(self) -> int:
-        """Where the first atom begins."""
-        return self.dual.hop * self.dual.first_frame - self.dual.origin
-
     @cached_property
     def gains(self) -> Array:
         """Square roots of how often each half-channel stands in the whole spectrum: 1 or √2."""
@@ -523,7 +510,7 @@ class Model:
         atoms = self.atoms(spectra)
         plan = Convolution(atoms.shape[1], activations.shape[1], self.frame.hop)
         whole = plan.synthesis(plan.atom_spectra(atoms), plan.activation_spectra(activations))
-        return np.asarray(self.x - placed(whole, self.first_sample, self.x.size))
+        return np.asarray(self.x - placed(whole, self.dual.first_sample, self.x.size))
 
     def spectra(self, atoms: Array) -> Array:
         """The spectra whose atoms are nearest to the given ones; 0 where the window is."""
@@ -720,15 +707,14 @@ def _start(model: Model, start: Any, K: int) -> tuple[Array, Array] | None:
     """Spectra and activations of a start that is given."""
     N, dtype = model.frame.n_frames(model.x.size), model.x.dtype
     if isinstance(start, Decomposition):
-        if start.n_components != K:
-            raise ValueError(f"start must have {K} components, got {start.n_components}")
-        patterns = start.patterns(model.window.size).astype(dtype, copy=False)
-        Z = activations_of(start, model.frame.hop, model.first_sample, N).astype(dtype, copy=False)
+        patterns = of_as_many(start, K).patterns(model.window.size).astype(dtype, copy=False)
+        Z = activations_of(start, model.frame.hop, model.dual.first_sample, N).astype(
+            dtype, copy=False
+        )
         W = model.spectra(patterns)
         return (W, Z) if start.spectra is None else _scaled(model, W, Z)
     if isinstance(start, tuple):
-        F = model.frame.channels // 2 + 1
-        return _given(start, (K, F), (K, N), np.result_type(dtype, np.complex64))
+        return _given(start, K, (N, model.gains.size), np.result_type(dtype, np.complex64))
     choice(start, "start", STARTS)
     return None
 
@@ -738,46 +724,6 @@ def _scaled(model: Model, W: Array, Z: Array) -> tuple[Array, Array]:
     fit = model.x - model.residual(W, Z)
     loudness = float(fit @ model.x) / max(float(fit @ fit), np.finfo(fit.dtype).tiny)
     return W * fit.dtype.type(loudness), Z
-
-
-def activations_of(found: Decomposition, hop: int, first_sample: int, n_activations: int) -> Array:
-    """A result's activations, moved to the nearest of other positions.
-
-    Where they have to move, zeros become small positive numbers: a multiplicative update would
-    keep them for ever. Negative ones count as zero.
-
-    Parameters
-    ----------
-    found : Decomposition
-        Of any method.
-    hop, first_sample : int
-        Of the positions wanted.
-    n_activations : int
-        ``N``; what falls outside is lost.
-
-    Returns
-    -------
-    array (K, N)
-
-    Examples
-    --------
-    >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 4)), 1, 0, np.zeros(4))
-    >>> activations_of(found, hop=3, first_sample=0, n_activations=2)
-    array([[2., 2.]])
-
-    References
-    ----------
-    Chapter: ``book/methods/semi_nmf.md``.
-    """
-    samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
-    positions = np.round((samples - first_sample) / hop).astype(int)
-    inside = (positions >= 0) & (positions < n_activations)
-    Z = np.zeros((found.n_components, n_activations), found.activations.dtype)
-    for moved, z in zip(Z, found.activations, strict=True):
-        np.add.at(moved, positions[inside], np.maximum(z[inside], 0))
-    if (found.hop, found.first_sample) != (hop, first_sample):
-        Z = np.maximum(Z, 1e-6 * Z.max())
-    return Z
 
 
 # ---- before a run ------------------------------------------------------------------------------

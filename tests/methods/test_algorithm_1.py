@@ -392,7 +392,11 @@ X = normal(0, 40)
         ((X, 1, FRAME), {"inner_iterations": 0}, "inner_iterations must be a whole number"),
         ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
         ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 8)),)}, "start must be a pair"),
+        (
+            (X, 1, FRAME),
+            {"start": (np.ones((1, 8)),)},
+            "start must hold weights, activations, got 1",
+        ),
         ((X, 1, FRAME), {"start": (np.ones((1, 7)), np.ones((1, 23)))}, r"shape \(1, 8\)"),
         ((X, 1, FRAME), {"start": (np.ones((1, 8)), np.ones((2, 23)))}, r"shape \(1, 23\)"),
         ((X, 1, FRAME), {"start": (np.ones((1, 8)), -np.ones((1, 23)))}, "not be negative"),

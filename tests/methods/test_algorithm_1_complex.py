@@ -340,7 +340,11 @@ X = normal(0, 40)
         ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
         ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
         ((X, 1, FRAME), {"start": "tape"}, "start must be one of random"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 5)),)}, "start must be a pair"),
+        (
+            (X, 1, FRAME),
+            {"start": (np.ones((1, 5)),)},
+            "start must hold spectra, activations, got 1",
+        ),
         ((X, 1, FRAME), {"start": (np.ones((1, 4)), np.ones((1, 23)))}, r"shape \(1, 5\)"),
         ((X, 1, FRAME), {"start": (np.ones((1, 5)), np.ones((2, 23)))}, r"shape \(1, 23\)"),
         ((X, 1, FRAME), {"start": (np.ones((1, 5)), -np.ones((1, 23)))}, "not be negative"),

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from cdlnmf_lit.methods import resources, semi_nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.semi_nmf import (
-    activations_of,
     coordinate_update,
     decompose,
     estimate,
@@ -488,21 +487,6 @@ def test_a_start_from_spectra_and_sounds_takes_their_loudest_stretches_at_a_fitt
     assert fit @ start.residual == pytest.approx(0, abs=1e-9)
 
 
-@given(st.integers(1, 4), st.integers(-3, 3), st.integers(1, 8), seeds)
-def test_activations_move_to_the_nearest_positions(hop, first_sample, n, seed):
-    found = Decomposition("by hand", np.eye(2), normal(seed, 2, 9), 3, -2, np.zeros(30))
-    moved = activations_of(found, hop, first_sample, n)
-    expected = np.zeros((2, n))
-    for m in range(9):
-        position = round((-2 + 3 * m - first_sample) / hop)
-        if 0 <= position < n:
-            expected[:, position] += np.maximum(found.activations[:, m], 0)
-    if (hop, first_sample) == (3, -2):
-        np.testing.assert_array_equal(moved, expected)
-    else:
-        np.testing.assert_array_equal(moved, np.maximum(expected, 1e-6 * expected.max()))
-
-
 def test_planted_signals_with_no_overlap_are_found():
     """Without overlap each window sees one atom alone, and the coefficients factorise."""
     frame = GaborFrame(np.ones(32), 32).tight()
@@ -577,7 +561,11 @@ X = normal(0, 40)
         ((X, 1, FRAME), {"activation_update": "leap"}, "activation_update must be one of multip"),
         ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
         ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 5)),)}, "start must be a pair"),
+        (
+            (X, 1, FRAME),
+            {"start": (np.ones((1, 5)),)},
+            "start must hold spectra, activations, got 1",
+        ),
         ((X, 1, FRAME), {"start": (np.ones((1, 4)), np.ones((1, 23)))}, r"shape \(1, 5\)"),
         ((X, 1, FRAME), {"start": (np.ones((1, 5)), np.ones((2, 23)))}, r"shape \(1, 23\)"),
         ((X, 1, FRAME), {"start": (np.ones((1, 5)), -np.ones((1, 23)))}, "not be negative"),
