@@ -6,132 +6,120 @@ Chapter: ``book/methods/cdl.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike
 
+from cdlnmf_lit.methods import sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.kernels import add_scaled
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.methods.sparse_coding import (
-    SIGNS,
     SOLVERS,
-    Coding,
+    few,
+    given_activations,
     lambda_max,
+    nonzeros,
+    posed,
     segment_energies,
 )
-from cdlnmf_lit.methods import sparse_coding
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
+from cdlnmf_lit.theory.arguments import Array, array, choice, integer, signal
 from cdlnmf_lit.theory.blocks import placed
-from cdlnmf_lit.theory.convolution import correlate_with_activations
+from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activations
 
 SHARE = 0.05
 """Default penalty, as a share of the largest that any atom of norm 1 could need."""
-
-
-@dataclass(frozen=True, eq=False)
-class Statistics:
-    r"""All that the signal and the activations say about the atoms.
-
-    .. math:: ½ \|x - Σ_k d_k ∗ z_k\|^2 = ½\|x\|^2 - ⟨B, d⟩ + ½ ⟨d, A d⟩
-    """
-
-    energy: float
-    B: Array
-    A: Array
-
-    @cached_property
-    def spectra(self) -> Array:
-        T_d = self.B.shape[1]
-        wrapped = np.zeros((*self.A.shape[:2], self.points), self.A.dtype)
-        wrapped[..., :T_d] = self.A[..., T_d - 1 :]
-        wrapped[..., self.points - T_d + 1 :] = self.A[..., : T_d - 1]
-        return scipy.fft.rfft(wrapped)
-
-    @property
-    def points(self) -> int:
-        return scipy.fft.next_fast_len(2 * self.B.shape[1] - 1, real=True)
-
-    @cached_property
-    def curvature(self) -> float:
-        """Upper bound of the largest eigenvalue of ``A``."""
-        return float(np.abs(np.linalg.eigvalsh(np.moveaxis(self.spectra, 2, 0))).max())
-
-    def gradient(self, d: Array) -> Array:
-        D = scipy.fft.rfft(d, self.points)
-        return scipy.fft.irfft(np.einsum("kjf,jf->kf", self.spectra, D), self.points)[:, : d.shape[1]] - self.B
-
-    def value(self, d: Array, gradient: Array) -> float:
-        return self.energy + 0.5 * float(np.sum(d * (gradient - self.B), dtype=float))
-
-
-def statistics(x: Array, z: Array, T_d: int) -> Statistics:
-    K, N = z.shape
-    atoms, positions = np.nonzero(z)
-    values = z[atoms, positions]
-    B = np.zeros((K, T_d), z.dtype)
-    for k, n, value in zip(atoms, positions, values, strict=True):
-        B[k] += value * x[n : n + T_d]
-    order = np.argsort(positions, kind="stable")
-    k, n, v = atoms[order], positions[order], values[order].astype(float)
-    A = np.zeros(K * K * (2 * T_d - 1))
-    step = 0
-    while True:
-        lags = n[step:] - n[: n.size - step]
-        near = lags < T_d
-        if not near.any():
-            break
-        left, right, lags = k[: n.size - step][near], k[step:][near], lags[near]
-        products = v[: n.size - step][near] * v[step:][near]
-        A += np.bincount((left * K + right) * (2 * T_d - 1) + lags + T_d - 1, products, A.size)
-        if step:
-            A += np.bincount((right * K + left) * (2 * T_d - 1) - lags + T_d - 1, products, A.size)
-        step += 1
-    return Statistics(0.5 * float(np.sum(np.square(x, dtype=float))), B, A.reshape(K, K, -1).astype(z.dtype))
-
-
-def in_ball(d: Array) -> Array:
-    return d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1)
-
-
-def fit_atoms(stats: Statistics, d: Array, tolerance: float, most: int = 100) -> Array:
-    """Accelerated projected gradient with restart."""
-    step = 1 / stats.curvature if stats.curvature > 0 else 0
-    y, t = d, 1.0
-    g = stats.gradient(d)
-    for i in range(most):
-        new = in_ball(y - step * g)
-        t_new = (1 + np.sqrt(1 + 4 * t * t)) / 2
-        if np.sum((y - new) * (new - d)) > 0:
-            t_new = 1.0
-            y = new
-        else:
-            y = new + d.dtype.type((t - 1) / t_new) * (new - d)
-        d, t = new, t_new
-        g = stats.gradient(y)
-    return d
+CODING_STEPS = {"greedy": 1, "fista": 10, "admm": 10}
+"""Iterations of each solver between two looks at the atoms; twice as many once that is too few."""
+ATOM_STEPS, ENOUGH = 30, 0.1
+"""Steps on the atoms at the most, and the share of the gap that is small enough to stop before."""
+MOMENTUM = 0.9
+"""The longest step beyond the atoms, as a share of the last one."""
+NEAR = 16
+"""Atoms within this fraction of their length from the middle are left where they are."""
+PAIRS = 2**22
+"""Pairs of activations up to which their products are summed one by one."""
 
 
 @dataclass(frozen=True, eq=False)
 class State:
+    """One iterate of dictionary learning.
+
+    Parameters
+    ----------
+    iteration : int
+        Outer iterations done.
+    coding : sparse_coding.State
+        The atoms, the activations, and what follows from them.
+    parameters : dict
+        What was asked.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> start = next(iterate(x, 1, atom_length=32, rng=0))
+    >>> start.iteration, start.coding.coding.atoms.shape, start.coding.activations.shape
+    (0, (1, 32), (1, 169))
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+
     iteration: int
     coding: sparse_coding.State
-    method: dict[str, Any]
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def atoms(self) -> Array:
+        """``d_k``, ``(K, T_d)``."""
+        return self.coding.coding.atoms
+
+    @property
+    def activations(self) -> Array:
+        """``z_k``, ``(K, N)``."""
+        return self.coding.activations
 
     @property
     def objective(self) -> float:
+        """``½‖x - Σ_k d_k ∗ z_k‖² + λ Σ_k ‖z_k‖₁``."""
         return self.coding.objective
 
     @property
+    def coding_gap(self) -> float:
+        """By which share of itself other activations could lower the objective, at most."""
+        return self.coding.gap
+
+    @property
+    def dictionary_gap(self) -> float:
+        """By which share of itself other atoms could lower the objective, at most."""
+        gradient = -correlation_with(self.activations, self.coding.residual, self.atoms.shape[1])
+        return max(atoms_gap(self.atoms, gradient), 0.0) / self.objective
+
+    @property
     def record(self) -> dict[str, float]:
-        return {"objective": self.objective, "relative_residual": self.coding.relative_residual, "gap": self.coding.gap}
+        """What the history keeps."""
+        return {
+            "objective": self.objective,
+            "relative_residual": self.coding.relative_residual,
+            "coding_gap": self.coding_gap,
+            "dictionary_gap": self.dictionary_gap,
+        }
 
     def decomposition(self) -> Decomposition:
+        """This iterate as a :class:`Decomposition`."""
         found = self.coding.decomposition()
-        return replace(found, method="cdl", status=f"at iteration {self.iteration}", parameters=found.parameters | self.method)
+        return replace(
+            found,
+            method="cdl",
+            status=f"at iteration {self.iteration}",
+            parameters=found.parameters | self.parameters,
+        )
 
 
 def iterate(
@@ -141,56 +129,618 @@ def iterate(
     atom_length: int = 2048,
     penalty: float | None = None,
     activations: str = "nonnegative",
-    start: Any = "segments",
+    start: str | Decomposition | ArrayLike | tuple[ArrayLike, ArrayLike] = "segments",
     solver: str = "greedy",
     recentre_every: int = 3,
+    padding: int = 0,
     rng: Any = None,
 ) -> Iterator[State]:
-    x = signal(x)
-    K, T_d = integer(n_components, "n_components"), integer(atom_length, "atom_length")
+    r"""Iterate dictionary learning: yield the start, then a state an iteration, without end.
+
+    .. math::
+        \min_{z, d} \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
+        \quad\text{subject to } \|d_k\| ≤ 1
+
+    Parameters
+    ----------
+    x : array (T,)
+        The signal.
+    n_components : int
+        ``K``.
+    atom_length : int
+        ``T_d``, samples.
+    penalty : float, optional
+        ``λ``. Default: a twentieth of the largest that any atom of norm 1 could need, the norm of
+        the loudest segment of the signal, ``lambda_max(x, atom_length)``.
+    activations : {"nonnegative", "real"}
+        What they may be.
+    start : {"segments", "random"}, Decomposition, array (K, T_d), or pair of arrays
+        Initial atoms: segments of the signal, drawn by energy; noise; those of any method's
+        result, with its activations where it has atoms; given ones; or given
+        ``(atoms, activations)``. They are scaled to norm 1, what they lose the activations gain.
+    solver : {"greedy", "fista", "admm"}
+        Locally greedy coordinate descent or accelerated proximal gradient for the activations,
+        both with accelerated projected gradient for the atoms; or FastCSC, the alternating
+        direction method of multipliers for both.
+    recentre_every : int
+        Iterations from one attempt to the next to shift each atom's energy to the middle of its
+        support; 0 never does.
+    padding : int
+        Samples of silence to add at both ends, up to ``T_d - 1``, so that patterns which the ends
+        cut off can be coded too. The paper has none. The objective counts what sounds there.
+    rng : seed or numpy.random.Generator
+        For the start.
+
+    Yields
+    ------
+    State
+
+    Raises
+    ------
+    ValueError
+        For a signal that is constant or shorter than an atom, more components than positions, or
+        a start of the wrong shape or sign.
+    MemoryError
+        If the arrays it needs exceed the memory there is: see :func:`estimate`.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> for state in iterate(x, 1, atom_length=32, rng=0):
+    ...     if state.iteration == 5:
+    ...         break
+    >>> state.coding.relative_residual < 0.2
+    True
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    x, T_d = signal(x), integer(atom_length, "atom_length")
+    share = np.zeros((1, T_d), x.dtype)
+    coding = posed(x, share, 0.0 if penalty is None else penalty, activations, padding)
+    K = integer(n_components, "n_components", at_most=coding.n_activations)
     if penalty is None:
-        penalty = SHARE * lambda_max(x, T_d)
-    rng = np.random.default_rng(rng)
-    if isinstance(start, str):
-        d = _segments(x, K, T_d, rng)
-    else:
-        d = array(start, "start", 2).astype(x.dtype)
-    d = d / np.linalg.norm(d, axis=1, keepdims=True)
-    coding = Coding(x, d, penalty, SIGNS[activations])
-    z = np.zeros((K, coding.n_activations), x.dtype)
-    return _iterate(sparse_coding.State(0, coding, z), solver, recentre_every)
+        coding = replace(coding, penalty=SHARE * lambda_max(x, T_d))
+    choice(solver, "solver", SOLVERS)
+    recentre_every = integer(recentre_every, "recentre_every", at_least=0)
+    require_memory(
+        _bytes_needed(coding.x.size, K, T_d, x.dtype),
+        f"learning {K} atoms of {T_d} samples from {coding.x.size} samples",
+    )
+    first = _start(coding, start, K, np.random.default_rng(rng))
+    parameters = {
+        "start": start if isinstance(start, str) else type(start).__name__,
+        "solver": solver,
+        "recentre_every": recentre_every,
+    }
+    return _iterations(State(0, first, parameters), solver, recentre_every)
 
 
-def _iterate(state, solver, recentre_every):
-    i = 0
+def decompose(
+    x: ArrayLike,
+    n_components: int,
+    *,
+    atom_length: int = 2048,
+    penalty: float | None = None,
+    activations: str = "nonnegative",
+    start: str | Decomposition | ArrayLike | tuple[ArrayLike, ArrayLike] = "segments",
+    solver: str = "greedy",
+    recentre_every: int = 3,
+    padding: int = 0,
+    iterations: int = 100,
+    tolerance: float = 1e-4,
+    rng: Any = None,
+) -> Decomposition:
+    """Learn a dictionary: :func:`iterate`, run to its end.
+
+    Parameters
+    ----------
+    x, n_components, atom_length, penalty, activations, start, solver, recentre_every, padding, rng
+        See :func:`iterate`.
+    iterations, tolerance
+        See :func:`cdlnmf_lit.methods.decomposition.run`.
+
+    Returns
+    -------
+    Decomposition
+
+    Raises
+    ------
+    ValueError, MemoryError
+        See :func:`iterate`.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> found = decompose(x, 1, atom_length=32, iterations=5, rng=0)
+    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
+    True
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    states = iterate(
+        x,
+        n_components,
+        atom_length=atom_length,
+        penalty=penalty,
+        activations=activations,
+        start=start,
+        solver=solver,
+        recentre_every=recentre_every,
+        padding=padding,
+        rng=rng,
+    )
+    return run(states, iterations, tolerance)
+
+
+def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[State]:
+    """Alternate, with momentum on the atoms and moves of them, each taken if nothing rises."""
+    before, t, steps = state.coding, 1.0, CODING_STEPS[solver]
+    wait = due = recentre_every
     while True:
-        yield State(i, state, {})
-        i += 1
-        plain = _after(state, solver)
-        if recentre_every and i % recentre_every == 0:
-            moved = _after(_recentred(plain), solver)
-            if moved.objective <= plain.objective:
-                plain = moved
-        state = plain
+        yield state
+        now = state.coding
+        trial = moved = None
+        if recentre_every and state.iteration + 1 >= due:
+            moved = recentred(now)
+            if moved is not None:
+                trial = alternated(moved, solver, steps)
+            taken = trial is not None and trial.objective <= now.objective
+            wait = recentre_every if taken or moved is None else 2 * wait
+            due = state.iteration + 1 + wait
+            if taken:
+                t = 1.0
+        if trial is None or trial.objective > now.objective:
+            t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+            beyond = ahead(now, before, min((last - 1) / t, MOMENTUM))
+            trial = alternated(beyond, solver, steps)
+            if trial.objective > now.objective and last > 1:
+                t, trial = 1.0, alternated(now, solver, steps)
+        if trial.objective > now.objective:
+            steps, trial = 2 * steps, now
+        before = trial if t == 1 else now
+        state = replace(state, iteration=state.iteration + 1, coding=trial)
 
-def _after(state, solver):
-    z = next(SOLVERS[solver](state.coding, state.activations))
-    stats = statistics(state.coding.x, z, state.coding.atoms.shape[1])
-    d = fit_atoms(stats, state.coding.atoms, 0)
-    sizes = np.linalg.norm(d, axis=1, keepdims=True)
-    sizes[sizes == 0] = 1
-    return sparse_coding.State(0, replace(state.coding, atoms=d / sizes), z * sizes)
 
-def _recentred(state):
+def alternated(state: sparse_coding.State, solver: str, steps: int) -> sparse_coding.State:
+    r"""Fit the activations to the atoms, then the atoms to the activations.
+
+    Atoms that lie within the ball are then scaled to its surface, and their activations down,
+    which lowers the penalty and changes nothing else. An atom without activations may be any: it
+    takes the stretch of the residual that is loudest, if that could win activations.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> start = next(iterate(x, 1, atom_length=32, rng=0)).coding
+    >>> alternated(start, "greedy", 1).objective < start.objective
+    True
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    coding, before = state.coding, state.coding.atoms
+    z = next(islice(SOLVERS[solver](state), steps - 1, None)).activations
+    fitting = Fitting(coding.x, z, before.shape[1])
+    d = fitted(fitting, before, ATOM_SOLVERS[solver])
+    d, z = on_sphere(d, z)
+    found = sparse_coding.State(state.iteration + 1, replace(coding, atoms=d), z)
+    idle = np.flatnonzero(~z.any(axis=1))
+    return revived(found, idle) if idle.size else found
+
+
+def ahead(
+    state: sparse_coding.State, before: sparse_coding.State, momentum: float
+) -> sparse_coding.State:
+    """The state with atoms as far beyond its own as those are beyond the ones before, or less.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> states = iterate(x, 1, atom_length=32, rng=0)
+    >>> start, first = next(states).coding, next(states).coding
+    >>> bool(np.isclose(np.linalg.norm(ahead(first, start, 0.5).coding.atoms), 1))
+    True
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
+    if momentum <= 0 or before is state:
+        return state
+    d = state.coding.atoms
+    d = in_ball(d + d.dtype.type(momentum) * (d - before.coding.atoms))
+    return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), state.activations)
+
+
+def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
+    r"""Shift each atom's energy to the middle of its support, and its activations back.
+
+    .. math:: d_k[s] ← d_k[s - m], \quad z_k[n] ← z_k[n + m], \qquad
+        m = \frac{T_d - 1}{2} - \frac{Σ_s s \, d_k[s]^2}{Σ_s d_k[s]^2}
+
+    What is shifted past an end is lost. ``None`` where all atoms are in the middle, or near.
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 0.0, 0.0, 0.0, 7.0, 0.0, 0.0])
+    >>> coding = sparse_coding.Coding(x, np.eye(1, 3), 1.0, signed=False)
+    >>> moved = recentred(sparse_coding.State(0, coding, 6 * np.eye(1, 5, 4)))
+    >>> moved.coding.atoms, moved.activations
+    (array([[0., 1., 0.]]), array([[0., 0., 0., 6., 0.]]))
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
     d, z = state.coding.atoms, state.activations
     T_d = d.shape[1]
-    e = d.astype(float)**2
-    centres = (e @ np.arange(T_d)) / e.sum(1)
-    shifts = np.round((T_d - 1) / 2 - centres).astype(int)
-    d = np.stack([placed(a, s, T_d) for a, s in zip(d, shifts)])
-    z = np.stack([placed(a, -s, z.shape[1]) for a, s in zip(z, shifts)])
+    energy = np.square(d, dtype=float)
+    total = energy.sum(axis=1)
+    centres = np.divide(energy @ np.arange(T_d), total, out=np.zeros_like(total), where=total > 0)
+    shifts = np.where(total > 0, np.round((T_d - 1) / 2 - centres), 0).astype(int)
+    shifts[np.abs(shifts) <= T_d // NEAR] = 0
+    if not shifts.any():
+        return None
+    d = np.stack([placed(atom, m, T_d) for atom, m in zip(d, shifts, strict=True)])
+    z = np.stack([placed(row, -m, row.size) for row, m in zip(z, shifts, strict=True)])
+    d, z = on_sphere(d, z)
+    return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), z)
+
+
+def revived(state: sparse_coding.State, idle: Array) -> sparse_coding.State:
+    """Idle atoms become the loudest stretches of the residual, apart from each other.
+
+    As they have no activations the objective stays the same. A stretch whose norm is below ``λ``
+    could win none: the atom is left as it is.
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 0.0, 3.0, 4.0, 0.0])
+    >>> coding = sparse_coding.Coding(x, np.eye(1, 2), 1.0, signed=False)
+    >>> revived(sparse_coding.State(0, coding, np.zeros((1, 4))), np.array([0])).coding.atoms
+    array([[0.6, 0.8]])
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
+    d, r = state.coding.atoms.copy(), state.residual
+    T_d = d.shape[1]
+    energies = segment_energies(r, T_d)
+    for k in idle:
+        begin = int(np.argmax(energies))
+        size = np.sqrt(energies[begin])
+        if size <= state.coding.penalty or size == 0:
+            break
+        d[k] = r[begin : begin + T_d] / r.dtype.type(size)
+        energies[max(0, begin - T_d + 1) : begin + T_d] = 0
+    return sparse_coding.State(
+        state.iteration, replace(state.coding, atoms=in_ball(d)), state.activations
+    )
+
+
+def on_sphere(d: Array, z: Array) -> tuple[Array, Array]:
+    """Atoms of norm 1; what they lose their activations gain. A silent atom stays silent.
+
+    Examples
+    --------
+    >>> on_sphere(np.array([[0.0, 2.0]]), np.array([[3.0]]))
+    (array([[0., 1.]]), array([[6.]]))
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
     sizes = np.linalg.norm(d, axis=1, keepdims=True)
-    return sparse_coding.State(0, replace(state.coding, atoms=d / sizes), z * sizes)
+    sizes[sizes == 0] = 1
+    return d / sizes, z * sizes
+
+
+def in_ball(d: Array) -> Array:
+    """The nearest atoms of norm at most 1.
+
+    Examples
+    --------
+    >>> in_ball(np.array([[0.0, 2.0], [0.5, 0.0]]))
+    array([[0. , 1. ],
+           [0.5, 0. ]])
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    return d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1)
+
+
+# ---- the atoms, given the activations --------------------------------------------------------
+
+
+def correlation_with(z: Array, x: Array, T_d: int) -> Array:
+    """``c_k[s] = Σ_n z_k[n] x[n + s]``, ``(K, T_d)``: one by one where few are not zero.
+
+    Examples
+    --------
+    >>> correlation_with(np.array([[0.0, 10.0]]), np.array([1.0, 2.0, 3.0]), 2)
+    array([[20., 30.]])
+
+    References
+    ----------
+    Adjoint of equation (1) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    if not few(z, T_d):
+        return correlate_with_activations(z, x)
+    found = np.zeros(len(z) * T_d, z.dtype)
+    atoms, positions, values = nonzeros(z)
+    add_scaled(found, x, T_d * atoms, positions, values, T_d)
+    return found.reshape(len(z), T_d)
+
+
+def correlations_of(z: Array, T_d: int) -> Array:
+    """``A_jk[l] = Σ_n z_j[n] z_k[n + l]``, ``|l| < T_d``, ``(K, K, 2 T_d - 1)``.
+
+    Examples
+    --------
+    >>> correlations_of(np.array([[1.0, 2.0]]), 2)
+    array([[[2., 5., 2.]]])
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
+    K, width = len(z), 2 * T_d - 1
+    atoms, positions, values = nonzeros(z)
+    order = np.argsort(positions, kind="stable")
+    k, n, v = atoms[order], positions[order], values[order].astype(float)
+    last = np.searchsorted(n, n + T_d)
+    if np.sum(last - np.arange(n.size)) > PAIRS:
+        padded = np.pad(z, ((0, 0), (0, T_d - 1)))
+        half = np.stack([correlate_with_activations(z, row) for row in padded], axis=1)
+        return np.concatenate([half.swapaxes(0, 1)[..., :0:-1], half], axis=-1)
+    keys, products = [np.zeros(0, int)], [np.zeros(0)]
+    for step in range(int(np.max(last - np.arange(n.size), initial=0))):
+        near = np.flatnonzero(last - np.arange(n.size) > step)
+        other = near + step
+        keys.append((k[near] * K + k[other]) * width + n[other] - n[near] + T_d - 1)
+        products.append(v[near] * v[other] * (1.0 if step else 0.5))
+    half = np.bincount(np.concatenate(keys), np.concatenate(products), K * K * width)
+    half = half.reshape(K, K, width)
+    return np.asarray(half + half.swapaxes(0, 1)[..., ::-1], z.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    r"""A signal and its activations, to which atoms are to be fitted.
+
+    .. math:: \min_{\|d_k\| ≤ 1} \; ½ \|x - Σ_k d_k ∗ z_k\|^2
+        = \min_{\|d_k\| ≤ 1} \; ½\|x\|^2 - ⟨b, d⟩ + ½ ⟨d, A d⟩
+
+    Signal and activations enter by their correlations alone, ``b_k[s] = Σ_n z_k[n] x[n + s]`` and
+    ``(A d)_j[s] = Σ_k Σ_u A_jk[s - u] d_k[u]``, which are as long as an atom and as two.
+
+    Parameters
+    ----------
+    x : array (T,)
+    activations : array (K, N)
+    atom_length : int
+        ``T_d``.
+
+    Examples
+    --------
+    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
+    >>> fitting.gradient(np.array([[1.0, 0.0]]))
+    array([[-2.,  0.]])
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+
+    x: Array
+    activations: Array
+    atom_length: int
+
+    @cached_property
+    def b(self) -> Array:
+        """``(K, T_d)``."""
+        return correlation_with(self.activations, self.x, self.atom_length)
+
+    @property
+    def points(self) -> int:
+        """Of transforms so long that products of spectra do not wrap onto an atom."""
+        return int(scipy.fft.next_fast_len(2 * self.atom_length - 1, real=True))
+
+    @cached_property
+    def spectra(self) -> Array:
+        """Of ``A``, ``(K, K, F')``."""
+        A, T_d = correlations_of(self.activations, self.atom_length), self.atom_length
+        wrapped = np.zeros((*A.shape[:2], self.points), A.dtype)
+        wrapped[..., :T_d] = A[..., T_d - 1 :]
+        wrapped[..., self.points - T_d + 1 :] = A[..., : T_d - 1]
+        return np.asarray(scipy.fft.rfft(wrapped))
+
+    @cached_property
+    def curvature(self) -> float:
+        """At least the largest eigenvalue of ``A``: that of a circulant matrix around it."""
+        return float(np.abs(np.linalg.eigvalsh(np.moveaxis(self.spectra, 2, 0))).max())
+
+    def gradient(self, d: Array) -> Array:
+        """``A d - b``, ``(K, T_d)``."""
+        D = np.einsum("jkf,kf->jf", self.spectra, scipy.fft.rfft(d, self.points))
+        return np.asarray(scipy.fft.irfft(D, self.points)[:, : self.atom_length] - self.b)
+
+    def objective(self, d: Array, gradient: Array) -> float:
+        """``½⟨d, A d⟩ - ⟨b, d⟩``: what the atoms change of the objective."""
+        return 0.5 * float(np.sum(d * (gradient - self.b), dtype=float))
+
+
+def atoms_gap(d: Array, gradient: Array) -> float:
+    r"""How far other atoms in the ball can lower the objective at most.
+
+    .. math:: \max_{\|d'_k\| ≤ 1} ⟨\nabla, d - d'⟩ = Σ_k ⟨\nabla_k, d_k⟩ + \|\nabla_k\|
+
+    Examples
+    --------
+    >>> atoms_gap(np.array([[1.0, 0.0]]), np.array([[-2.0, 0.0]]))
+    0.0
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    sizes = np.sqrt(np.sum(np.square(gradient, dtype=float), axis=1))
+    return float(np.sum(gradient * d, dtype=float) + sizes.sum())
+
+
+def projected_gradient(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
+    """Accelerated projected gradient steps, restarted where they turn back.
+
+    Yields the atoms and the gradient there.
+
+    Examples
+    --------
+    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
+    >>> next(projected_gradient(fitting, np.array([[0.0, 1.0]])))[0]
+    array([[1., 0.]])
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    step, t = d.dtype.type(1 / (fitting.curvature or 1.0)), 1.0
+    gradient = fitting.gradient(d)
+    ahead, slope = d, gradient
+    while True:
+        before, d = d, in_ball(ahead - step * slope)
+        before_gradient, gradient = gradient, fitting.gradient(d)
+        yield d, gradient
+        if np.sum((ahead - d) * (d - before), dtype=float) > 0:
+            t = 1.0
+        t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+        beyond = d.dtype.type((last - 1) / t)
+        ahead = d + beyond * (d - before)
+        slope = gradient + beyond * (gradient - before_gradient)
+
+
+def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
+    r"""FastCSC's alternating direction method of multipliers for the atoms, in the Fourier domain.
+
+    .. math::
+        \hat d ← \hat v + \frac{\hat z^* (\hat x - Σ_j \hat z_j \hat v_j)}{σ + Σ_j |\hat z_j|^2},
+        \quad v = s - u, \qquad
+        s ← P(d + u), \qquad u ← u + d - s
+
+    ``P`` cuts to the atoms' support and projects onto the ball. The signal is followed by silence,
+    so that nothing wraps. ``σ`` is the mean energy of the activations. Yields ``s`` and the
+    gradient there.
+
+    Examples
+    --------
+    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
+    >>> next(admm_atoms(fitting, np.array([[1.0, 0.0]])))[0].round(9) + 0.0
+    array([[1., 0.]])
+
+    References
+    ----------
+    Reference [21] of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    x, z, T_d = fitting.x, fitting.activations, fitting.atom_length
+    points = scipy.fft.next_fast_len(x.size, real=True)
+    Z, X = scipy.fft.rfft(z, points), scipy.fft.rfft(x, points)
+    power = np.sum(np.abs(Z) ** 2, axis=0)
+    sigma = d.dtype.type(np.mean(np.sum(z**2, axis=1))) or d.dtype.type(1)
+    s, u = np.zeros((len(z), points), d.dtype), np.zeros((len(z), points), d.dtype)
+    s[:, :T_d], u[:, :T_d] = d, -fitting.gradient(d) / sigma
+    while True:
+        V = scipy.fft.rfft(s - u, points)
+        V += Z.conj() * ((X - np.sum(Z * V, axis=0)) / (sigma + power))
+        u += scipy.fft.irfft(V, points)
+        s = np.zeros_like(s)
+        s[:, :T_d] = in_ball(u[:, :T_d])
+        u -= s
+        found = s[:, :T_d].copy()
+        yield found, fitting.gradient(found)
+
+
+AtomSolver = Callable[[Fitting, Array], Iterator[tuple[Array, Array]]]
+ATOM_SOLVERS: dict[str, AtomSolver] = {
+    "greedy": projected_gradient,
+    "fista": projected_gradient,
+    "admm": admm_atoms,
+}
+
+
+def fitted(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -> Array:
+    """Atoms that fit better than ``d``: a few steps, fewer where a tenth of the gap is left.
+
+    Examples
+    --------
+    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
+    >>> fitted(fitting, np.array([[0.0, 1.0]]))
+    array([[1., 0.]])
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
+    gradient = fitting.gradient(d)
+    best, least = d, fitting.objective(d, gradient)
+    enough = ENOUGH * atoms_gap(d, gradient)
+    for found, slope in islice(solve(fitting, d), ATOM_STEPS):
+        if (reached := fitting.objective(found, slope)) < least:
+            best, least = found, reached
+        if atoms_gap(found, slope) <= enough:
+            break
+    return best
+
+
+# ---- starts ----------------------------------------------------------------------------------
+
+
+def _start(
+    coding: sparse_coding.Coding, start: Any, K: int, rng: np.random.Generator
+) -> sparse_coding.State:
+    x, T_d = coding.x, coding.atoms.shape[1]
+    z: Array | None = None
+    if isinstance(start, str):
+        d = STARTS[choice(start, "start", STARTS)](x, K, T_d, rng)
+    elif isinstance(start, Decomposition):
+        if start.n_components != K:
+            raise ValueError(f"start must have {K} components, got {start.n_components}")
+        d = start.patterns(T_d)
+        z = _activations_of(coding, start)
+    elif isinstance(start, tuple):
+        if len(start) != 2:
+            raise ValueError(f"start must be a pair (atoms, activations), got {len(start)} values")
+        d, given = start
+        z = given_activations(replace(coding, atoms=np.zeros((K, T_d), x.dtype)), given)
+    else:
+        d = start
+    d = array(d, "start's atoms", 2)
+    if d.shape != (K, T_d):
+        raise ValueError(f"start's atoms must have shape {(K, T_d)}, got {d.shape}")
+    if z is None:
+        z = np.zeros((K, coding.n_activations), x.dtype)
+    d = d.astype(x.dtype)
+    z[~d.any(axis=1)] = 0
+    d, z = on_sphere(d, z)
+    return sparse_coding.State(0, replace(coding, atoms=d), z)
+
+
+def _activations_of(coding: sparse_coding.Coding, found: Decomposition) -> Array:
+    """A result's activations at their samples; none where it has no atoms."""
+    z = np.zeros((found.n_components, coding.n_activations), coding.x.dtype)
+    if found.atoms is not None:
+        steps = found.hop * np.arange(found.activations.shape[1])
+        positions = found.first_sample + coding.padding + steps
+        inside = (positions >= 0) & (positions < coding.n_activations)
+        values = found.activations[:, inside]
+        z[:, positions[inside]] = values if coding.signed else np.maximum(values, 0)
+    return z
 
 
 def _segments(x: Array, K: int, T_d: int, rng: np.random.Generator) -> Array:
@@ -205,5 +755,54 @@ def _segments(x: Array, K: int, T_d: int, rng: np.random.Generator) -> Array:
     return d
 
 
-def decompose(x, n_components, *, iterations=100, tolerance=0.0, **options) -> Decomposition:
-    return run(iterate(x, n_components, **options), iterations, tolerance)
+def _noise(x: Array, K: int, T_d: int, rng: np.random.Generator) -> Array:
+    return rng.standard_normal((K, T_d)).astype(x.dtype)
+
+
+STARTS: dict[str, Callable[[Array, int, int, np.random.Generator], Array]] = {
+    "segments": _segments,
+    "random": _noise,
+}
+
+
+# ---- before a run ----------------------------------------------------------------------------
+
+
+def estimate(
+    n_samples: int,
+    n_components: int,
+    *,
+    atom_length: int = 2048,
+    padding: int = 0,
+    dtype: Any = np.float64,
+) -> Estimate:
+    """Memory and time that :func:`iterate` will take, without running it.
+
+    The memory is counted from the arrays that the greedy solver holds; the time from Fourier
+    transforms of the length that will be used, timed on this machine, so it is rough.
+
+    Examples
+    --------
+    >>> estimate(330_750, 2, atom_length=55_125).memory_bytes < 5 * 10**8
+    True
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
+    T_d = integer(atom_length, "atom_length")
+    T = integer(n_samples, "n_samples", at_least=T_d) + 2 * integer(padding, "padding", at_least=0)
+    K = integer(n_components, "n_components")
+    plan = Convolution(T_d, T - T_d + 1)
+    sample = np.zeros((min(plan.n_blocks, 8), plan.fft_length), dtype)
+    a_row = seconds_of(lambda: scipy.fft.rfft(sample)) / len(sample)
+    rows = (K + 1) * plan.n_blocks + 4 * ATOM_STEPS * K * T_d / plan.fft_length
+    return Estimate(_bytes_needed(T, K, T_d, np.dtype(dtype)), 4 * rows * a_row)
+
+
+def _bytes_needed(T: int, K: int, T_d: int, dtype: np.dtype) -> int:
+    plan = Convolution(T_d, T - T_d + 1)
+    activations = 8 * K * plan.n_activations
+    signals = 12 * T + 3 * plan.n_blocks * plan.fft_length
+    atoms = 8 * K * (K + 2) * 2 * T_d
+    return int((activations + signals + atoms) * dtype.itemsize)

@@ -1,4 +1,4 @@
-"""Greedy coordinate descent: a loop over samples, compiled where numba is there; else in NumPy.
+"""Loops over samples, compiled where numba is installed, and the same in NumPy where it is not.
 
 Chapter: ``book/methods/sparse_coding.md``.
 """
@@ -15,7 +15,7 @@ from cdlnmf_lit.theory.arguments import Array
 try:
     import numba
 except ImportError:
-    numba = None
+    numba = None  # type: ignore[assignment]
 
 BLOCK = 64
 """Positions whose largest change is sought in one go."""
@@ -186,7 +186,54 @@ def descend_in_numpy(
     return done
 
 
-def _compiled(loop: Callable[..., int]) -> Callable[..., int]:
+def add_scaled_in_loops(
+    out: Array, source: Array, places: Array, begins: Array, values: Array, length: int
+) -> None:
+    """Add ``v source[b : b + length]`` to ``out[p : p + length]`` for each place, begin and value.
+
+    With the signal and the atoms, each as one row, it is a synthesis from few activations; with
+    their roles exchanged its adjoint.
+
+    Examples
+    --------
+    >>> out = np.zeros(3)
+    >>> add_scaled_in_loops(out, np.arange(4.0), np.array([1]), np.array([2]), np.array([10.0]), 2)
+    >>> out
+    array([ 0., 20., 30.])
+
+    References
+    ----------
+    Equation (1) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    for i in range(values.size):
+        value = values[i]
+        piece = source[begins[i] : begins[i] + length]
+        target = out[places[i] : places[i] + length]
+        for t in range(length):
+            target[t] += value * piece[t]
+
+
+def add_scaled_in_numpy(
+    out: Array, source: Array, places: Array, begins: Array, values: Array, length: int
+) -> None:
+    """The same sums as :func:`add_scaled_in_loops`, a piece at a time.
+
+    Examples
+    --------
+    >>> out = np.zeros(3)
+    >>> add_scaled_in_numpy(out, np.arange(4.0), np.array([1]), np.array([2]), np.array([10.0]), 2)
+    >>> out
+    array([ 0., 20., 30.])
+
+    References
+    ----------
+    Equation (1) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    for place, begin, value in zip(places, begins, values, strict=True):
+        out[place : place + length] += value * source[begin : begin + length]
+
+
+def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code that leaves other threads free, kept on disk where there is a folder for it."""
     options: dict[str, Any] = {
         "nogil": True,
@@ -198,5 +245,5 @@ def _compiled(loop: Callable[..., int]) -> Callable[..., int]:
         return numba.njit(**options)(loop)
 
 
-descend = _compiled(descend_in_loops) if numba else descend_in_numpy
-"""The faster of the two that this installation has."""
+descend = descend_in_numpy if numba is None else _compiled(descend_in_loops)
+add_scaled = add_scaled_in_numpy if numba is None else _compiled(add_scaled_in_loops)

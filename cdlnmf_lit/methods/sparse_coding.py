@@ -6,29 +6,32 @@ Chapter: ``book/methods/sparse_coding.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.kernels import descend
+from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import in_threads
-from cdlnmf_lit.theory.convolution import Convolution, correlate_with_atoms
+from cdlnmf_lit.theory.blocks import in_threads, pieces
+from cdlnmf_lit.theory.convolution import Convolution, operator_in_activations
 
 SIGNS = {"nonnegative": False, "real": True}
 """What activations may be, and whether that includes negative ones."""
+SEGMENT, SHARE = 4096, 0.1
+"""Positions of the shortest segment, and how far a pass lowers the largest change asked for."""
+BALANCE = 10
+"""Iterations of the ADMM from one look at its step to the next."""
 
 
 def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnegative") -> float:
     r"""The smallest penalty with which all activations are zero.
 
     .. math:: λ_{\max} = \max_{k, n} \sum_s x[n + s] \, d_k[s], \qquad
-        \max_{\|d\| ≤ 1} λ_{\max} = \max_n \Big(\sum_{s < T_d} x[n + s]^2\Big)^{1/2}
+        \max_{\|d_k\| ≤ 1} λ_{\max} = \max_n \Big(\sum_{s < T_d} x[n + s]^2\Big)^{1/2}
 
     Parameters
     ----------
@@ -62,12 +65,17 @@ def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnega
         return float(np.sqrt(segment_energies(x, integer(atoms, "atoms")).max()))
     d = array(atoms, "atoms", 2)
     _require_length(x, d.shape[1])
-    c = correlate_with_atoms(d, x)
-    return float(max(c.max(), -c.min() if signed else 0.0))
+    coding = Coding(x, d.astype(x.dtype), 0.0, signed)
+    return coding.largest(coding.correlation(x))
 
 
 def segment_energies(x: Array, length: int) -> Array:
     """Energies of all segments of a signal, ``(T - length + 1,)``, in double precision.
+
+    Raises
+    ------
+    ValueError
+        If the signal is shorter.
 
     Examples
     --------
@@ -83,11 +91,37 @@ def segment_energies(x: Array, length: int) -> Array:
     return np.maximum(energy[length:] - energy[:-length], 0)
 
 
-def _require_length(x: Array, atom_length: int) -> None:
-    if x.size < atom_length:
-        raise ValueError(
-            f"x must be at least as long as an atom, {atom_length} samples, got {x.size}"
-        )
+def nonzeros(z: Array) -> tuple[Array, Array, Array]:
+    """Atoms, positions and values of the activations that are not zero.
+
+    Examples
+    --------
+    >>> nonzeros(np.array([[0.0, 0.0], [0.0, 5.0]]))
+    (array([1]), array([1]), array([5.]))
+
+    References
+    ----------
+    Chapter: ``book/methods/sparse_coding.md``.
+    """
+    flat = z.ravel()
+    places = np.flatnonzero(flat != 0)
+    atoms, positions = np.divmod(places, z.shape[1])
+    return atoms, positions, flat[places]
+
+
+def few(z: Array, atom_length: int) -> bool:
+    """Whether so few activations are not zero that sums over them beat Fourier transforms.
+
+    Examples
+    --------
+    >>> few(np.eye(1, 1000), 100), few(np.ones((1, 1000)), 100)
+    (True, False)
+
+    References
+    ----------
+    Chapter: ``book/methods/sparse_coding.md``.
+    """
+    return int(np.count_nonzero(z)) * atom_length <= 32 * z.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +133,15 @@ class Coding:
     Parameters
     ----------
     x : array (T,)
-        The signal.
+        The signal, with its padding.
     atoms : array (K, T_d)
         ``d_k``.
     penalty : float
         ``λ``.
     signed : bool
         Whether activations may be negative.
+    padding : int
+        Samples of silence that were added at both ends.
 
     Examples
     --------
@@ -122,6 +158,7 @@ class Coding:
     atoms: Array
     penalty: float
     signed: bool
+    padding: int = 0
 
     @property
     def n_activations(self) -> int:
@@ -135,6 +172,7 @@ class Coding:
 
     @cached_property
     def atom_spectra(self) -> Array:
+        """Spectra of the atoms, as the plan wants them."""
         return self.plan.atom_spectra(self.atoms)
 
     @cached_property
@@ -144,40 +182,71 @@ class Coding:
         points = scipy.fft.next_fast_len(2 * T_d - 1, real=True)
         spectra = scipy.fft.rfft(self.atoms, points)
         rows = scipy.fft.irfft(spectra.conj()[:, None] * spectra, points)
-        return np.concatenate([rows[..., points - T_d + 1 :], rows[..., :T_d]], axis=-1)
+        gram = np.concatenate([rows[..., points - T_d + 1 :], rows[..., :T_d]], axis=-1)
+        silent = ~self.atoms.any(axis=1)
+        gram[silent], gram[:, silent] = 0, 0
+        return gram
 
     def synthesis(self, z: Array) -> Array:
-        """``Σ_k d_k ∗ z_k``: atom by atom where few activations are not zero."""
-        K, T_d = self.atoms.shape
-        atoms, positions = np.nonzero(z)
-        if positions.size * T_d > 8 * self.x.size * K:
+        """``Σ_k d_k ∗ z_k``: one by one where few activations are not zero, else by transforms."""
+        T_d = self.atoms.shape[1]
+        if not few(z, T_d):
             return self.plan.synthesis(self.atom_spectra, self.plan.activation_spectra(z))
         whole = np.zeros_like(self.x)
-        for k, n, value in zip(atoms, positions, z[atoms, positions], strict=True):
-            whole[n : n + T_d] += value * self.atoms[k]
+        atoms, positions, values = nonzeros(z)
+        add_scaled(whole, self.atoms.ravel(), positions, T_d * atoms, values, T_d)
         return whole
 
     def correlation(self, residual: Array) -> Array:
         """``c_k[n] = Σ_s r[n + s] d_k[s]``, ``(K, N)``."""
-        return self.plan.correlation_with_atoms(
-            self.plan.signal_spectra(residual), self.atom_spectra
-        )
+        spectra = self.plan.signal_spectra(residual)
+        return self.plan.correlation_with_atoms(spectra, self.atom_spectra)
+
+    def largest(self, c: Array) -> float:
+        """The largest correlation of those that count: no penalty above it is paid."""
+        return max(float(c.max()), -float(c.min()) if self.signed else 0.0)
 
     def shrunk(self, z: Array, threshold: float) -> Array:
         """The soft threshold, one-sided where activations must not be negative."""
         t = z.dtype.type(threshold)
         return z - np.clip(z, -t, t) if self.signed else np.maximum(z - t, 0)
 
+    def change(self, z: Array, c: Array) -> float:
+        """The largest change of the signal, ``‖d_k‖ |Δ|``, that one activation asks for."""
+        largest = 0.0
+        for k, row in enumerate(z):
+            energy = float(self.gram[k, k, self.atoms.shape[1] - 1])
+            if energy > 0:
+                new = self.shrunk(row + c[k] / row.dtype.type(energy), self.penalty / energy)
+                largest = max(largest, np.sqrt(energy) * float(np.abs(new - row).max()))
+        return largest
+
+    @cached_property
+    def rounding(self) -> float:
+        """Changes that are but rounding errors of the correlations."""
+        loudest = float(np.sqrt(segment_energies(self.x, self.atoms.shape[1]).max()))
+        return 8 * float(np.finfo(self.x.dtype).eps) * loudest
+
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """One iterate of sparse coding; what it costs to look at is computed when it is looked at.
+    """One iterate of sparse coding; what it says of itself is computed when it is asked.
+
+    Parameters
+    ----------
+    iteration : int
+        Iterations done.
+    coding : Coding
+        What is solved.
+    activations : array (K, N)
+        ``z_k``.
 
     Examples
     --------
-    >>> start = next(iterate(np.array([0.0, 3.0, 0.0]), np.array([[1.0, 0.0]]), penalty=1.0))
-    >>> start.objective, start.gap
-    (4.5, 0.4444444444444444)
+    >>> x, atoms = np.array([0.0, 3.0, 0.0]), np.array([[1.0, 0.0]])
+    >>> start = next(iterate(x, atoms, penalty=1.0))
+    >>> start.objective, round(start.gap, 3)
+    (4.5, 0.444)
 
     References
     ----------
@@ -201,7 +270,7 @@ class State:
     @cached_property
     def objective(self) -> float:
         """``½‖r‖² + λ Σ_k ‖z_k‖₁``."""
-        size = float(np.sum(np.abs(self.activations), dtype=float))
+        size = float(np.sum(np.abs(nonzeros(self.activations)[2]), dtype=float))
         return 0.5 * _energy(self.residual) + self.coding.penalty * size
 
     @property
@@ -211,16 +280,18 @@ class State:
 
     @cached_property
     def gap(self) -> float:
-        r"""How far the objective can still fall, at most, as a share of itself: the duality gap.
+        r"""The duality gap: how far the objective can still fall at most, as a share of itself.
 
-        For each ``θ`` that correlates with no atom by more than ``λ`` the minimum is at least
-        ``½‖x‖² - ½‖x - θ‖²``. Here ``θ`` is the residual, scaled as is best.
+        Let ``θ`` be a signal whose correlations with the atoms do not exceed ``λ``. Then no
+        objective is below ``½‖x‖² - ½‖x - θ‖²``. Here ``θ`` is the residual, scaled for the best.
         """
-        r, c, penalty = self.residual, self.correlation, self.coding.penalty
-        largest = max(float(c.max()), -float(c.min()) if self.coding.signed else 0.0)
-        along, energy = float(np.dot(self.coding.x, r)), _energy(r)
-        most = penalty / largest if largest > 0 else np.inf
-        scale = min(max(along / energy, -most if self.coding.signed else 0.0), most)
+        r, coding = self.residual.astype(float), self.coding
+        along, energy = float(coding.x @ r), float(r @ r)
+        if energy == 0:
+            return 1.0 if self.objective > 0 else 0.0
+        largest = coding.largest(self.correlation)
+        most = coding.penalty / largest if largest > 0 else np.inf
+        scale = min(max(along / energy, -most if coding.signed else 0.0), most)
         bound = scale * along - 0.5 * scale**2 * energy
         return max(self.objective - bound, 0.0) / self.objective
 
@@ -233,70 +304,31 @@ class State:
     def decomposition(self) -> Decomposition:
         """This iterate as a :class:`Decomposition`."""
         coding = self.coding
+        begin = coding.padding
         return Decomposition(
             method="sparse-coding",
             atoms=coding.atoms,
             activations=self.activations,
             hop=1,
-            first_sample=0,
-            residual=self.residual,
+            first_sample=-begin,
+            residual=self.residual[begin : coding.x.size - begin],
             status=f"at iteration {self.iteration}",
             parameters={
+                "n_components": len(coding.atoms),
+                "atom_length": coding.atoms.shape[1],
                 "penalty": coding.penalty,
                 "activations": "real" if coding.signed else "nonnegative",
+                "padding": begin,
             },
         )
+
+    def followed_by(self, activations: Array) -> State:
+        """The next iterate."""
+        return State(self.iteration + 1, self.coding, activations)
 
 
 def _energy(values: Array) -> float:
     return float(np.sum(np.square(values, dtype=float)))
-
-
-# ---- solvers -------------------------------------------------------------------------------
-
-
-def greedy(coding: Coding, z: Array) -> Iterator[Array]:
-    """Locally greedy coordinate descent.
-    """
-    K, T_d = coding.atoms.shape
-    N, dtype = coding.n_activations, z.dtype
-    length = max(2 * T_d, SEGMENT)
-    segments = [(n, min(n + length, N)) for n in range(0, N, length)]
-    width = max(64, T_d // 8)
-    while True:
-        state = State(0, coding, z)
-        c, z = state.correlation.copy(), z.copy()
-        tolerance = SHARE * largest_change(coding, z, c)
-        limits = np.array([coding.penalty, tolerance], dtype)
-
-        def descended(segment: tuple[int, int]) -> int:
-            return descend(
-                z, c, coding.gram, limits, coding.signed, *segment, width, 10**7
-            )
-
-        for colour in (0, 1):
-            for _ in in_threads(descended, segments[colour::2]):
-                pass
-        yield z
-
-
-SEGMENT = 4096
-SHARE = 0.25
-
-
-def largest_change(coding: Coding, z: Array, c: Array) -> float:
-    """The largest ``‖d_k‖ |Δ|`` that one activation asks for."""
-    T_d = coding.atoms.shape[1]
-    found = 0.0
-    for k, row in enumerate(z):
-        energy = float(coding.gram[k, k, T_d - 1])
-        if energy > 0:
-            new = coding.shrunk(row + c[k] / z.dtype.type(energy), coding.penalty / energy)
-            found = max(found, np.sqrt(energy) * float(np.abs(new - row).max()))
-    return found
-
-
-SOLVERS: dict[str, Callable[[Coding, Array], Iterator[Array]]] = {"greedy": greedy}
 
 
 def iterate(
@@ -305,13 +337,325 @@ def iterate(
     *,
     penalty: float,
     activations: str = "nonnegative",
+    start: ArrayLike | None = None,
     solver: str = "greedy",
+    padding: int = 0,
 ) -> Iterator[State]:
+    r"""Iterate sparse coding: yield the start, then a state an iteration, without end.
+
+    .. math:: \min_z \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
+
+    Parameters
+    ----------
+    x : array (T,)
+        The signal.
+    atoms : array (K, T_d)
+        ``d_k``, of any norm.
+    penalty : float
+        ``λ``. From :func:`lambda_max` on, all activations are zero.
+    activations : {"nonnegative", "real"}
+        What they may be.
+    start : array (K, N), optional
+        ``z`` to start from, ``N = T + 2 padding - T_d + 1``. Default: zero.
+    solver : {"greedy", "fista", "admm"}
+        See :func:`greedy`, :func:`fista`, :func:`admm`.
+    padding : int
+        Samples of silence to add at both ends, up to ``T_d - 1``, so that patterns which the ends
+        cut off can be coded too. The paper has none. The objective counts what sounds there.
+
+    Yields
+    ------
+    State
+
+    Raises
+    ------
+    ValueError
+        For a signal that is constant or shorter than the atoms, or a start of the wrong shape or
+        sign.
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 3.0, 0.0, 0.0])
+    >>> states = iterate(x, np.array([[1.0, 0.0]]), penalty=1.0)
+    >>> [next(states).activations.tolist() for _ in range(2)]
+    [[[0.0, 0.0, 0.0]], [[0.0, 2.0, 0.0]]]
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
     x, d = signal(x), array(atoms, "atoms", 2)
-    coding = Coding(x, d.astype(x.dtype), non_negative(penalty, "penalty"), SIGNS[choice(activations, "activations", SIGNS)])
+    coding = posed(x, d.astype(x.dtype), penalty, activations, padding)
+    solve = SOLVERS[choice(solver, "solver", SOLVERS)]
     z = np.zeros((len(d), coding.n_activations), x.dtype)
-    def states():
-        yield State(0, coding, z)
-        for i, zz in enumerate(SOLVERS[solver](coding, z)):
-            yield State(i+1, coding, zz)
-    return states()
+    if start is not None:
+        z = given_activations(coding, start)
+    return _states(solve, State(0, coding, z))
+
+
+def _states(solve: Callable[[State], Iterator[State]], state: State) -> Iterator[State]:
+    yield state
+    yield from solve(state)
+
+
+def decompose(
+    x: ArrayLike,
+    atoms: ArrayLike,
+    *,
+    penalty: float,
+    activations: str = "nonnegative",
+    start: ArrayLike | None = None,
+    solver: str = "greedy",
+    padding: int = 0,
+    iterations: int = 100,
+    tolerance: float = 0.0,
+) -> Decomposition:
+    """Code a signal with given atoms: :func:`iterate`, run to its end.
+
+    Parameters
+    ----------
+    x, atoms, penalty, activations, start, solver, padding
+        See :func:`iterate`.
+    iterations, tolerance
+        See :func:`cdlnmf_lit.methods.decomposition.run`.
+
+    Returns
+    -------
+    Decomposition
+
+    Raises
+    ------
+    ValueError
+        See :func:`iterate`.
+
+    Examples
+    --------
+    >>> x = np.array([0.0, 3.0, 0.0, 0.0])
+    >>> found = decompose(x, np.array([[1.0, 0.0]]), penalty=1.0, iterations=1)
+    >>> found.activations, found.residual
+    (array([[0., 2., 0.]]), array([0., 1., 0., 0.]))
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    states = iterate(
+        x,
+        atoms,
+        penalty=penalty,
+        activations=activations,
+        start=start,
+        solver=solver,
+        padding=padding,
+    )
+    return run(states, iterations, tolerance)
+
+
+def posed(x: Array, atoms: Array, penalty: float, activations: str, padding: int) -> Coding:
+    """The problem of :func:`iterate`, once its arguments are found to be good.
+
+    Raises
+    ------
+    ValueError
+        If one is not.
+
+    Examples
+    --------
+    >>> posed(np.array([1.0, 0.0]), np.eye(1, 2), 1.0, "real", 1).x
+    array([0., 1., 0., 0.])
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    if np.ptp(x) == 0:
+        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
+    T_d = atoms.shape[1]
+    _require_length(x, T_d)
+    padding = integer(padding, "padding", at_least=0, at_most=T_d - 1)
+    signed = SIGNS[choice(activations, "activations", SIGNS)]
+    return Coding(np.pad(x, padding), atoms, non_negative(penalty, "penalty"), signed, padding)
+
+
+def _require_length(x: Array, atom_length: int) -> None:
+    if x.size < atom_length:
+        raise ValueError(
+            f"x must be at least as long as an atom, {atom_length} samples, got {x.size}"
+        )
+
+
+def given_activations(coding: Coding, start: ArrayLike) -> Array:
+    """Activations that a caller starts from, of the right shape, sign and precision.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+
+    Examples
+    --------
+    >>> coding = posed(np.array([1.0, 0.0]), np.eye(1, 2), 1.0, "nonnegative", 0)
+    >>> given_activations(coding, [[-1.0]])
+    Traceback (most recent call last):
+        ...
+    ValueError: start's activations must not be negative, got -1.0
+
+    References
+    ----------
+    Chapter: ``book/methods/sparse_coding.md``.
+    """
+    z, shape = array(start, "start's activations", 2), (len(coding.atoms), coding.n_activations)
+    if z.shape != shape:
+        raise ValueError(f"start's activations must have shape {shape}, got {z.shape}")
+    if not coding.signed and z.min() < 0:
+        raise ValueError(f"start's activations must not be negative, got {z.min()}")
+    return z.astype(coding.x.dtype)
+
+
+# ---- solvers -------------------------------------------------------------------------------
+
+
+def greedy(state: State) -> Iterator[State]:
+    r"""Locally greedy coordinate descent: the activation that would change most goes first.
+
+    The positions are cut into segments longer than two atoms. Two threads never work on
+    neighbours: every other segment is done, then the rest. So the result does not depend on their
+    number. A pass lowers the largest change asked for to a tenth, which keeps early passes
+    short. The correlations are computed anew from pass to pass, as updates let them drift.
+
+    Examples
+    --------
+    >>> x, atoms = np.array([0.0, 3.0, 0.0, 0.0]), np.array([[1.0, 0.5]])
+    >>> state = State(0, Coding(x, atoms, 1.0, signed=False), np.zeros((1, 3)))
+    >>> next(greedy(state)).activations
+    array([[0. , 1.6, 0. ]])
+
+    References
+    ----------
+    Reference [19] of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    coding = state.coding
+    gram, T_d = coding.gram, coding.atoms.shape[1]
+    segments = pieces(coding.n_activations, max(2 * T_d, SEGMENT))
+    width = max(BLOCK, T_d // 8)
+    while True:
+        z, c = state.activations.copy(), state.correlation.copy()
+        tolerance = max(SHARE * coding.change(z, c), coding.rounding)
+        limits = np.array([coding.penalty, tolerance], z.dtype)
+
+        def descended(segment: slice, z: Array = z, c: Array = c, limits: Array = limits) -> int:
+            begin, end = segment.start, segment.stop
+            most = 10 * z.shape[0] * (end - begin)
+            return int(descend(z, c, gram, limits, coding.signed, begin, end, width, most))
+
+        for colour in (segments[::2], segments[1::2]):
+            for _ in in_threads(descended, colour):
+                pass
+        state = state.followed_by(z)
+        yield state
+
+
+def fista(state: State) -> Iterator[State]:
+    r"""Accelerated proximal gradient, restarted where the objective would rise.
+
+    .. math:: z ← S\Big(y + \frac1L \, (x - Σ_j d_j ∗ y_j) ⋆ d_k, \; \frac{λ}{L}\Big),
+        \qquad L = \max_ω Σ_k |\hat d_k(ω)|^2
+
+    with ``y`` a step beyond ``z`` in the direction it came from.
+
+    Examples
+    --------
+    >>> x, atoms = np.array([0.0, 3.0, 0.0, 0.0]), np.array([[1.0, 0.5]])
+    >>> state = State(0, Coding(x, atoms, 1.0, signed=False), np.zeros((1, 3)))
+    >>> states = fista(state)
+    >>> objectives = [next(states).objective for _ in range(5)]
+    >>> bool(np.all(np.diff(objectives) <= 0))
+    True
+
+    References
+    ----------
+    Chapter: ``book/methods/sparse_coding.md``.
+    """
+    coding, t, dtype = state.coding, 1.0, state.activations.dtype
+    L = operator_in_activations(coding.atoms, coding.n_activations).norm ** 2 or 1.0
+
+    def stepped(point: State) -> State:
+        y = point.activations + point.correlation / dtype.type(L)
+        return state.followed_by(coding.shrunk(y, coding.penalty / L))
+
+    ahead = state
+    while True:
+        new = stepped(ahead)
+        if new.objective > state.objective:
+            t, new = 1.0, stepped(state)
+        if new.objective > state.objective:
+            new = state.followed_by(state.activations)
+        t, before = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+        beyond = dtype.type((before - 1) / t) * (new.activations - state.activations)
+        ahead = new.followed_by(new.activations + beyond) if before > 1 else new
+        state = new
+        yield state
+
+
+def admm(state: State) -> Iterator[State]:
+    r"""FastCSC's alternating direction method of multipliers, in the Fourier domain.
+
+    .. math::
+        \hat z ← \hat v + \frac{\hat d^* (\hat x - Σ_j \hat d_j \hat v_j)}{ρ + Σ_j |\hat d_j|^2},
+        \quad v = t - u, \qquad
+        t ← S(z + u, λ/ρ), \qquad u ← u + z - t
+
+    Each frequency is a system of ``K`` equations of rank one, solved in closed form. The paper's
+    convolutions are not circular: so the signal is followed by silence up to a length of quick
+    transforms, and ``t`` is zero at positions whose atoms would reach beyond the signal. What is
+    yielded is the best ``t`` so far. ``ρ`` starts at the mean energy of the atoms and is doubled
+    or halved where one of the two residuals is ten times the other.
+
+    Examples
+    --------
+    >>> x, atoms = np.array([0.0, 3.0, 0.0, 0.0]), np.array([[1.0, 0.5]])
+    >>> state = State(0, Coding(x, atoms, 1.0, signed=False), np.zeros((1, 3)))
+    >>> states = admm(state)
+    >>> [next(states) for _ in range(50)][-1].activations.round(3)
+    array([[0. , 1.6, 0. ]])
+
+    References
+    ----------
+    Reference [21] of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    """
+    coding, best = state.coding, state
+    x, d, N, dtype = coding.x, coding.atoms, coding.n_activations, coding.x.dtype
+    points = scipy.fft.next_fast_len(x.size, real=True)
+    D, X = scipy.fft.rfft(d, points), scipy.fft.rfft(x, points)
+    power = np.sum(np.abs(D) ** 2, axis=0)
+    rho = dtype.type(np.mean(np.sum(d**2, axis=1))) or dtype.type(1)
+    t = np.zeros((len(d), points), dtype)
+    t[:, :N] = state.activations
+    u = scipy.fft.irfft(D.conj() * scipy.fft.rfft(state.residual, points), points)
+    low = -coding.penalty if coding.signed else -np.inf
+    u[:, :N] = np.clip(u[:, :N], low, coding.penalty)
+    u /= rho
+    iteration = state.iteration
+    while True:
+        V = scipy.fft.rfft(t - u, points)
+        V += D.conj() * ((X - np.sum(D * V, axis=0)) / (rho + power))
+        z = scipy.fft.irfft(V, points)
+        u += z
+        before, t = t, np.zeros_like(t)
+        t[:, :N] = coding.shrunk(u[:, :N], coding.penalty / float(rho))
+        u -= t
+        iteration += 1
+        found = State(iteration, coding, t[:, :N].copy())
+        best = replace(found if found.objective < best.objective else best, iteration=iteration)
+        yield best
+        if iteration % BALANCE == 0:
+            primal, dual = np.linalg.norm(z - t), np.linalg.norm(t - before)
+            factor = dtype.type(2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0)
+            rho, u = rho * factor, u / factor
+
+
+SOLVERS: dict[str, Callable[[State], Iterator[State]]] = {
+    "greedy": greedy,
+    "fista": fista,
+    "admm": admm,
+}
