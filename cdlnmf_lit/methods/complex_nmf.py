@@ -19,8 +19,9 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.starts import factors_of, given, of_as_many
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces, placed
+from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 PHASES = ("mixture", "random")
@@ -364,13 +365,16 @@ def factorize(
         raise ValueError("X must not be zero everywhere")
     K = integer(n_components, "n_components", at_most=min(X.shape))
     penalty, exponent = non_negative(penalty, "penalty"), _exponent(exponent)
-    rng = np.random.default_rng(rng)
-    given = _given_factors(start, X, K)
+    rng, (N, F) = np.random.default_rng(rng), X.shape
+    if isinstance(start, tuple):
+        begun = given(start, {"spectra": (K, F), "activations": (K, N)}, X.real.dtype)
+    else:
+        choice(start, "start", STARTS)
     U = _start_phases(phases, X, K, rng)
     if U is None:
         X = X if np.isrealobj(X) and X.min() >= 0 else np.abs(X)
     blocks = _blocks(K, *X.shape)
-    W, Z = given or _random_factors(X, K, blocks, rng)
+    W, Z = begun if isinstance(start, tuple) else _random_factors(X, K, blocks, rng)
     return _iterates(X, *_normalised(W, Z), U, penalty, exponent, blocks)
 
 
@@ -454,23 +458,6 @@ def _start_phases(phases: Any, X: Array, K: int, rng: np.random.Generator) -> Ar
     return U
 
 
-def _given_factors(start: Any, X: Array, K: int) -> tuple[Array, Array] | None:
-    if isinstance(start, str):
-        choice(start, "start", STARTS)
-        return None
-    if not isinstance(start, tuple) or len(start) != 2:
-        raise ValueError(f"start must be a pair (spectra, activations), got {start!r}")
-    given = []
-    for name, value, length in zip(("spectra", "activations"), start, X.shape[::-1], strict=True):
-        found = array(value, f"start's {name}", 2)
-        if found.shape != (K, length):
-            raise ValueError(f"start's {name} must have shape {K, length}, got {found.shape}")
-        if found.min() < 0:
-            raise ValueError(f"start's {name} must not be negative, got {found.min()}")
-        given.append(found.astype(X.real.dtype))
-    return given[0], given[1]
-
-
 # ---- a signal ------------------------------------------------------------------------------
 
 
@@ -529,7 +516,7 @@ class State:
             atoms=None,
             activations=Z,
             hop=frame.hop,
-            first_sample=frame.hop * frame.first_frame - frame.origin,
+            first_sample=frame.first_sample,
             residual=x - sounds.sum(axis=0),
             history={},
             status=f"at iteration {factors.iteration}",
@@ -604,7 +591,9 @@ def iterate(
     shape = frame.n_frames(x.size), frame.channels // 2 + 1
     K = integer(n_components, "n_components", at_most=min(shape))
     choice(phases, "phases", PHASES)
-    if isinstance(start, str):
+    if isinstance(start, Decomposition):
+        of_as_many(start, K)
+    elif not isinstance(start, tuple):
         choice(start, "start", STARTS)
     parameters = {
         "n_components": K,
@@ -622,7 +611,7 @@ def iterate(
         f"factorising {shape[0]} frames of {shape[1]} channels into {K} components",
     )
     if isinstance(start, Decomposition):
-        start = factors_of(start, frame, x.size, K, x.dtype)
+        start = factors_of(start, frame, x.size, 1.0, x.dtype)
     X = frame.spectrogram(x, 1.0) if phases == "mixture" else frame.half_analysis(x)
     iterates = factorize(
         X, K, penalty=penalty, exponent=exponent, phases=phases, start=start, rng=rng
@@ -701,67 +690,6 @@ def default_frame() -> GaborFrame:
     Chapter: ``book/methods/complex_nmf.md``.
     """
     return GaborFrame("hann", 512, 2048).tight()
-
-
-def factors_of(
-    found: Decomposition, frame: GaborFrame, n_samples: int, K: int, dtype: Any
-) -> tuple[Array, Array]:
-    """Spectra and activations of another result's components, magnitudes on this frame.
-
-    Its own where it has them on the same frames; else, of each component's spectrogram, the mean
-    spectrum in the square and the activations that fit it best, lifted where they are silent,
-    since a zero would stay one.
-
-    Parameters
-    ----------
-    found : Decomposition
-        Any method's.
-    frame : GaborFrame
-    n_samples, K : int
-        What the start must serve.
-    dtype : dtype
-
-    Returns
-    -------
-    W : array (K, F)
-    Z : array (K, N)
-
-    Raises
-    ------
-    ValueError
-        If it has another number of components.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> found = decompose(x, 1, frame, iterations=2, rng=0)
-    >>> W, Z = factors_of(found, frame, 200, 1, float)
-    >>> np.array_equal(Z, found.activations)
-    True
-
-    References
-    ----------
-    Chapter: ``book/methods/complex_nmf.md``.
-    """
-    if found.n_components != K:
-        raise ValueError(f"start must have {K} components, got {found.n_components}")
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    here = (frame.hop, frame.hop * frame.first_frame - frame.origin, (K, F), (K, N))
-    if found.spectra is not None and here == (
-        found.hop,
-        found.first_sample,
-        found.spectra.shape,
-        found.activations.shape,
-    ):
-        root = 1 / found.parameters.get("power", 1)
-        return (found.spectra**root).astype(dtype), (found.activations**root).astype(dtype)
-    W, Z = np.zeros((K, F), dtype), np.zeros((K, N), dtype)
-    for k in range(K):
-        sound = placed(found.component(k), 0, n_samples).astype(dtype)
-        V = frame.spectrogram(sound, 1.0)
-        W[k] = np.linalg.norm(V, axis=0)
-        Z[k] = V @ W[k] / max(float(W[k] @ W[k]), np.finfo(dtype).tiny)
-    return W, np.maximum(Z, 1e-6 * Z.max())
 
 
 # ---- before a run ---------------------------------------------------------------------------
