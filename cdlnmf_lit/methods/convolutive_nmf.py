@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import isqrt
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,12 @@ from cdlnmf_lit.methods import nmf
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces
+from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
 
 ACTIVATION_UPDATES = ("joint", "averaged")
 STARTS = ("random",)
-ROWS, COLUMNS = 256, 256
+ROWS, COLUMNS = 128, 128
 """Frames in one block, and channels in one stripe: one thread's work each."""
 OPENING = 1e-3
 """What a start from a sound has in place of zeros, which no update could leave."""
@@ -127,7 +128,17 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     K, L, F = patterns.shape
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
     S = delayed(activations, L, rows).reshape(K * L, -1)
-    return np.asarray(S.T @ patterns.reshape(K * L, F))
+    return _product(S.T, patterns.reshape(K * L, F))
+
+
+def _product(left: Array, right: Array) -> Array:
+    """``left @ right``, in tiles so small that BLAS leaves each to the thread that asks for it."""
+    product = np.empty((len(left), right.shape[1]), np.result_type(left, right))
+    side = max(1, isqrt(SINGLE // left.shape[1]))
+    for rows in pieces(product.shape[0], side):
+        for columns in pieces(product.shape[1], side):
+            np.matmul(left[rows], right[:, columns], out=product[rows, columns])
+    return product
 
 
 # ---- one iteration -------------------------------------------------------------------------
@@ -184,18 +195,18 @@ class Problem:
         float, array (K, N + L - 1)
         """
         K, L, F = W.shape
-        flat, sums = W.reshape(K * L, F), W.sum(axis=2, keepdims=True)
+        flat = W.reshape(K * L, F)
+        sums = flat.sum(axis=1, keepdims=True)
 
         def block(rows: slice) -> tuple[float, Array, Array]:
-            n = rows.stop - rows.start
-            v, M = self.V[rows], self._model(delayed(Z, L, rows).reshape(K * L, n), flat)
+            v, M = self.V[rows], self._model(delayed(Z, L, rows).reshape(K * L, -1), flat)
             value = float(nmf.beta_divergence(v, M, self.beta).sum(dtype=float))
             q, p = self._weighed(v, M)
-            up = (flat @ q.T).reshape(K, L, n)
-            down = np.broadcast_to(sums, up.shape) if p is None else (flat @ p.T).reshape(K, L, n)
+            up = _product(flat, q.T)
+            down = np.repeat(sums, len(v), axis=1) if p is None else _product(flat, p.T)
             if self.activation_update == "averaged":
                 up, down = _ratio(up, down, 1.0), np.ones_like(up)
-            return value, undelayed(up), undelayed(down)
+            return value, undelayed(up.reshape(K, L, -1)), undelayed(down.reshape(K, L, -1))
 
         objective = self.penalty * float(np.linalg.norm(W, axis=(1, 2)) @ Z.sum(axis=1))
         up, down = np.zeros_like(Z), np.zeros_like(Z)
@@ -227,13 +238,12 @@ class Problem:
 
         def stripe(columns: slice) -> None:
             w = np.ascontiguousarray(W[:, :, columns]).reshape(K * L, -1)
-            up = np.zeros_like(w)
-            down = np.repeat(weights, L)[:, None] * w
+            up, down = np.zeros_like(w), np.repeat(weights, L)[:, None] * w
             for rows in pieces(len(self.V), ROWS):
                 S = delayed(Z, L, rows).reshape(K * L, -1)
                 q, p = self._weighed(self.V[rows, columns], self._model(S, w))
-                up += S @ q
-                down += S.sum(axis=1, keepdims=True) if p is None else S @ p
+                up += _product(S, q)
+                down += S.sum(axis=1, keepdims=True) if p is None else _product(S, p)
             updated[:, :, columns] = (w * _ratio(up, down, exponent)).reshape(K, L, -1)
 
         for _ in in_threads(stripe, pieces(F, COLUMNS)):
@@ -241,7 +251,7 @@ class Problem:
         return updated
 
     def _model(self, S: Array, W: Array) -> Array:
-        M: Array = S.T @ W
+        M = _product(S.T, W)
         if self.beta != 2:
             M += self.matrix.offset
         return M
