@@ -277,40 +277,36 @@ def decompose(
 
 
 def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[State]:
-    """Alternate, with momentum on the atoms and moves of them, each taken if nothing rises."""
+    """Alternate with momentum on the atoms, and with moves of them where these get lower."""
     before, t, steps = state.coding, 1.0, CODING_STEPS[solver]
     wait = due = recentre_every
     while True:
         yield state
-        now = state.coding
-        trial = moved = None
-        if recentre_every and state.iteration + 1 >= due:
+        now, iteration = state.coding, state.iteration + 1
+        t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+        new = alternated(ahead(now, before, min((last - 1) / t, MOMENTUM)), solver, steps)
+        if last > 1 and new.objective > now.objective:
+            t, new = 1.0, alternated(now, solver, steps)
+        if new.objective > now.objective:
+            steps, new = 2 * steps, now
+        before = now
+        if recentre_every and iteration >= due:
             moved = recentred(now)
+            wait = recentre_every if moved is None else 2 * wait
             if moved is not None:
-                trial = alternated(moved, solver, steps)
-            taken = trial is not None and trial.objective <= now.objective
-            wait = recentre_every if taken or moved is None else 2 * wait
-            due = state.iteration + 1 + wait
-            if taken:
-                t = 1.0
-        if trial is None or trial.objective > now.objective:
-            t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
-            beyond = ahead(now, before, min((last - 1) / t, MOMENTUM))
-            trial = alternated(beyond, solver, steps)
-            if trial.objective > now.objective and last > 1:
-                t, trial = 1.0, alternated(now, solver, steps)
-        if trial.objective > now.objective:
-            steps, trial = 2 * steps, now
-        before = trial if t == 1 else now
-        state = replace(state, iteration=state.iteration + 1, coding=trial)
+                moved = alternated(moved, solver, steps)
+                if moved.objective < new.objective:
+                    before = new = moved
+                    t, wait = 1.0, recentre_every
+            due = iteration + wait
+        state = replace(state, iteration=iteration, coding=new)
 
 
 def alternated(state: sparse_coding.State, solver: str, steps: int) -> sparse_coding.State:
     r"""Fit the activations to the atoms, then the atoms to the activations.
 
     Atoms that lie within the ball are then scaled to its surface, and their activations down,
-    which lowers the penalty and changes nothing else. An atom without activations may be any: it
-    takes the stretch of the residual that is loudest, if that could win activations.
+    which lowers the penalty and changes nothing else. Last, see :func:`replaced`.
 
     Examples
     --------
@@ -328,15 +324,15 @@ def alternated(state: sparse_coding.State, solver: str, steps: int) -> sparse_co
     fitting = Fitting(coding.x, z, before.shape[1])
     d = fitted(fitting, before, ATOM_SOLVERS[solver])
     d, z = on_sphere(d, z)
-    found = sparse_coding.State(state.iteration + 1, replace(coding, atoms=d), z)
-    idle = np.flatnonzero(~z.any(axis=1))
-    return revived(found, idle) if idle.size else found
+    return replaced(sparse_coding.State(state.iteration + 1, replace(coding, atoms=d), z))
 
 
 def ahead(
     state: sparse_coding.State, before: sparse_coding.State, momentum: float
 ) -> sparse_coding.State:
-    """The state with atoms as far beyond its own as those are beyond the ones before, or less.
+    """The state with atoms beyond its own, by a share of the way that led there.
+
+    An atom that is another than before stays.
 
     Examples
     --------
@@ -352,8 +348,9 @@ def ahead(
     """
     if momentum <= 0 or before is state:
         return state
-    d = state.coding.atoms
-    d = in_ball(d + d.dtype.type(momentum) * (d - before.coding.atoms))
+    d, last = state.coding.atoms, before.coding.atoms
+    same = np.sum(d * last, axis=1, keepdims=True) > 0.5
+    d = in_ball(np.where(same, d + d.dtype.type(momentum) * (d - last), d))
     return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), state.activations)
 
 
@@ -392,36 +389,43 @@ def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
     return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), z)
 
 
-def revived(state: sparse_coding.State, idle: Array) -> sparse_coding.State:
-    """Idle atoms become the loudest stretches of the residual, apart from each other.
+def replaced(state: sparse_coding.State) -> sparse_coding.State:
+    r"""The weakest atom, if what it leaves out holds more than what it does.
 
-    As they have no activations the objective stays the same. A stretch whose norm is below ``λ``
-    could win none: the atom is left as it is.
+    Without atom ``k`` there remains ``s = r + d_k ∗ z_k``. One activation of the loudest stretch
+    of ``s``, scaled to norm 1, lowers the objective by ``½ max(‖stretch‖ - λ, 0)²``; dropping
+    ``d_k`` raises it by ``½‖s‖² - ½‖r‖² - λ‖z_k‖₁``. The stretch becomes the atom where the first
+    exceeds the second. So does it for an idle atom, if it can win an activation at all.
 
     Examples
     --------
     >>> x = np.array([0.0, 0.0, 3.0, 4.0, 0.0])
     >>> coding = sparse_coding.Coding(x, np.eye(1, 2), 1.0, signed=False)
-    >>> revived(sparse_coding.State(0, coding, np.zeros((1, 4))), np.array([0])).coding.atoms
-    array([[0.6, 0.8]])
+    >>> found = replaced(sparse_coding.State(0, coding, np.zeros((1, 4))))
+    >>> found.coding.atoms, found.activations
+    (array([[0.6, 0.8]]), array([[0., 0., 4., 0.]]))
 
     References
     ----------
-    Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
     """
-    d, r = state.coding.atoms.copy(), state.residual
-    T_d = d.shape[1]
-    energies = segment_energies(r, T_d)
-    for k in idle:
-        begin = int(np.argmax(energies))
-        size = np.sqrt(energies[begin])
-        if size <= state.coding.penalty or size == 0:
-            break
-        d[k] = r[begin : begin + T_d] / r.dtype.type(size)
-        energies[max(0, begin - T_d + 1) : begin + T_d] = 0
-    return sparse_coding.State(
-        state.iteration, replace(state.coding, atoms=in_ball(d)), state.activations
-    )
+    coding, r, z = state.coding, state.residual, state.activations
+    T_d = coding.atoms.shape[1]
+    k = int(np.argmin(np.sum(z**2, axis=1)))
+    sound = replace(coding, atoms=coding.atoms[k : k + 1]).synthesis(z[k : k + 1])
+    energies = segment_energies(r + sound, T_d)
+    begin = int(np.argmax(energies))
+    size = float(np.sqrt(energies[begin]))
+    won = 0.5 * max(size - coding.penalty, 0.0) ** 2
+    lost = float(np.sum((r + 0.5 * sound) * sound, dtype=float))
+    lost -= coding.penalty * float(np.sum(np.abs(z[k]), dtype=float))
+    if won <= max(lost, 0.0):
+        return state
+    d, z = coding.atoms.copy(), z.copy()
+    d[k] = (r + sound)[begin : begin + T_d] / r.dtype.type(size)
+    z[k] = 0
+    z[k, begin] = size - coding.penalty
+    return sparse_coding.State(state.iteration, replace(coding, atoms=in_ball(d)), z)
 
 
 def on_sphere(d: Array, z: Array) -> tuple[Array, Array]:
