@@ -17,18 +17,11 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.kernels import add_scaled
+from cdlnmf_lit.methods.kernels import add_scaled, few, nonzeros
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.sparse_coding import (
-    SOLVERS,
-    few,
-    given_activations,
-    lambda_max,
-    nonzeros,
-    posed,
-    segment_energies,
-)
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, signal
+from cdlnmf_lit.methods.sparse_coding import SOLVERS, Coding, lambda_max, segment_energies
+from cdlnmf_lit.methods.starts import given, of_as_many
+from cdlnmf_lit.theory.arguments import Array, choice, integer, signal
 from cdlnmf_lit.theory.blocks import placed
 from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activations
 
@@ -98,8 +91,8 @@ class State:
     @property
     def dictionary_gap(self) -> float:
         """By which share of itself other atoms could lower the objective, at most."""
-        gradient = -correlation_with(self.activations, self.coding.residual, self.atoms.shape[1])
-        return max(atoms_gap(self.atoms, gradient), 0.0) / self.objective
+        left = Fitting(self.coding.residual, self.activations, self.atoms.shape[1])
+        return max(atoms_gap(self.atoms, -left.b), 0.0) / self.objective
 
     @property
     def record(self) -> dict[str, float]:
@@ -197,8 +190,7 @@ def iterate(
     Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
     """
     x, T_d = signal(x), integer(atom_length, "atom_length")
-    share = np.zeros((1, T_d), x.dtype)
-    coding = posed(x, share, 0.0 if penalty is None else penalty, activations, padding)
+    coding = Coding.posed(x, np.zeros((1, T_d), x.dtype), penalty or 0.0, activations, padding)
     K = integer(n_components, "n_components", at_most=coding.n_activations)
     if penalty is None:
         coding = replace(coding, penalty=SHARE * lambda_max(x, T_d))
@@ -284,7 +276,7 @@ def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[Stat
         yield state
         now, iteration = state.coding, state.iteration + 1
         t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
-        new = alternated(ahead(now, before, min((last - 1) / t, MOMENTUM)), solver, steps)
+        new = alternated(_ahead(now, before, min((last - 1) / t, MOMENTUM)), solver, steps)
         if last > 1 and new.objective > now.objective:
             t, new = 1.0, alternated(now, solver, steps)
         if new.objective > now.objective:
@@ -322,35 +314,23 @@ def alternated(state: sparse_coding.State, solver: str, steps: int) -> sparse_co
     coding, before = state.coding, state.coding.atoms
     z = next(islice(SOLVERS[solver](state), steps - 1, None)).activations
     fitting = Fitting(coding.x, z, before.shape[1])
-    d = fitted(fitting, before, ATOM_SOLVERS[solver])
-    d, z = on_sphere(d, z)
+    d = _fitted(fitting, before, ATOM_SOLVERS[solver])
+    d, z = _on_sphere(d, z)
     return replaced(sparse_coding.State(state.iteration + 1, replace(coding, atoms=d), z))
 
 
-def ahead(
+def _ahead(
     state: sparse_coding.State, before: sparse_coding.State, momentum: float
 ) -> sparse_coding.State:
     """The state with atoms beyond its own, by a share of the way that led there.
 
     An atom that is another than before stays.
-
-    Examples
-    --------
-    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
-    >>> states = iterate(x, 1, atom_length=32, rng=0)
-    >>> start, first = next(states).coding, next(states).coding
-    >>> bool(np.isclose(np.linalg.norm(ahead(first, start, 0.5).coding.atoms), 1))
-    True
-
-    References
-    ----------
-    Chapter: ``book/methods/cdl.md``.
     """
     if momentum <= 0 or before is state:
         return state
     d, last = state.coding.atoms, before.coding.atoms
     same = np.sum(d * last, axis=1, keepdims=True) > 0.5
-    d = in_ball(np.where(same, d + d.dtype.type(momentum) * (d - last), d))
+    d = _in_ball(np.where(same, d + d.dtype.type(momentum) * (d - last), d))
     return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), state.activations)
 
 
@@ -365,7 +345,7 @@ def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
     Examples
     --------
     >>> x = np.array([0.0, 0.0, 0.0, 0.0, 7.0, 0.0, 0.0])
-    >>> coding = sparse_coding.Coding(x, np.eye(1, 3), 1.0, signed=False)
+    >>> coding = Coding(x, np.eye(1, 3), 1.0, signed=False)
     >>> moved = recentred(sparse_coding.State(0, coding, 6 * np.eye(1, 5, 4)))
     >>> moved.coding.atoms, moved.activations
     (array([[0., 1., 0.]]), array([[0., 0., 0., 6., 0.]]))
@@ -385,7 +365,7 @@ def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
         return None
     d = np.stack([placed(atom, m, T_d) for atom, m in zip(d, shifts, strict=True)])
     z = np.stack([placed(row, -m, row.size) for row, m in zip(z, shifts, strict=True)])
-    d, z = on_sphere(d, z)
+    d, z = _on_sphere(d, z)
     return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), z)
 
 
@@ -400,7 +380,7 @@ def replaced(state: sparse_coding.State) -> sparse_coding.State:
     Examples
     --------
     >>> x = np.array([0.0, 0.0, 3.0, 4.0, 0.0])
-    >>> coding = sparse_coding.Coding(x, np.eye(1, 2), 1.0, signed=False)
+    >>> coding = Coding(x, np.eye(1, 2), 1.0, signed=False)
     >>> found = replaced(sparse_coding.State(0, coding, np.zeros((1, 4))))
     >>> found.coding.atoms, found.activations
     (array([[0.6, 0.8]]), array([[0., 0., 4., 0.]]))
@@ -425,95 +405,22 @@ def replaced(state: sparse_coding.State) -> sparse_coding.State:
     d[k] = (r + sound)[begin : begin + T_d] / r.dtype.type(size)
     z[k] = 0
     z[k, begin] = size - coding.penalty
-    return sparse_coding.State(state.iteration, replace(coding, atoms=in_ball(d)), z)
+    return sparse_coding.State(state.iteration, replace(coding, atoms=_in_ball(d)), z)
 
 
-def on_sphere(d: Array, z: Array) -> tuple[Array, Array]:
-    """Atoms of norm 1; what they lose their activations gain. A silent atom stays silent.
-
-    Examples
-    --------
-    >>> on_sphere(np.array([[0.0, 2.0]]), np.array([[3.0]]))
-    (array([[0., 1.]]), array([[6.]]))
-
-    References
-    ----------
-    Chapter: ``book/methods/cdl.md``.
-    """
+def _on_sphere(d: Array, z: Array) -> tuple[Array, Array]:
+    """Atoms of norm 1; what they lose their activations gain. A silent atom stays silent."""
     sizes = np.linalg.norm(d, axis=1, keepdims=True)
     sizes[sizes == 0] = 1
     return d / sizes, z * sizes
 
 
-def in_ball(d: Array) -> Array:
-    """The nearest atoms of norm at most 1.
-
-    Examples
-    --------
-    >>> in_ball(np.array([[0.0, 2.0], [0.5, 0.0]]))
-    array([[0. , 1. ],
-           [0.5, 0. ]])
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
+def _in_ball(d: Array) -> Array:
+    """The nearest atoms of norm at most 1."""
     return d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1)
 
 
 # ---- the atoms, given the activations --------------------------------------------------------
-
-
-def correlation_with(z: Array, x: Array, T_d: int) -> Array:
-    """``c_k[s] = Σ_n z_k[n] x[n + s]``, ``(K, T_d)``: one by one where few are not zero.
-
-    Examples
-    --------
-    >>> correlation_with(np.array([[0.0, 10.0]]), np.array([1.0, 2.0, 3.0]), 2)
-    array([[20., 30.]])
-
-    References
-    ----------
-    Adjoint of equation (1) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    if not few(z, T_d):
-        return correlate_with_activations(z, x)
-    found = np.zeros(len(z) * T_d, z.dtype)
-    atoms, positions, values = nonzeros(z)
-    add_scaled(found, x, T_d * atoms, positions, values, T_d)
-    return found.reshape(len(z), T_d)
-
-
-def correlations_of(z: Array, T_d: int) -> Array:
-    """``A_jk[l] = Σ_n z_j[n] z_k[n + l]``, ``|l| < T_d``, ``(K, K, 2 T_d - 1)``.
-
-    Examples
-    --------
-    >>> correlations_of(np.array([[1.0, 2.0]]), 2)
-    array([[[2., 5., 2.]]])
-
-    References
-    ----------
-    Chapter: ``book/methods/cdl.md``.
-    """
-    K, width = len(z), 2 * T_d - 1
-    atoms, positions, values = nonzeros(z)
-    order = np.argsort(positions, kind="stable")
-    k, n, v = atoms[order], positions[order], values[order].astype(float)
-    last = np.searchsorted(n, n + T_d)
-    if np.sum(last - np.arange(n.size)) > PAIRS:
-        padded = np.pad(z, ((0, 0), (0, T_d - 1)))
-        half = np.stack([correlate_with_activations(z, row) for row in padded], axis=1)
-        return np.concatenate([half.swapaxes(0, 1)[..., :0:-1], half], axis=-1)
-    keys, products = [np.zeros(0, int)], [np.zeros(0)]
-    for step in range(int(np.max(last - np.arange(n.size), initial=0))):
-        near = np.flatnonzero(last - np.arange(n.size) > step)
-        other = near + step
-        keys.append((k[near] * K + k[other]) * width + n[other] - n[near] + T_d - 1)
-        products.append(v[near] * v[other] * (1.0 if step else 0.5))
-    half = np.bincount(np.concatenate(keys), np.concatenate(products), K * K * width)
-    half = half.reshape(K, K, width)
-    return np.asarray(half + half.swapaxes(0, 1)[..., ::-1], z.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -523,8 +430,9 @@ class Fitting:
     .. math:: \min_{\|d_k\| ≤ 1} \; ½ \|x - Σ_k d_k ∗ z_k\|^2
         = \min_{\|d_k\| ≤ 1} \; ½\|x\|^2 - ⟨b, d⟩ + ½ ⟨d, A d⟩
 
-    Signal and activations enter by their correlations alone, ``b_k[s] = Σ_n z_k[n] x[n + s]`` and
-    ``(A d)_j[s] = Σ_k Σ_u A_jk[s - u] d_k[u]``, which are as long as an atom and as two.
+    Signal and activations enter by their correlations alone: ``b_k[s] = Σ_n z_k[n] x[n + s]``, as
+    long as an atom, and ``A_jk[l] = Σ_n z_j[n] z_k[n + l]`` with ``|l| < T_d``, as long as two;
+    ``(A d)_j[s] = Σ_k Σ_u A_jk[s - u] d_k[u]``.
 
     Parameters
     ----------
@@ -550,8 +458,37 @@ class Fitting:
 
     @cached_property
     def b(self) -> Array:
-        """``(K, T_d)``."""
-        return correlation_with(self.activations, self.x, self.atom_length)
+        """``(K, T_d)``: one by one where few activations are not zero, else by transforms."""
+        z, T_d = self.activations, self.atom_length
+        if not few(z, T_d):
+            return correlate_with_activations(z, self.x)
+        found = np.zeros(len(z) * T_d, z.dtype)
+        atoms, positions, values = nonzeros(z)
+        add_scaled(found, self.x, T_d * atoms, positions, values, T_d)
+        return found.reshape(len(z), T_d)
+
+    @cached_property
+    def A(self) -> Array:
+        """``(K, K, 2 T_d - 1)``: pair by pair where activations are few, else by transforms."""
+        z, T_d = self.activations, self.atom_length
+        K, width = len(z), 2 * T_d - 1
+        atoms, positions, values = nonzeros(z)
+        order = np.argsort(positions, kind="stable")
+        k, n, v = atoms[order], positions[order], values[order].astype(float)
+        reach = np.searchsorted(n, n + T_d) - np.arange(n.size)
+        if reach.sum() > PAIRS:
+            rows = np.pad(z, ((0, 0), (0, T_d - 1)))
+            half = np.stack([correlate_with_activations(z, row) for row in rows], axis=1)
+            return np.concatenate([half.swapaxes(0, 1)[..., :0:-1], half], axis=-1)
+        keys, products = [np.zeros(0, int)], [np.zeros(0)]
+        for step in range(int(reach.max(initial=0))):
+            first = np.flatnonzero(reach > step)
+            second = first + step
+            keys.append((k[first] * K + k[second]) * width + n[second] - n[first] + T_d - 1)
+            products.append(v[first] * v[second] * (1.0 if step else 0.5))
+        half = np.bincount(np.concatenate(keys), np.concatenate(products), K * K * width)
+        half = half.reshape(K, K, width)
+        return np.asarray(half + half.swapaxes(0, 1)[..., ::-1], z.dtype)
 
     @property
     def points(self) -> int:
@@ -561,7 +498,7 @@ class Fitting:
     @cached_property
     def spectra(self) -> Array:
         """Of ``A``, ``(K, K, F')``."""
-        A, T_d = correlations_of(self.activations, self.atom_length), self.atom_length
+        A, T_d = self.A, self.atom_length
         wrapped = np.zeros((*A.shape[:2], self.points), A.dtype)
         wrapped[..., :T_d] = A[..., T_d - 1 :]
         wrapped[..., self.points - T_d + 1 :] = A[..., : T_d - 1]
@@ -619,7 +556,7 @@ def projected_gradient(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Arra
     gradient = fitting.gradient(d)
     ahead, slope = d, gradient
     while True:
-        before, d = d, in_ball(ahead - step * slope)
+        before, d = d, _in_ball(ahead - step * slope)
         before_gradient, gradient = gradient, fitting.gradient(d)
         yield d, gradient
         if np.sum((ahead - d) * (d - before), dtype=float) > 0:
@@ -664,7 +601,7 @@ def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
         V += Z.conj() * ((X - np.sum(Z * V, axis=0)) / (sigma + power))
         u += scipy.fft.irfft(V, points)
         s = np.zeros_like(s)
-        s[:, :T_d] = in_ball(u[:, :T_d])
+        s[:, :T_d] = _in_ball(u[:, :T_d])
         u -= s
         found = s[:, :T_d].copy()
         yield found, fitting.gradient(found)
@@ -678,19 +615,8 @@ ATOM_SOLVERS: dict[str, AtomSolver] = {
 }
 
 
-def fitted(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -> Array:
-    """Atoms that fit better than ``d``: a few steps, fewer where a tenth of the gap is left.
-
-    Examples
-    --------
-    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
-    >>> fitted(fitting, np.array([[0.0, 1.0]]))
-    array([[1., 0.]])
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
+def _fitted(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -> Array:
+    """Atoms that fit no worse than ``d``: a few steps, fewer where a tenth of the gap is left."""
     gradient = fitting.gradient(d)
     best, least = d, fitting.objective(d, gradient)
     enough = ENOUGH * atoms_gap(d, gradient)
@@ -705,39 +631,27 @@ def fitted(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -
 # ---- starts ----------------------------------------------------------------------------------
 
 
-def _start(
-    coding: sparse_coding.Coding, start: Any, K: int, rng: np.random.Generator
-) -> sparse_coding.State:
+def _start(coding: Coding, start: Any, K: int, rng: np.random.Generator) -> sparse_coding.State:
     x, T_d = coding.x, coding.atoms.shape[1]
-    z: Array | None = None
+    coding = replace(coding, atoms=np.zeros((K, T_d), x.dtype))
+    z, d = coding.activations(), start
     if isinstance(start, str):
         d = STARTS[choice(start, "start", STARTS)](x, K, T_d, rng)
     elif isinstance(start, Decomposition):
-        if start.n_components != K:
-            raise ValueError(f"start must have {K} components, got {start.n_components}")
-        d = start.patterns(T_d)
-        z = _activations_of(coding, start)
+        d, z = of_as_many(start, K).patterns(T_d), _activations_of(coding, start)
     elif isinstance(start, tuple):
         if len(start) != 2:
             raise ValueError(f"start must be a pair (atoms, activations), got {len(start)} values")
-        d, given = start
-        z = given_activations(replace(coding, atoms=np.zeros((K, T_d), x.dtype)), given)
-    else:
-        d = start
-    d = array(d, "start's atoms", 2)
-    if d.shape != (K, T_d):
-        raise ValueError(f"start's atoms must have shape {(K, T_d)}, got {d.shape}")
-    if z is None:
-        z = np.zeros((K, coding.n_activations), x.dtype)
-    d = d.astype(x.dtype)
+        d, z = start[0], coding.activations(start[1])
+    (d,) = given((d,), {"atoms": (K, T_d)}, x.dtype, signed="atoms")
     z[~d.any(axis=1)] = 0
-    d, z = on_sphere(d, z)
+    d, z = _on_sphere(d, z)
     return sparse_coding.State(0, replace(coding, atoms=d), z)
 
 
-def _activations_of(coding: sparse_coding.Coding, found: Decomposition) -> Array:
+def _activations_of(coding: Coding, found: Decomposition) -> Array:
     """A result's activations at their samples; none where it has no atoms."""
-    z = np.zeros((found.n_components, coding.n_activations), coding.x.dtype)
+    z = coding.activations()
     if found.atoms is not None:
         steps = found.hop * np.arange(found.activations.shape[1])
         positions = found.first_sample + coding.padding + steps

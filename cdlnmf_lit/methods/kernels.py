@@ -233,6 +233,39 @@ def add_scaled_in_numpy(
         out[place : place + length] += value * source[begin : begin + length]
 
 
+def nonzeros(z: Array) -> tuple[Array, Array, Array]:
+    """Atoms, positions and values of the activations that are not zero.
+
+    Examples
+    --------
+    >>> nonzeros(np.array([[0.0, 0.0], [0.0, 5.0]]))
+    (array([1]), array([1]), array([5.]))
+
+    References
+    ----------
+    Chapter: ``book/methods/sparse_coding.md``.
+    """
+    flat = z.ravel()
+    places = np.flatnonzero(flat != 0)
+    atoms, positions = np.divmod(places, z.shape[1])
+    return atoms, positions, flat[places]
+
+
+def few(z: Array, atom_length: int) -> bool:
+    """Whether so few activations are not zero that sums over them beat Fourier transforms.
+
+    Examples
+    --------
+    >>> few(np.eye(1, 1000), 100), few(np.ones((1, 1000)), 100)
+    (True, False)
+
+    References
+    ----------
+    Chapter: ``book/methods/sparse_coding.md``.
+    """
+    return int(np.count_nonzero(z)) * atom_length <= 32 * z.size
+
+
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code that leaves other threads free, kept on disk where there is a folder for it."""
     options: dict[str, Any] = {

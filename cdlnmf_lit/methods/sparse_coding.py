@@ -14,7 +14,8 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend
+from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend, few, nonzeros
+from cdlnmf_lit.methods.starts import given
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, pieces
 from cdlnmf_lit.theory.convolution import Convolution, operator_in_activations
@@ -91,39 +92,6 @@ def segment_energies(x: Array, length: int) -> Array:
     return np.maximum(energy[length:] - energy[:-length], 0)
 
 
-def nonzeros(z: Array) -> tuple[Array, Array, Array]:
-    """Atoms, positions and values of the activations that are not zero.
-
-    Examples
-    --------
-    >>> nonzeros(np.array([[0.0, 0.0], [0.0, 5.0]]))
-    (array([1]), array([1]), array([5.]))
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
-    """
-    flat = z.ravel()
-    places = np.flatnonzero(flat != 0)
-    atoms, positions = np.divmod(places, z.shape[1])
-    return atoms, positions, flat[places]
-
-
-def few(z: Array, atom_length: int) -> bool:
-    """Whether so few activations are not zero that sums over them beat Fourier transforms.
-
-    Examples
-    --------
-    >>> few(np.eye(1, 1000), 100), few(np.ones((1, 1000)), 100)
-    (True, False)
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
-    """
-    return int(np.count_nonzero(z)) * atom_length <= 32 * z.size
-
-
 @dataclass(frozen=True, eq=False)
 class Coding:
     r"""A signal to be coded with given atoms.
@@ -159,6 +127,28 @@ class Coding:
     penalty: float
     signed: bool
     padding: int = 0
+
+    @classmethod
+    def posed(
+        cls, x: Array, atoms: Array, penalty: float, activations: str, padding: int
+    ) -> Coding:
+        """The problem of :func:`iterate`, once its arguments are found to be good."""
+        if np.ptp(x) == 0:
+            raise ValueError(f"x must not be constant, got {x[0]} at every sample")
+        T_d = atoms.shape[1]
+        _require_length(x, T_d)
+        padding = integer(padding, "padding", at_least=0, at_most=T_d - 1)
+        signed = SIGNS[choice(activations, "activations", SIGNS)]
+        penalty = non_negative(penalty, "penalty")
+        return cls(np.pad(x, padding), atoms, penalty, signed, padding)
+
+    def activations(self, start: ArrayLike | None = None) -> Array:
+        """Those to start from: as given, of the right shape and sign, or zero."""
+        shape = len(self.atoms), self.n_activations
+        if start is None:
+            return np.zeros(shape, self.x.dtype)
+        named = "activations" if self.signed else ""
+        return given((start,), {"activations": shape}, self.x.dtype, signed=named)[0]
 
     @property
     def n_activations(self) -> int:
@@ -385,12 +375,9 @@ def iterate(
     Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
     """
     x, d = signal(x), array(atoms, "atoms", 2)
-    coding = posed(x, d.astype(x.dtype), penalty, activations, padding)
+    coding = Coding.posed(x, d.astype(x.dtype), penalty, activations, padding)
     solve = SOLVERS[choice(solver, "solver", SOLVERS)]
-    z = np.zeros((len(d), coding.n_activations), x.dtype)
-    if start is not None:
-        z = given_activations(coding, start)
-    return _states(solve, State(0, coding, z))
+    return _states(solve, State(0, coding, coding.activations(start)))
 
 
 def _states(solve: Callable[[State], Iterator[State]], state: State) -> Iterator[State]:
@@ -451,65 +438,11 @@ def decompose(
     return run(states, iterations, tolerance)
 
 
-def posed(x: Array, atoms: Array, penalty: float, activations: str, padding: int) -> Coding:
-    """The problem of :func:`iterate`, once its arguments are found to be good.
-
-    Raises
-    ------
-    ValueError
-        If one is not.
-
-    Examples
-    --------
-    >>> posed(np.array([1.0, 0.0]), np.eye(1, 2), 1.0, "real", 1).x
-    array([0., 1., 0., 0.])
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
-    """
-    if np.ptp(x) == 0:
-        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
-    T_d = atoms.shape[1]
-    _require_length(x, T_d)
-    padding = integer(padding, "padding", at_least=0, at_most=T_d - 1)
-    signed = SIGNS[choice(activations, "activations", SIGNS)]
-    return Coding(np.pad(x, padding), atoms, non_negative(penalty, "penalty"), signed, padding)
-
-
 def _require_length(x: Array, atom_length: int) -> None:
     if x.size < atom_length:
         raise ValueError(
             f"x must be at least as long as an atom, {atom_length} samples, got {x.size}"
         )
-
-
-def given_activations(coding: Coding, start: ArrayLike) -> Array:
-    """Activations that a caller starts from, of the right shape, sign and precision.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-
-    Examples
-    --------
-    >>> coding = posed(np.array([1.0, 0.0]), np.eye(1, 2), 1.0, "nonnegative", 0)
-    >>> given_activations(coding, [[-1.0]])
-    Traceback (most recent call last):
-        ...
-    ValueError: start's activations must not be negative, got -1.0
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
-    """
-    z, shape = array(start, "start's activations", 2), (len(coding.atoms), coding.n_activations)
-    if z.shape != shape:
-        raise ValueError(f"start's activations must have shape {shape}, got {z.shape}")
-    if not coding.signed and z.min() < 0:
-        raise ValueError(f"start's activations must not be negative, got {z.min()}")
-    return z.astype(coding.x.dtype)
 
 
 # ---- solvers -------------------------------------------------------------------------------
