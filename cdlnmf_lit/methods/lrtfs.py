@@ -684,9 +684,8 @@ def estimate(
 
     Examples
     --------
-    >>> frame = GaborFrame("hann", 8, 2048).tight()
-    >>> three_spectrograms = 3 * 4 * frame.n_frames(345_500) * 1025
-    >>> estimate(345_500, 8, frame, dtype=np.float32).memory_bytes < three_spectrograms
+    >>> coefficients = 16 * default_frame().n_frames(345_500) * 1025
+    >>> estimate(345_500, 8).memory_bytes > coefficients
     True
 
     References
