@@ -30,8 +30,8 @@ from cdlnmf_lit.theory.gabor import GaborFrame
 STARTS = ("nmf", "random")
 WARM_UP = 50
 """Updates of NMF that the start "nmf" takes from random factors."""
-RISE, AUDIBLE = 2.0, 1e-3
-"""An onset: power that grows so many times in a frame, to such a share of its largest."""
+RISE, AUDIBLE = 1.1, 1e-3
+"""A stroke: power that grows so many times in a frame, to such a share of its largest."""
 
 # ---- the model -----------------------------------------------------------------------------
 
@@ -115,7 +115,8 @@ def peak_frequencies(W: Array) -> Array:
 def onsets(Z: Array) -> Array:
     """For each frame the last one in which the component was struck, or the first of all.
 
-    Struck is what doubles its power from one frame to the next, unless it is too faint to count.
+    A stroke lasts as long as the power grows by more than a tenth from one frame to the next: until
+    the window is full of the note. What is too faint does not count.
 
     Parameters
     ----------

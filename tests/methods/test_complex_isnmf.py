@@ -1,0 +1,572 @@
+"""Complex ISNMF is EM for its model, is IS-NMF without phases, and follows partials that ring."""
+
+import tracemalloc
+from itertools import islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods import algorithm_1, complex_isnmf
+from cdlnmf_lit.methods.complex_isnmf import (
+    Anisotropy,
+    ExpectedPhases,
+    Posterior,
+    decompose,
+    estimate,
+    factorize,
+    iterate,
+    onsets,
+    peak_frequencies,
+    root_of_change,
+)
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests.strategies import dtypes, normal, seeds
+
+CONCENTRATIONS = st.sampled_from([0.0, 0.1, 1.0, 5.0, 50.0])
+
+
+def complex_normal(seed, *shape):
+    return normal(seed, *shape) + 1j * normal(seed + 1, *shape)
+
+
+def factors(seed, K, N, F):
+    """Spectra of sum 1, activations and phases."""
+    rng = np.random.default_rng(seed)
+    W, Z = rng.random((K, F)) + 1e-2, rng.random((K, N)) + 1e-2
+    return W / W.sum(axis=1, keepdims=True), Z, np.exp(2j * np.pi * rng.random((K, N, F)))
+
+
+@st.composite
+def problems(draw):
+    """A complex matrix of an awkward shape, perhaps with silence, K and a concentration."""
+    N, F = (draw(st.sampled_from([1, 2, 3, 5, 8])) for _ in range(2))
+    X = complex_normal(draw(seeds), N, F)
+    if min(N, F) > 2 and draw(st.booleans()):
+        X[draw(st.integers(0, N - 1))] = 0
+        X[:, draw(st.integers(0, F - 1))] = 0
+    return X, draw(st.integers(1, min(3, N, F))), draw(CONCENTRATIONS)
+
+
+# ---- literal definitions: 2 × 2 real covariance matrices, bin by bin -----------------------------
+
+
+def rotation(u):
+    return np.array([[u.real, -u.imag], [u.imag, u.real]])
+
+
+def literal_bin(x, v, u, shape, noise):
+    """Mean and covariance of each ``s_k / (√v_k u_k)`` given ``x``, and the surprise."""
+    S = np.diag([shape.along, shape.across])
+    maps = [np.sqrt(power) * rotation(phase) for power, phase in zip(v, u, strict=True)]
+    prior = np.array([shape.mean, 0.0])
+    C = noise / 2 * np.eye(2) + sum(A @ S @ A.T for A in maps)
+    delta = np.array([x.real, x.imag]) - sum(A @ prior for A in maps)
+    means = [prior + S @ A.T @ np.linalg.solve(C, delta) for A in maps]
+    covariances = [S - S @ A.T @ np.linalg.solve(C, A @ S) for A in maps]
+    density = np.log(2 * np.pi) + np.log(np.linalg.det(C)) / 2
+    density += delta @ np.linalg.solve(C, delta) / 2
+    return means, covariances, density - np.log(np.pi)
+
+
+def literal_expectations(X, W, Z, U, shape, noise):
+    """Posterior means of the components, the moments ``p, q`` and the surprise."""
+    K, (N, F) = len(W), X.shape
+    s, p, q, surprise = np.zeros((K, N, F), complex), np.zeros((K, N, F)), np.zeros((K, N, F)), 0.0
+    for n in range(N):
+        for f in range(F):
+            v = W[:, f] * Z[:, n]
+            means, covariances, density = literal_bin(X[n, f], v, U[:, n, f], shape, noise)
+            surprise += density
+            for k, (m, C) in enumerate(zip(means, covariances, strict=True)):
+                s[k, n, f] = np.sqrt(v[k]) * U[k, n, f] * (m[0] + 1j * m[1])
+                second = m**2 + np.diag(C)
+                p[k, n, f] = (second[0] / shape.along + second[1] / shape.across) / 2
+                q[k, n, f] = shape.mean * m[0] / shape.along
+    return s, p, q, surprise
+
+
+def expected_cost(r, p, q):
+    """Expected negative log-likelihood of the components, in ``r = √(v / v')``."""
+    return np.sum(-2 * np.log(r) + p * r**2 - q * r)
+
+
+def surprise_at(X, W, Z, U, shape, noise):
+    return literal_expectations(X, W, Z, U, shape, noise)[-1]
+
+
+# ---- the model ---------------------------------------------------------------------------------
+
+
+@given(st.sampled_from([0.0, 0.3, 1.0, 3.0, 20.0, 700.0, 2000.0]))
+def test_the_moments_are_those_of_rayleigh_magnitudes_and_von_mises_phases(kappa):
+    angle = np.linspace(-np.pi, np.pi, 100_000, endpoint=False)
+    weight = np.exp(kappa * (np.cos(angle) - 1))
+    weight /= weight.sum()
+    shape = Anisotropy.of(kappa)
+    mean = np.sqrt(np.pi) / 2 * np.sum(weight * np.cos(angle))
+    along, across = np.sum(weight * np.cos(angle) ** 2), np.sum(weight * np.sin(angle) ** 2)
+    assert shape.mean == pytest.approx(mean, abs=1e-9)
+    assert shape.along == pytest.approx(along - mean**2, abs=1e-9)
+    assert shape.across == pytest.approx(across, abs=1e-9)
+    assert min(shape.along, shape.across) > 0
+    assert shape.mean**2 + shape.along + shape.across == pytest.approx(1)
+
+
+@given(problems(), seeds, st.sampled_from([1e-3, 1.0]))
+def test_the_posterior_is_the_literal_one(problem, seed, noise):
+    X, K, kappa = problem
+    (W, Z, U), shape = factors(seed, K, *X.shape), Anisotropy.of(kappa)
+    found = Posterior.of(X, W, Z, U, shape, noise)
+    s, p, q, surprise = literal_expectations(X, W, Z, U, shape, noise)
+    assert found.surprise == pytest.approx(surprise, rel=1e-9, abs=1e-9)
+    for k in range(K):
+        np.testing.assert_allclose(found.mean(k), s[k], atol=1e-9)
+        for moment, literal in zip(found.moments(k), (p[k], q[k]), strict=True):
+            np.testing.assert_allclose(moment, literal, rtol=1e-7, atol=1e-9)
+
+
+@given(problems(), seeds, st.sampled_from([1e-6, 0.1]))
+def test_components_and_noise_sum_to_the_mixture(problem, seed, noise):
+    X, K, kappa = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    found = Posterior.of(X, W, Z, U, Anisotropy.of(kappa), noise)
+    whole = sum(found.mean(k) for k in range(K)) + noise * found.whitened
+    np.testing.assert_allclose(whole, X, atol=1e-9)
+
+
+@given(problems(), seeds, seeds)
+def test_the_expected_cost_lies_above_the_surprise(problem, seed, other):
+    """What EM rests on: whatever lowers the expected cost lowers the surprise as much or more."""
+    X, K, kappa = problem
+    (W, Z, U), shape = factors(seed, K, *X.shape), Anisotropy.of(kappa)
+    V, Y, _ = factors(other, K, *X.shape)
+    _, p, q, before = literal_expectations(X, W, Z, U, shape, 0.01)
+    r = np.sqrt((W[:, None] * Z[:, :, None]) / (V[:, None] * Y[:, :, None]))
+    after = surprise_at(X, V, Y, U, shape, 0.01)
+    assert after - before <= expected_cost(r, p, q) - expected_cost(np.ones_like(r), p, q) + 1e-8
+
+
+@given(st.floats(1e-3, 1e3), st.floats(-1e3, 1e3), st.integers(1, 50))
+def test_the_root_is_the_minimum(p, q, count):
+    r = root_of_change(np.array(p), np.array(q), count)
+
+    def cost(r):
+        return -2 * count * np.log(r) + p * r**2 - q * r
+
+    for near in (0.5 * r, 0.99 * r, 1.01 * r, 2 * r):
+        assert cost(r) <= cost(near)
+
+
+# ---- the algorithm -----------------------------------------------------------------------------
+
+
+@given(problems(), seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
+    X, K, kappa = problem
+    (W, Z, U), shape = factors(seed, K, *X.shape), Anisotropy.of(kappa)
+    noise = 1e-2 * np.mean(np.abs(X) ** 2)
+    options = {"concentration": kappa, "noise_floor": 1e-2, "phases": U, "start": (W, Z)}
+    for found in islice(factorize(X, K, **options), 4):
+        np.testing.assert_allclose(found.spectra, W, rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(found.activations, Z, rtol=1e-6, atol=1e-12)
+        _, p, q, surprise = literal_expectations(X, W, Z, U, shape, noise)
+        assert found.objective == pytest.approx(surprise, rel=1e-7, abs=1e-7)
+        r = root_of_change(p.sum(axis=2), q.sum(axis=2), X.shape[1])
+        Z = Z / r**2
+        P, Q = np.sum(r[:, :, None] ** 2 * p, axis=1), np.sum(r[:, :, None] * q, axis=1)
+        W = W / root_of_change(P, Q, len(X)) ** 2
+        sizes = W.sum(axis=1, keepdims=True)
+        W, Z = W / sizes, Z * sizes
+
+
+@given(problems(), st.sampled_from(complex_isnmf.STARTS), dtypes, seeds)
+def test_the_likelihood_never_falls(problem, start, dtype, seed):
+    X, K, kappa = problem
+    X = X.astype(np.result_type(dtype, np.complex64))
+    options = {"concentration": kappa, "start": start, "rng": seed}
+    rounding = 100 * np.finfo(dtype).eps * X.size
+    for before, after in pairwise(islice(factorize(X, K, **options), 40)):
+        assert after.objective <= before.objective + rounding * (1 + abs(before.objective) / X.size)
+
+
+@given(problems(), seeds)
+def test_without_phases_it_is_is_nmf_with_wiener_filters(problem, seed):
+    X, K, _ = problem
+    (W, Z, U), V = factors(seed, K, *X.shape), np.abs(X) ** 2
+    noise = 1e-2 * V.mean()
+    options = {"concentration": 0.0, "noise_floor": 1e-2, "start": (W, Z)}
+    with_phases = factorize(X, K, phases=U, **options)
+    for found, other in zip(islice(factorize(X, K, **options), 4), with_phases, strict=False):
+        assert found.objective == other.objective
+        v = W[:, None] * Z[:, :, None]
+        model = v.sum(axis=0) + noise
+        np.testing.assert_allclose(found.activations, Z, rtol=1e-7)
+        assert found.objective == pytest.approx(np.sum(np.log(model) + V / model))
+        if V.min() > 0:
+            divergence = np.sum(V / model - np.log(V / model) - 1)
+            assert found.objective == pytest.approx(divergence + np.sum(np.log(V) + 1))
+        posterior = found.problem.posterior(found.spectra, found.activations, slice(0, len(X)))
+        for k in range(K):
+            np.testing.assert_allclose(posterior.mean(k), v[k] / model * X, atol=1e-10)
+        power = (v / model * np.abs(X)) ** 2 + v * (1 - v / model)
+        Z = np.mean(power / W[:, None], axis=2)
+        W = np.mean(power / Z[:, :, None], axis=1)
+        sizes = W.sum(axis=1, keepdims=True)
+        W, Z = W / sizes, Z * sizes
+
+
+@given(CONCENTRATIONS, seeds)
+def test_planted_factors_are_a_fixed_point(kappa, seed):
+    """One component: coefficients in whose middle the likelihood has nothing to move."""
+    W, Z, U = factors(seed, 1, 7, 5)
+    shape = Anisotropy.of(kappa)
+    size = (shape.mean + np.sqrt(shape.mean**2 + 8 * shape.along)) / 2
+    X = size * np.sqrt(Z.T @ W) * U[0]
+    options = {"phases": U, "start": (W, Z), "noise_floor": 1e-13}
+    for found in islice(factorize(X, 1, concentration=kappa, **options), 5):
+        np.testing.assert_allclose(found.spectra, W, rtol=1e-6)
+        np.testing.assert_allclose(found.activations, Z, rtol=1e-6)
+
+
+def planted(seed, N):
+    rng = np.random.default_rng(seed)
+    W, Z = rng.random((2, 12)) ** 4 + 1e-4, rng.random((2, N)) + 1e-4
+    Z[0, : N // 3] = Z[1, N // 3 : 2 * N // 3] = 1e-4
+    W /= W.sum(axis=1, keepdims=True)
+    near = W * (0.5 + rng.random(W.shape)), Z * (0.5 + rng.random(Z.shape))
+    return W, Z, near, rng
+
+
+def distance(spectra, W):
+    return np.abs(spectra / spectra.sum(axis=1, keepdims=True) - W).sum()
+
+
+def test_planted_powers_are_recovered_from_a_near_start():
+    W, Z, near, rng = planted(0, 60)
+    X = np.sqrt(Z.T @ W) * np.exp(2j * np.pi * rng.random((60, 12)))
+    *_, found = islice(factorize(X, 2, concentration=0.0, start=near), 500)
+    assert distance(found.spectra, W) < 0.05 * distance(near[0], W)
+
+
+def test_spectra_are_recovered_from_what_the_model_draws():
+    W, Z, near, rng = planted(0, 2000)
+    U = np.exp(2j * np.pi * rng.random((2, 2000, 12)))
+    turned = np.exp(1j * rng.vonmises(0, 2.0, U.shape))
+    powers = W[:, None] * Z[:, :, None] * rng.exponential(size=U.shape)
+    X = np.sum(np.sqrt(powers) * turned * U, axis=0)
+    *_, found = islice(factorize(X, 2, concentration=2.0, phases=U, start=near), 100)
+    assert distance(found.spectra, W) < 0.5 * distance(near[0], W)
+
+
+def test_true_phases_help_and_wrong_ones_are_told_by_the_likelihood():
+    """Two sources in the same channels, which a magnitude cannot tell apart."""
+    rng = np.random.default_rng(1)
+    W, Z, U = factors(3, 2, 60, 20)
+    s = np.sqrt(W[:, None] * Z[:, :, None] * rng.exponential(size=U.shape)) * U
+    X = s.sum(axis=0)
+    errors, objectives = {}, {}
+    wrong = np.exp(2j * np.pi * rng.random(U.shape))
+    for name, kappa, phases in (("none", 0.0, U), ("true", 10.0, U), ("wrong", 10.0, wrong)):
+        found = next(factorize(X, 2, concentration=kappa, phases=phases, start=(W, Z)))
+        posterior = found.problem.posterior(W, Z, slice(0, 60))
+        errors[name] = sum(np.sum(np.abs(posterior.mean(k) - s[k]) ** 2) for k in range(2))
+        objectives[name] = found.objective
+    assert errors["true"] < 0.5 * errors["none"] < errors["wrong"]
+    assert objectives["true"] < objectives["none"] < objectives["wrong"]
+
+
+@given(problems(), st.floats(1e-3, 1e3), seeds)
+def test_louder_data_give_louder_activations(problem, gain, seed):
+    X, K, kappa = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    options = {"concentration": kappa, "phases": U}
+    quiet = factorize(X, K, start=(W, Z), **options)
+    loud = factorize(gain * X, K, start=(W, gain**2 * Z), **options)
+    for one, other in zip(islice(quiet, 4), loud, strict=False):
+        np.testing.assert_allclose(other.spectra, one.spectra, rtol=1e-5, atol=1e-12)
+        np.testing.assert_allclose(other.activations, gain**2 * one.activations, rtol=1e-5)
+        shift = 2 * X.size * np.log(gain)
+        assert other.objective == pytest.approx(one.objective + shift, rel=1e-6, abs=1e-5)
+
+
+@given(problems(), seeds, seeds)
+def test_the_order_of_components_frames_and_channels_does_not_matter(problem, seed, other):
+    X, K, kappa = problem
+    W, Z, U = factors(seed, K, *X.shape)
+    rng = np.random.default_rng(other)
+    k, n, f = (rng.permutation(size) for size in U.shape)
+    straight = factorize(X, K, concentration=kappa, phases=U, start=(W, Z))
+    turned = factorize(
+        X[n][:, f],
+        K,
+        concentration=kappa,
+        phases=U[k][:, n][:, :, f],
+        start=(W[k][:, f], Z[k][:, n]),
+    )
+    for one, two in zip(islice(straight, 4), turned, strict=False):
+        np.testing.assert_allclose(two.spectra, one.spectra[k][:, f], rtol=1e-5, atol=1e-12)
+        np.testing.assert_allclose(two.activations, one.activations[k][:, n], rtol=1e-5)
+        assert two.objective == pytest.approx(one.objective, rel=1e-7, abs=1e-6)
+
+
+@given(problems(), dtypes, seeds)
+def test_precision_is_kept_and_silence_is_legal(problem, dtype, seed):
+    X, K, kappa = problem
+    X = X.astype(np.result_type(dtype, np.complex64))
+    *_, found = islice(factorize(X, K, concentration=kappa, rng=seed), 8)
+    for part in (found.spectra, found.activations):
+        assert part.dtype == dtype
+        assert np.isfinite(part).all()
+    posterior = found.problem.posterior(found.spectra, found.activations, slice(0, len(X)))
+    for k in range(K):
+        assert posterior.mean(k).dtype == X.dtype
+        assert np.isfinite(posterior.mean(k)).all()
+
+
+@given(CONCENTRATIONS, dtypes, seeds)
+def test_a_component_that_dies_does_no_harm(kappa, dtype, seed):
+    X = complex_normal(seed, 6, 5).astype(np.result_type(dtype, np.complex64))
+    W, Z, _ = factors(seed, 3, 6, 5)
+    W[1], Z[2] = 0, 0
+    for found in islice(factorize(X, 3, concentration=kappa, start=(W, Z)), 20):
+        assert np.isfinite(found.objective)
+        assert np.isfinite(found.spectra).all()
+        assert not found.activations[2].any()
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    X = complex_normal(0, 300, 513)
+
+    def run():
+        *_, found = islice(factorize(X, 4, rng=0), 3)
+        return found
+
+    many = run()
+    monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda: 1)
+    one = run()
+    np.testing.assert_array_equal(one.spectra, many.spectra)
+    np.testing.assert_array_equal(one.activations, many.activations)
+
+
+# ---- phases that are expected ------------------------------------------------------------------
+
+
+@given(st.floats(4, 27), st.floats(0, 6), seeds)
+def test_a_tone_is_where_its_peak_is(place, angle, seed):
+    frame = GaborFrame("hann", 16, 64)
+    x = np.cos(2 * np.pi * place / 64 * np.arange(64 * 8) + angle)
+    V = frame.spectrogram(x)[10:20].mean(axis=0)
+    assert peak_frequencies(V[None])[0, round(place)] == pytest.approx(place, abs=0.06)
+    louder = peak_frequencies(1000 * V[None])
+    np.testing.assert_allclose(louder, peak_frequencies(V[None]), atol=1e-6)
+
+
+def test_a_spectrum_without_a_peak_has_its_own_channels():
+    flat = peak_frequencies(np.array([[1.0, 1.0, 1.0], [0.0, 0.0, 0.0], [3.0, 2.0, 1.0]]))
+    np.testing.assert_array_equal(flat, 3 * [[0, 1, 2]])
+    assert peak_frequencies(np.ones((1, 1))).shape == (1, 1)
+    assert peak_frequencies(np.ones((1, 2), np.float32)).dtype == np.float32
+
+
+@given(st.integers(1, 40), seeds)
+def test_onsets_are_where_the_power_grows(N, seed):
+    Z = np.random.default_rng(seed).random((2, N)) ** 4
+    found = onsets(Z)
+    for z, last in zip(Z, found, strict=True):
+        for n in range(N):
+            struck = [m for m in range(1, n + 1) if z[m] > 1.1 * z[m - 1] and z[m] > 1e-3 * z.max()]
+            assert last[n] == max([0, *struck])
+
+
+@given(st.integers(1, 30), st.integers(0, 29), dtypes, seeds)
+def test_expected_phases_are_the_formula_in_any_block(N, first, dtype, seed):
+    rng = np.random.default_rng(seed)
+    X = complex_normal(seed, N, 4).astype(np.result_type(dtype, np.complex64))
+    X[rng.integers(N)] = 0
+    advance, begun = rng.random((2, 4)) * 6, onsets(rng.random((2, N)) ** 3)
+    phases = ExpectedPhases(X, advance.astype(dtype), begun)
+    rows = slice(min(first, N - 1), N)
+    U = phases(rows)
+    assert U.dtype == X.dtype
+    for k in range(2):
+        for i, n in enumerate(range(rows.start, N)):
+            n_0 = begun[k, n]
+            angle = np.angle(X[n_0]) + advance[k] * (n - n_0)
+            tolerance = 1e-4 if dtype == np.float32 else 1e-10
+            np.testing.assert_allclose(U[k, i], np.exp(1j * angle), atol=tolerance)
+
+
+def test_partials_that_ring_are_followed():
+    """Two notes of steady partials, the second struck while the first sounds."""
+    frame, t = GaborFrame("hann", 64, 512, length=256).tight(), np.arange(6000)
+    one = np.sin(2 * np.pi * 20.3 / 256 * t) * np.exp(-t / 4000)
+    two = np.where(t > 2000, np.sin(2 * np.pi * 26.6 / 256 * t) * np.exp(-(t - 2000) / 4000), 0.0)
+    true = np.stack([frame.half_analysis(s) for s in (one, two)])
+    X = true.sum(axis=0)
+    W = np.mean(np.abs(true) ** 2, axis=1)
+    Z = np.mean(np.abs(true) ** 2, axis=2)
+    expected = ExpectedPhases(X, 2 * np.pi * 64 / 512 * peak_frequencies(W), onsets(Z))
+    U = expected(slice(0, len(X)))
+    power = np.abs(true) ** 2
+    likeness = np.sum((U * true.conj()).real * np.abs(true), axis=(1, 2)) / np.sum(
+        power, axis=(1, 2)
+    )
+    assert likeness.min() > 0.95
+    found = [
+        next(factorize(X, 2, concentration=kappa, hop_ratio=64 / 512, start=(W, Z)))
+        for kappa in (0.0, 5.0)
+    ]
+    errors = [
+        sum(
+            np.sum(np.abs(each.problem.posterior(W, Z, slice(0, len(X))).mean(k) - true[k]) ** 2)
+            for k in range(2)
+        )
+        for each in found
+    ]
+    assert errors[1] < errors[0]
+
+
+# ---- signals ------------------------------------------------------------------------------------
+
+FRAME = GaborFrame("hann", 4, 16).tight()
+X = normal(0, 90)
+
+
+@given(
+    CONCENTRATIONS, dtypes, st.sampled_from([(4, 16), (16, 16), (3, 17), (8, 32), (1, 5)]), seeds
+)
+def test_components_and_residual_sum_to_the_signal(kappa, dtype, sizes, seed):
+    frame = GaborFrame("hamming", *sizes)
+    x = normal(seed, 61, dtype=dtype)
+    x[20:40] = 0
+    found = decompose(x, 2, frame, concentration=kappa, iterations=4, rng=seed)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
+    assert np.linalg.norm(found.residual) < 0.1 * np.linalg.norm(x)
+    for part in (found.spectra, found.activations, found.components(), found.residual):
+        assert part.dtype == dtype
+        assert np.isfinite(part).all()
+
+
+def test_single_precision_follows_double():
+    x = normal(0, 4000)
+    frame = GaborFrame("hann", 16, 64).tight()
+    runs = [
+        decompose(x.astype(dtype), 3, frame, iterations=20, rng=0)
+        for dtype in (np.float32, np.float64)
+    ]
+    np.testing.assert_allclose(
+        runs[0].history["objective"], runs[1].history["objective"], rtol=1e-3
+    )
+
+
+def test_without_phases_a_run_goes_on_from_its_own_result(tmp_path):
+    options = {"concentration": 0.0, "frame": FRAME}
+    whole = decompose(X, 2, **options, iterations=8, rng=0)
+    decompose(X, 2, **options, iterations=4, rng=0).save(tmp_path / "half.npz")
+    half = Decomposition.load(tmp_path / "half.npz")
+    rest = decompose(X, 2, **options, iterations=4, start=half)
+    np.testing.assert_allclose(rest.history["objective"], whole.history["objective"][4:])
+
+
+def test_a_start_from_another_method_is_better_than_chance():
+    t = np.arange(900.0)
+    x = np.sin(0.3 * t) * (t < 400) + np.sin(1.1 * t) * (t > 500)
+    other = algorithm_1.decompose(
+        x, 2, GaborFrame("hann", 2, 32).tight(), start="segments", iterations=20, rng=0
+    )
+    frame = GaborFrame("hann", 8, 64).tight()
+    begun, drawn, nmf = (
+        next(iterate(x, 2, frame, start=start, rng=0)).factors.objective
+        for start in (other, "random", "nmf")
+    )
+    assert begun < drawn
+    assert nmf < drawn
+
+
+@pytest.mark.parametrize(
+    ("hop", "channels", "K", "dtype"),
+    [(8, 512, 4, np.float32), (64, 512, 4, np.float64), (256, 1024, 8, np.float32)],
+)
+def test_memory_is_what_the_estimate_says_and_three_spectrograms(hop, channels, K, dtype):
+    frame, x = GaborFrame("hann", hop, channels).tight(), normal(0, 60_000, dtype=dtype)
+    needed = estimate(x.size, K, frame, dtype=dtype).memory_bytes
+    tracemalloc.start()
+    *_, state = islice(iterate(x, K, frame, rng=0), 3)
+    iterating = tracemalloc.get_traced_memory()[1]
+    state.decomposition()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.4 * needed < peak < needed
+    if hop == 8:
+        assert iterating < 3 * frame.n_frames(x.size) * (channels // 2 + 1) * 2 * x.itemsize
+
+
+def test_estimates_need_no_window_of_their_own():
+    assert estimate(345_500, 8).seconds_per_iteration > 0
+    assert complex_isnmf.default_frame().bounds(10_000) == pytest.approx((1, 1))
+
+
+ONES, SHAPE = np.ones((2, 9)), (2, FRAME.n_frames(90))
+TURNED = GaborFrame("hann", 4, 16, phase="frequency-invariant").tight()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([], 1, FRAME), {}, "x must not be empty"),
+        ((np.zeros(40), 1, FRAME), {}, "x must not be zero everywhere"),
+        ((np.where(X == X.max(), np.nan, X), 1, FRAME), {}, "x must be finite, got nan"),
+        ((np.full(40, np.inf), 1, FRAME), {}, "x must be finite, got inf"),
+        ((np.arange(40), 1, FRAME), {}, "x must hold floating-point numbers"),
+        ((np.ones((40, 2)), 1, FRAME), {}, "x must be one-dimensional.*average the channels"),
+        ((X + 1j, 1, FRAME), {}, "x must be real"),
+        ((X, 1, TURNED), {}, "frame must count its phase time-invariant"),
+        ((X, 0, FRAME), {}, "n_components must be a whole number from 1 to 9, got 0"),
+        ((X, 10, FRAME), {}, "n_components must be a whole number from 1 to 9, got 10"),
+        ((X, 1, FRAME), {"concentration": -1.0}, "concentration must be .* at least 0, got -1.0"),
+        ((X, 1, FRAME), {"concentration": np.inf}, "concentration must be a finite number"),
+        ((X, 1, FRAME), {"noise_floor": 0.0}, "noise_floor must be positive, got 0.0"),
+        ((X, 1, FRAME), {"noise_floor": -1.0}, "noise_floor must be a finite number"),
+        ((X, 1, FRAME), {"start": "tape"}, "start must be one of nmf, random, got 'tape'"),
+        ((X, 2, FRAME), {"start": (ONES,)}, "start must hold spectra, activations, got 1"),
+        ((X, 2, FRAME), {"start": 3}, "start must be one of nmf, random, got 3"),
+        ((X, 2, FRAME), {"start": (ONES[:, :8], np.ones(SHAPE))}, r"shape \(2, 9\), got \(2, 8\)"),
+        ((X, 2, FRAME), {"start": (-ONES, np.ones(SHAPE))}, "spectra must not be negative, got -1"),
+        ((X, 2, FRAME), {"start": (ONES, np.full(SHAPE, np.nan))}, "activations must be finite"),
+        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
+        (
+            (X, 2, FRAME),
+            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
+            "start must have 2 components, got 1",
+        ),
+    ],
+)
+def test_bad_input_is_named(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("V", "K", "options", "message"),
+    [
+        (np.zeros((3, 3)), 1, {}, "X must not be zero everywhere"),
+        (np.full((3, 3), np.nan), 1, {}, "X must be finite"),
+        (np.ones(3), 1, {}, "X must be two-dimensional"),
+        (np.ones((3, 2)), 3, {}, "n_components must be a whole number from 1 to 2, got 3"),
+        (np.ones((3, 2)), 1, {"hop_ratio": 0.0}, "hop_ratio must be positive, got 0.0"),
+        (
+            np.ones((3, 2)),
+            1,
+            {"phases": np.ones((1, 2, 3))},
+            r"phases must be finite, of shape \(1",
+        ),
+        (np.ones((3, 2)), 1, {"phases": np.full((1, 3, 2), np.nan)}, "phases must be finite"),
+    ],
+)
+def test_bad_matrices_are_named(V, K, options, message):
+    with pytest.raises(ValueError, match=message):
+        factorize(V, K, **options)
