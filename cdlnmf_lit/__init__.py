@@ -5,7 +5,7 @@ A literate package: the book beside it shows, runs and tests every name that it 
 
 from importlib.metadata import version
 
-from cdlnmf_lit.methods import METHODS, algorithm_1
+from cdlnmf_lit.methods import METHODS, algorithm_1, lrtfs, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.theory.convolution import (
     Convolution,
@@ -49,7 +49,9 @@ __all__ = [
     "factorized_objective",
     "factors_of_model",
     "free_phase_objective",
+    "lrtfs",
     "model_of_factors",
+    "nmf",
     "operator_in_activations",
     "operator_in_atoms",
     "rank_one_factors",

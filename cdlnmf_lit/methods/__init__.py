@@ -2,6 +2,13 @@
 
 from types import ModuleType
 
-from cdlnmf_lit.methods import algorithm_1
+from cdlnmf_lit.methods import algorithm_1, complex_isnmf, complex_nmf, convolutive_nmf, lrtfs, nmf
 
-METHODS: dict[str, ModuleType] = {"algorithm-1": algorithm_1}
+METHODS: dict[str, ModuleType] = {
+    "nmf": nmf,
+    "complex-nmf": complex_nmf,
+    "complex-isnmf": complex_isnmf,
+    "convolutive-nmf": convolutive_nmf,
+    "lrtfs": lrtfs,
+    "algorithm-1": algorithm_1,
+}
