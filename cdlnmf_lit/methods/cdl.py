@@ -27,8 +27,10 @@ from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activation
 
 SHARE = 0.05
 """Default penalty, as a share of the largest that any atom of norm 1 could need."""
-CODING_STEPS = {"greedy": 1, "fista": 10, "admm": 10}
-"""Iterations of each solver between two looks at the atoms; twice as many once that is too few."""
+CODING_STEPS = {"greedy": (1, 1), "fista": (10, 160), "admm": (10, 160)}
+"""Iterations of a solver between two looks at the atoms, at first and at the most."""
+SLOW = 1e-3
+"""Twice as many once the objective falls by a smaller share of itself."""
 ATOM_STEPS, ENOUGH = 30, 0.1
 """Steps on the atoms at the most, and the share of the gap that is small enough to stop before."""
 MOMENTUM = 0.9
@@ -270,7 +272,7 @@ def decompose(
 
 def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[State]:
     """Alternate with momentum on the atoms, and with moves of them where these get lower."""
-    before, t, steps = state.coding, 1.0, CODING_STEPS[solver]
+    before, t, (steps, most) = state.coding, 1.0, CODING_STEPS[solver]
     wait = due = recentre_every
     while True:
         yield state
@@ -280,7 +282,9 @@ def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[Stat
         if last > 1 and new.objective > now.objective:
             t, new = 1.0, alternated(now, solver, steps)
         if new.objective > now.objective:
-            steps, new = 2 * steps, now
+            new = now
+        if new.objective > (1 - SLOW) * now.objective:
+            steps = min(2 * steps, most)
         before = now
         if recentre_every and iteration >= due:
             moved = recentred(now)
@@ -576,8 +580,8 @@ def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
         s ← P(d + u), \qquad u ← u + d - s
 
     ``P`` cuts to the atoms' support and projects onto the ball. The signal is followed by silence,
-    so that nothing wraps. ``σ`` is the mean energy of the activations. Yields ``s`` and the
-    gradient there.
+    so that nothing wraps. ``σ`` is chosen as ``ρ`` is for the activations. Yields ``s``
+    and the gradient there.
 
     Examples
     --------
@@ -593,7 +597,7 @@ def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
     points = scipy.fft.next_fast_len(x.size, real=True)
     Z, X = scipy.fft.rfft(z, points), scipy.fft.rfft(x, points)
     power = np.sum(np.abs(Z) ** 2, axis=0)
-    sigma = d.dtype.type(np.mean(np.sum(z**2, axis=1))) or d.dtype.type(1)
+    sigma = np.sqrt(power.max() * np.mean(np.sum(z**2, axis=1))) or d.dtype.type(1)
     s, u = np.zeros((len(z), points), d.dtype), np.zeros((len(z), points), d.dtype)
     s[:, :T_d], u[:, :T_d] = d, -fitting.gradient(d) / sigma
     while True:

@@ -541,8 +541,9 @@ def admm(state: State) -> Iterator[State]:
     Each frequency is a system of ``K`` equations of rank one, solved in closed form. The paper's
     convolutions are not circular: so the signal is followed by silence up to a length of quick
     transforms, and ``t`` is zero at positions whose atoms would reach beyond the signal. What is
-    yielded is the best ``t`` so far. ``ρ`` starts at the mean energy of the atoms and is doubled
-    or halved where one of the two residuals is ten times the other.
+    yielded is the best ``t`` so far. ``ρ`` starts at the geometric mean of the largest and the mean
+    of ``Σ_j |d̂_j|²``, per atom; it is doubled or halved where one of ``‖z - t‖`` and the change
+    of ``t`` is ten times the other.
 
     Examples
     --------
@@ -561,7 +562,7 @@ def admm(state: State) -> Iterator[State]:
     points = scipy.fft.next_fast_len(x.size, real=True)
     D, X = scipy.fft.rfft(d, points), scipy.fft.rfft(x, points)
     power = np.sum(np.abs(D) ** 2, axis=0)
-    rho = dtype.type(np.mean(np.sum(d**2, axis=1))) or dtype.type(1)
+    rho = np.sqrt(power.max() * np.mean(np.sum(d**2, axis=1))) or dtype.type(1)
     t = np.zeros((len(d), points), dtype)
     t[:, :N] = state.activations
     u = scipy.fft.irfft(D.conj() * scipy.fft.rfft(state.residual, points), points)
