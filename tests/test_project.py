@@ -64,6 +64,8 @@ def test_imports_flow_one_way(room):
 @pytest.mark.parametrize("path", modules("theory", "methods"), ids=module_name)
 def test_theory_and_methods_need_numpy_and_scipy_alone(path):
     outside = {name.split(".")[0] for name in imported(path)} - {"cdlnmf_lit"}
+    if path.name == "kernels.py":  # compiles where it can: tests/methods/test_kernels.py
+        outside.discard("numba")
     assert {name for name in outside if stale.installed(name)} <= {"numpy", "scipy"}
 
 
