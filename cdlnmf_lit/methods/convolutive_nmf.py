@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import nmf
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.starts import given, of_as_many
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
@@ -29,6 +30,8 @@ ACTIVATION_UPDATES = ("joint", "averaged")
 STARTS = ("random",)
 ROWS, COLUMNS = 128, 128
 """Frames in one block, and channels in one stripe: one thread's work each."""
+DEEPEST = 256
+"""Terms in the sums of a product of matrices beyond which its tiles would be too small."""
 OPENING = 1e-3
 """What a start from a sound has in place of zeros, which no update could leave."""
 
@@ -133,8 +136,12 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
 
 def _product(left: Array, right: Array) -> Array:
     """``left @ right``, in tiles so small that BLAS leaves each to the thread that asks for it."""
+    depth = left.shape[1]
+    if depth > DEEPEST:
+        half = depth // 2
+        return _product(left[:, :half], right[:half]) + _product(left[:, half:], right[half:])
     product = np.empty((len(left), right.shape[1]), np.result_type(left, right))
-    side = max(1, isqrt(SINGLE // left.shape[1]))
+    side = isqrt(SINGLE // depth)
     for rows in pieces(product.shape[0], side):
         for columns in pieces(product.shape[1], side):
             np.matmul(left[rows], right[:, columns], out=product[rows, columns])
@@ -411,7 +418,7 @@ def factorize(
         )
     problem = Problem(V, **settings)
     if isinstance(start, tuple):
-        W, Z = _given(start, K, L, V.shape, V.dtype)
+        W, Z = given(start, _shapes(K, L, *V.shape), V.dtype)
     else:
         choice(start, "start", STARTS)
         W, Z = _random(problem, K, L, np.random.default_rng(rng))
@@ -468,21 +475,8 @@ def _scaled(problem: Problem, W: Array, Z: Array) -> tuple[Array, Array]:
     return scale * W, scale * Z
 
 
-def _given(
-    start: tuple[Any, ...], K: int, L: int, shape: tuple[int, ...], dtype: Any
-) -> tuple[Array, Array]:
-    N, F = shape
-    if len(start) != 2:
-        raise ValueError(f"start must be a pair (patterns, activations), got {len(start)} values")
-    given, wanted = [], {"patterns": (K, L, F), "activations": (K, N + L - 1)}
-    for (name, size), value in zip(wanted.items(), start, strict=True):
-        found = array(value, f"start's {name}", len(size))
-        if found.shape != size:
-            raise ValueError(f"start's {name} must have shape {size}, got {found.shape}")
-        if found.min() < 0:
-            raise ValueError(f"start's {name} must not be negative, got {found.min()}")
-        given.append(found.astype(dtype))
-    return given[0], given[1]
+def _shapes(K: int, L: int, N: int, F: int) -> dict[str, tuple[int, ...]]:
+    return {"patterns": (K, L, F), "activations": (K, N + L - 1)}
 
 
 # ---- a signal ------------------------------------------------------------------------------
@@ -553,7 +547,7 @@ class State:
 
 def _first_sample(frame: GaborFrame, L: int) -> int:
     """The sample at which the window of the first position starts."""
-    return frame.hop * (frame.first_frame - (L - 1)) - frame.origin
+    return frame.first_sample - frame.hop * (L - 1)
 
 
 def masks(patterns: Array, activations: Array, rows: slice) -> Iterator[Array]:
@@ -690,11 +684,11 @@ def iterate(
         raise ValueError(f"power must be positive, got {power!r}")
     if non_negative(floor, "floor") == 0 and settings["beta"] == 0:
         raise ValueError(f"floor must be positive for the itakura-saito divergence, got {floor!r}")
-    given = _given(start, K, L, (N, F), x.dtype) if isinstance(start, tuple) else None
     if isinstance(start, Decomposition):
-        if start.n_components != K:
-            raise ValueError(f"start must have {K} components, got {start.n_components}")
-    elif given is None:
+        of_as_many(start, K)
+    elif isinstance(start, tuple):
+        W, Z = given(start, _shapes(K, L, N, F), x.dtype)
+    else:
         choice(start, "start", STARTS)
     require_memory(
         _bytes_needed(x.size, K, L, frame, x.dtype),
@@ -704,8 +698,9 @@ def iterate(
     np.maximum(V, V.dtype.type(floor * V.mean(dtype=float)), out=V)
     problem = Problem(V, **settings)
     if isinstance(start, Decomposition):
-        given = _from_decomposition(problem, start, L, frame, float(power))
-    W, Z = given or _random(problem, K, L, np.random.default_rng(rng))
+        W, Z = _from_decomposition(problem, start, L, frame, float(power))
+    elif isinstance(start, str):
+        W, Z = _random(problem, K, L, np.random.default_rng(rng))
     parameters = {
         "n_components": K,
         "hop": frame.hop,

@@ -554,6 +554,21 @@ def test_the_sound_of_another_result_is_a_start_near_it():
     np.testing.assert_allclose(sizes(lone.factors.patterns), 1)
 
 
+def test_the_pattern_of_a_sound_is_what_its_loudest_stretch_looks_like():
+    """A tone, which looks the same in all of its frames, and a component that is silent."""
+    tone = np.sin(2 * np.pi / 8 * np.arange(400))
+    sounds = np.stack([tone, 0 * tone])
+    found = Decomposition(
+        "by hand", None, np.ones((2, 1)), 8, 0, 0 * tone, spectra=np.ones((2, 17)), sounds=sounds
+    )
+    start = next(iterate(tone, 2, FRAME, pattern_length=6, start=found)).factors
+    np.testing.assert_allclose(start.patterns[0], np.tile(start.patterns[0, :1], (6, 1)), rtol=1e-9)
+    assert start.patterns[0, 0].argmax() == 4
+    assert start.patterns.min() > 0
+    mean = FRAME.spectrogram(tone, 1.0).mean()
+    assert model(start.patterns, start.activations).mean() == pytest.approx(mean)
+
+
 def test_results_are_kept_by_a_file(tmp_path):
     found = decompose(a_sound(), 2, FRAME, pattern_length=4, iterations=3, rng=0)
     found.save(tmp_path / "found.npz")
@@ -622,7 +637,7 @@ START = np.ones((1, 2, 5)), np.ones((1, 10))
             "penalty must be 0 with averaged activation updates, got 1.0",
         ),
         (V, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
-        (V, 1, {"start": START[:1]}, "start must be a pair"),
+        (V, 1, {"start": START[:1]}, "start must hold patterns, activations, got 1"),
         (V, 1, {"start": (START[0][:, :1], START[1])}, r"patterns must have shape \(1, 2, 5\)"),
         (V, 1, {"start": (START[0], START[1][:, 1:])}, r"activations must have shape \(1, 10\)"),
         (V, 1, {"start": (-START[0], START[1])}, "start's patterns must not be negative"),
@@ -651,7 +666,13 @@ X = normal(0, 100)
         (X, 1, FRAME, {"floor": -1.0}, "floor must be a finite number of at least 0, got -1.0"),
         (X, 1, FRAME, {"floor": 0.0, "divergence": "itakura-saito"}, "floor must be positive"),
         (X, 1, FRAME, {"iterations": -1}, "iterations must be a whole number"),
-        (X, 1, FRAME, {"start": (np.ones((1, 3, 17)),)}, "start must be a pair"),
+        (
+            X,
+            1,
+            FRAME,
+            {"start": (np.ones((1, 3, 17)),)},
+            "start must hold patterns, activations, got 1",
+        ),
         (
             X,
             2,
