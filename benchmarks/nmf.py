@@ -1,0 +1,333 @@
+"""The factorisations of a spectrogram: NMF beside its peers, semi-NMF beside its two products.
+
+``python benchmarks/nmf.py`` prints, for each size, divergence and precision, what an iteration
+takes and by how much memory grew; README.md says how.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from measure import (
+    MEGABYTE,
+    in_own_process,
+    in_turns,
+    kept,
+    main,
+    missing,
+    peak_memory,
+    table,
+    timed,
+)
+
+HOPS = (512, 8)
+CHANNELS, K = 2048, 8
+PRECISIONS = ("float64", "float32")
+BETAS = {"itakura-saito": 0, "kullback-leibler": 1, "euclidean": 2}
+ITERATIONS = {512: 10, 8: 2}
+ROUNDS = {512: 3, 8: 2}
+REPEATS = 5
+AGREEMENT = {"float64": 1e-6, "float32": 2e-3}
+METHODS: dict[str, dict[str, Any]] = {
+    "semi_nmf": {},
+    "complex_nmf": {},
+    "complex_nmf, phases free": {"phases": "random"},
+    "complex_isnmf": {"start": "random"},
+    "lrtfs, marginal": {"estimation": "marginal"},
+    "lrtfs, joint": {"estimation": "joint"},
+    "convolutive_nmf": {},
+}
+
+
+def prepare(folder: str, signal: str, hop: str) -> dict[str, Any]:
+    """Write the signal and its power spectrogram to ``folder``, its least entry 1, and a start."""
+    import numpy as np
+
+    from cdlnmf_lit.experiments import signals
+    from cdlnmf_lit.presentation import audio
+
+    x = signals.piano(rng=0).signal if signal == "piano" else audio.read(signal)[0].astype(float)
+    V = framed(hop).spectrogram(x, 2.0)
+    floor = max(float(V.min()), 1e-16 * float(V.max()))
+    np.maximum(V, floor, out=V)
+    V /= floor
+    rng = np.random.default_rng(0)
+    W, Z = (0.1 + rng.random((K, n)) for n in V.shape[::-1])
+    for name, values in {"x": x, "V": V, "W": W, "Z": Z}.items():
+        np.save(Path(folder, f"{name}.npy"), values)
+    return {"frames": V.shape[0], "channels": V.shape[1]}
+
+
+def framed(hop: str) -> Any:
+    from cdlnmf_lit import GaborFrame
+
+    return GaborFrame("hann", int(hop), CHANNELS).tight()
+
+
+def load(folder: str, name: str, precision: str) -> Any:
+    import numpy as np
+
+    return np.load(Path(folder, f"{name}.npy")).astype(precision, copy=False)
+
+
+# ---- NMF: each maker returns what runs some iterations from the start ---------------------------
+
+Run = Callable[[int], tuple[Any, Any]]
+
+
+def ours(V: Any, W: Any, Z: Any, divergence: str) -> Run:
+    from cdlnmf_lit.methods import nmf
+
+    def run(iterations: int) -> tuple[Any, Any]:
+        states = nmf.factorize(V, K, divergence=divergence, start=(W, Z))
+        found = next(itertools.islice(states, iterations, None))
+        return found.spectra, found.activations
+
+    return run
+
+
+def sklearn(V: Any, W: Any, Z: Any, divergence: str) -> Run:
+    import numpy as np
+    from sklearn.decomposition import non_negative_factorization
+
+    def run(iterations: int) -> tuple[Any, Any]:
+        left, right, _ = non_negative_factorization(
+            V,
+            np.ascontiguousarray(Z.T),
+            W.copy(),
+            n_components=K,
+            init="custom",
+            solver="mu",
+            beta_loss=divergence,
+            tol=0,
+            max_iter=iterations,
+        )
+        return right, left.T
+
+    return run
+
+
+def torchnmf(V: Any, W: Any, Z: Any, divergence: str) -> Run:
+    """It updates the factor it calls W first, so it is given the transpose."""
+    import numpy as np
+    import torch
+    from torchnmf.nmf import NMF
+
+    data = torch.from_numpy(np.ascontiguousarray(V.T))
+    torch.set_default_dtype(data.dtype)
+
+    def run(iterations: int) -> tuple[Any, Any]:
+        model = NMF(W=torch.from_numpy(Z.T.copy()), H=torch.from_numpy(W.T.copy()))
+        model.fit(data, beta=BETAS[divergence], tol=0, max_iter=iterations)
+        return model.H.detach().numpy().T, model.W.detach().numpy().T
+
+    return run
+
+
+MAKERS = {"ours": ours, "sklearn": sklearn, "torchnmf": torchnmf}
+
+
+def nmf(name: str, folder: str, hop: str, divergence: str, precision: str) -> dict[str, Any]:
+    """Seconds an iteration: those of several and one, less those of one, which also starts."""
+    import numpy as np
+
+    V, W, Z = (load(folder, part, precision) for part in ("V", "W", "Z"))
+    if divergence != "itakura-saito":
+        V = np.sqrt(V)
+    scale = np.sqrt(V.mean() / (W.sum(1) @ Z.sum(1)) * V.size).astype(precision)
+    W, Z = scale * W, scale * Z
+    MAKERS[name](V[:20], W, Z[:, :20].copy(), divergence)(2)  # imports what it needs
+    run = MAKERS[name](V, W, Z, divergence)
+    if name == "torchnmf":  # it keeps its own transpose
+        V = None
+    before, iterations = peak_memory(), ITERATIONS[int(hop)]
+    run(1)
+    grown, seconds = peak_memory() - before, []
+    for _ in range(REPEATS if iterations > 2 else 1):
+        marks = [time.perf_counter()]
+        for count in (1, 1 + iterations):
+            found = run(count)
+            marks.append(time.perf_counter())
+        first, second = marks[1] - marks[0], marks[2] - marks[1]
+        seconds.append((second - first) / iterations)
+    if V is None:
+        V = load(folder, "V", precision)
+        V = V if divergence == "itakura-saito" else np.sqrt(V)
+    value = divergence_of(V, *found, BETAS[divergence])
+    return {"seconds": seconds, "peak": grown, "result": [value, V.nbytes]}
+
+
+def divergence_of(V: Any, W: Any, Z: Any, beta: int) -> float:
+    """The objective of anyone's factors, in double precision, a few frames at a time."""
+    import numpy as np
+
+    W, Z, total = W.astype(float), Z.astype(float), 0.0
+    for n in range(0, len(V), 256):
+        v, m = V[n : n + 256].astype(float), Z[:, n : n + 256].T @ W
+        r = v / m
+        terms = (r - np.log(r) - 1, v * np.log(r) - v + m, (v - m) ** 2 / 2)
+        total += float(terms[beta].sum())
+    return total
+
+
+# ---- semi-NMF beside its products, and the methods without a peer -------------------------------
+
+
+def semi_nmf(form: str, folder: str, hop: str, precision: str) -> dict[str, Any]:
+    """An iteration, or its two products ``Z X`` and ``X Wᴴ`` by BLAS, as products of reals."""
+    import numpy as np
+
+    from cdlnmf_lit.methods import semi_nmf as module
+
+    X = framed(hop).half_analysis(load(folder, "x", precision))
+    states = module.factorize(X, K, rng=0)
+    found = next(states)
+    if form == "ours":
+        next(states)
+        return timed(lambda: next(states), REPEATS)
+    real = X.view(X.real.dtype)
+    W, Z = np.ascontiguousarray(found.spectra).view(real.dtype), found.activations.copy()
+    return timed(lambda: (Z @ real, real @ W.T), REPEATS)
+
+
+def method(name: str, folder: str, hop: str, precision: str) -> dict[str, Any]:
+    """An iteration of a method from the signal on, with what it records of each."""
+    from importlib import import_module
+
+    module = import_module(f"cdlnmf_lit.methods.{name.partition(',')[0]}")
+    x, frame = load(folder, "x", precision), framed(hop)
+    options = {"rng": 0} | METHODS[name]
+    next(module.iterate(x[: 4 * CHANNELS], 2, framed("512"), **options))  # imports, compiles
+    before, repeats = peak_memory(), REPEATS if int(hop) > 8 else 2
+    states = module.iterate(x, K, frame, **options)
+    seconds = []
+    for _ in range(1 + repeats):
+        begin = time.perf_counter()
+        next(states).record  # noqa: B018 (what keeping a history takes)
+        seconds.append(time.perf_counter() - begin)
+    spectrogram = frame.n_frames(x.size) * (CHANNELS // 2 + 1) * 2 * x.itemsize
+    peak = peak_memory() - before
+    return {"seconds": seconds[1:], "peak": peak, "result": [seconds[0], spectrogram]}
+
+
+# ---- the report --------------------------------------------------------------------------------
+
+
+def print_nmf(hop: int, divergence: str, precision: str, found: dict[str, Any]) -> None:
+    mine, others = found["ours"], [each for name, each in found.items() if name != "ours"]
+    rows = [
+        {
+            f"{divergence}, {precision}": name,
+            "an iteration": f"{each['seconds']:.4f} s",
+            "ours / its": f"{mine['seconds'] / each['seconds']:.2f}",
+            "best": f"{each['best']:.4f} s",
+            "peak": f"{each['peak'] / MEGABYTE:.0f} MB",
+            "spectrograms": f"{each['peak'] / each['result'][1]:.2f}",
+            f"after {1 + ITERATIONS[hop]}": f"{each['result'][0]:.8g}",
+        }
+        for name, each in found.items()
+    ]
+    print(table(rows))
+    if others:
+        fastest = min(each["seconds"] for each in others)
+        print(f"ours takes {mine['seconds'] / fastest:.2f} of the time of the fastest other")
+    for name, each in found.items():
+        if abs(each["result"][0] / mine["result"][0] - 1) > AGREEMENT[precision]:
+            print(f"{name} computes something else: no comparison")
+    print(flush=True)
+
+
+def print_semi_nmf(precision: str, found: dict[str, Any]) -> None:
+    iteration, products = found["ours"], found["products"]
+    print(
+        f"semi-NMF, {precision}: {iteration['seconds']:.4f} s an iteration, "
+        f"{iteration['seconds'] / products['seconds']:.2f} times its two products "
+        f"(best of each: {iteration['best'] / products['best']:.2f}); "
+        f"peak {iteration['peak'] / MEGABYTE:.0f} MB\n",
+        flush=True,
+    )
+
+
+def method_row(name: str, precision: str, found: dict[str, Any]) -> dict[str, str]:
+    return {
+        "method": name,
+        "precision": precision,
+        "an iteration": f"{found['seconds']:.3f} s",
+        "best": f"{found['best']:.3f} s",
+        "start": f"{found['result'][0]:.2f} s",
+        "peak": f"{found['peak'] / MEGABYTE:.0f} MB",
+        "complex spectrograms": f"{found['peak'] / found['result'][1]:.2f}",
+    }
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("signal", nargs="?", default="piano", help="or the path of a sound file")
+    parser.add_argument("--hops", type=int, nargs="+", default=list(HOPS), choices=HOPS)
+    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
+    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=PARTS)
+    parser.add_argument("--divergences", nargs="+", default=list(BETAS), choices=list(BETAS))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--peers", nargs="*", default=["sklearn", "torchnmf"])
+    parser.add_argument("--rounds", type=int, help="processes a case")
+    parser.add_argument("--resume", action="store_true", help="keep results that are there")
+    return parser.parse_args()
+
+
+PARTS = ("nmf", "semi-nmf", "methods")
+
+
+def report() -> None:
+    given = arguments()
+    absent = missing(*given.peers)
+    forms = ["ours", *(peer for peer in given.peers if peer not in absent)]
+    if absent:
+        print(f"not installed, so not measured: {', '.join(absent)}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        for hop in given.hops:
+            size = in_own_process("prepare", folder, given.signal, str(hop))
+            print(f"{size['channels']} × {size['frames']} (hop {hop}), K = {K}\n", flush=True)
+            stem, rounds = f"{Path(given.signal).stem}-{hop}", given.rounds or ROUNDS[hop]
+
+            def measured(
+                names: list[str], case: str, *rest: str, of: str = f"{stem}", n: int = rounds
+            ) -> dict[str, Any]:
+                label = "-".join(("nmf", of, case, *rest, *names)).replace(", ", "-")
+                return kept(
+                    label.replace(" ", "-"),
+                    given.resume,
+                    lambda: in_turns(names, case, folder, *rest, rounds=n),
+                )
+
+            for precision in given.precisions:
+                if "nmf" in given.parts:
+                    for divergence in given.divergences:
+                        found = measured(forms, "nmf", str(hop), divergence, precision)
+                        print_nmf(hop, divergence, precision, found)
+                if "semi-nmf" in given.parts:
+                    found = measured(["ours", "products"], "semi_nmf", str(hop), precision)
+                    print_semi_nmf(precision, found)
+            if "methods" in given.parts:
+                rows = []
+                for precision, name in itertools.product(given.precisions, given.methods):
+                    try:
+                        found = measured([name], "method", str(hop), precision, n=1)
+                    except SystemExit as failure:
+                        print(f"{name}: {str(failure).strip().splitlines()[-1]}", flush=True)
+                        continue
+                    rows.append(method_row(name, precision, found[name]))
+                    print(table(rows[-1:]).splitlines()[-1], flush=True)
+                if rows:
+                    print(f"\n{table(rows)}\n", flush=True)
+
+
+CASES = {"prepare": prepare, "nmf": nmf, "semi_nmf": semi_nmf, "method": method}
+
+if __name__ == "__main__":
+    main(CASES, report)
