@@ -525,11 +525,11 @@ class Model:
             sums[rows.start] = totals
             return self.alpha[None, rows]
 
-        estimate = frame.half_syntheses(update, 1, T, self.alpha.dtype)[0]
+        fitted = frame.half_syntheses(update, 1, T, self.alpha.dtype)[0]
         self.latest[0] = iteration
         in_order = [sums[rows.start] for rows in frame.blocks(T)]
         up, down, cost = (sum(values) for values in zip(*in_order, strict=True))
-        residual = self.x - estimate
+        residual = self.x - fitted
         error = float(np.sum(np.square(residual, dtype=float)))
         noise = self.noise_at(iteration)
         return State(
