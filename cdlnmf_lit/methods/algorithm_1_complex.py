@@ -21,6 +21,7 @@ from cdlnmf_lit.methods import complex_nmf
 from cdlnmf_lit.methods.complex_nmf import default_frame, unit
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.semi_nmf import half_spectrum_gains
 from cdlnmf_lit.methods.starts import factors_of, given, of_as_many
 from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces
@@ -332,10 +333,8 @@ class Model:
 
     @cached_property
     def gains(self) -> Array:
-        """Square roots of how often each half-channel stands in the whole spectrum: 1 or √2."""
-        M = self.frame.channels
-        nu = np.arange(M // 2 + 1)
-        return np.where((nu > 0) & (2 * nu != M), np.sqrt(2.0), 1.0).astype(self.x.dtype)
+        """Factors that give half of the channels the norm of all."""
+        return half_spectrum_gains(self.frame.channels).astype(self.x.dtype)
 
     @cached_property
     def rows(self) -> list[slice]:

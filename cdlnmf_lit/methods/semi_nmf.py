@@ -26,7 +26,7 @@ from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces, placed
 from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
 
-PASS = 2**20
+PASS = 2**21
 """Numbers in one block of a pass over the data: few enough to stay in the processor's cache."""
 STARTS = ("random",)
 
@@ -364,7 +364,10 @@ def _least_squares(W: Array, ZA: Array, ZZ: Array, dtype: Any) -> Array:
     kept = values > len(ZZ) * np.finfo(dtype).eps * values[-1]
     directions = scale[:, None] * vectors[:, kept]
     inverse = directions / values[kept] @ directions.T
-    return np.asarray((np.eye(len(ZZ)) - inverse @ ZZ) @ W + inverse @ ZA)
+    fitted = inverse @ ZA
+    if not (kept.all() and alive.all()):
+        fitted += (np.eye(len(ZZ)) - inverse @ ZZ) @ W
+    return np.asarray(fitted)
 
 
 def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
@@ -436,6 +439,31 @@ class State:
         )
 
 
+def half_spectrum_gains(channels: int) -> Array:
+    """Factors that give half of a real signal's channels the norm of all: 1 at the ends, else √2.
+
+    Parameters
+    ----------
+    channels : int
+        ``M``.
+
+    Returns
+    -------
+    array (M // 2 + 1,)
+
+    Examples
+    --------
+    >>> half_spectrum_gains(5)
+    array([1.        , 1.41421356, 1.41421356])
+
+    References
+    ----------
+    Equation (9) of the paper. Chapter: ``book/methods/semi_nmf.md``.
+    """
+    nu = np.arange(channels // 2 + 1)
+    return np.where((nu > 0) & (2 * nu != channels), np.sqrt(2.0), 1.0)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """The signal, the frame, and how spectra and atoms are related.
@@ -481,11 +509,8 @@ class Model:
 
     @cached_property
     def gains(self) -> Array:
-        """Square roots of how often each half-channel stands in the whole spectrum: 1 or √2."""
-        M = self.frame.channels
-        nu = np.arange(M // 2 + 1)
-        twice = (nu > 0) & (2 * nu != M)
-        return np.where(twice, np.sqrt(2.0), 1.0).astype(self.x.dtype)
+        """See :func:`half_spectrum_gains`."""
+        return half_spectrum_gains(self.frame.channels).astype(self.x.dtype)
 
     def coefficients(self) -> Array:
         """Half-spectra of the signal, times ``gains``: of the norm of the whole spectra."""
