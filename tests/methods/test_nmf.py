@@ -337,6 +337,20 @@ def test_single_precision_follows_double(name):
         assert single.spectra.dtype == single.activations.dtype == np.float32
 
 
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+def test_single_precision_has_no_block_in_double(monkeypatch, beta):
+    weighed, seen = nmf.Problem._weighed, []
+
+    def watched(*arguments):
+        found = weighed(*arguments)
+        seen.extend(each.dtype for each in found if each is not None)
+        return found
+
+    monkeypatch.setattr(nmf.Problem, "_weighed", watched)
+    list(islice(factorize(np.ones((5, 3), np.float32), 1, divergence=beta, rng=0), 2))
+    assert set(seen) == {np.dtype(np.float32)}
+
+
 # ---- a signal ----------------------------------------------------------------------------------
 
 
