@@ -37,8 +37,8 @@ MOMENTUM = 0.9
 """The longest step beyond the atoms, as a share of the last one."""
 NEAR = 16
 """Atoms within this fraction of their length from the middle are left where they are."""
-PAIRS = 2**22
-"""Pairs of activations up to which their products are summed one by one."""
+PAIRS, CHUNK = 2**22, 2**15
+"""Pairs of activations up to which their products are summed one by one, and at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class State:
     def dictionary_gap(self) -> float:
         """By which share of itself other atoms could lower the objective, at most."""
         left = Fitting(self.coding.residual, self.activations, self.atoms.shape[1])
-        return max(atoms_gap(self.atoms, -left.b), 0.0) / self.objective
+        return max(atoms_gap(self.atoms, -left.b), 0.0) / (self.objective or 1.0)
 
     @property
     def record(self) -> dict[str, float]:
@@ -272,7 +272,7 @@ def decompose(
 
 def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[State]:
     """Alternate with momentum on the atoms, and with moves of them where these get lower."""
-    before, t, (steps, most) = state.coding, 1.0, CODING_STEPS[solver]
+    before, t, (steps, most) = state.atoms, 1.0, CODING_STEPS[solver]
     wait = due = recentre_every
     while True:
         yield state
@@ -285,14 +285,14 @@ def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[Stat
             new = now
         if new.objective > (1 - SLOW) * now.objective:
             steps = min(2 * steps, most)
-        before = now
+        before = now.coding.atoms
         if recentre_every and iteration >= due:
             moved = recentred(now)
             wait = recentre_every if moved is None else 2 * wait
             if moved is not None:
                 moved = alternated(moved, solver, steps)
                 if moved.objective < new.objective:
-                    before = new = moved
+                    new, before = moved, moved.coding.atoms
                     t, wait = 1.0, recentre_every
             due = iteration + wait
         state = replace(state, iteration=iteration, coding=new)
@@ -323,18 +323,16 @@ def alternated(state: sparse_coding.State, solver: str, steps: int) -> sparse_co
     return replaced(sparse_coding.State(state.iteration + 1, replace(coding, atoms=d), z))
 
 
-def _ahead(
-    state: sparse_coding.State, before: sparse_coding.State, momentum: float
-) -> sparse_coding.State:
-    """The state with atoms beyond its own, by a share of the way that led there.
+def _ahead(state: sparse_coding.State, before: Array, momentum: float) -> sparse_coding.State:
+    """The state with atoms beyond its own, by a share of the way from those before.
 
     An atom that is another than before stays.
     """
-    if momentum <= 0 or before is state:
+    if momentum <= 0:
         return state
-    d, last = state.coding.atoms, before.coding.atoms
-    same = np.sum(d * last, axis=1, keepdims=True) > 0.5
-    d = _in_ball(np.where(same, d + d.dtype.type(momentum) * (d - last), d))
+    d = state.coding.atoms
+    same = np.sum(d * before, axis=1, keepdims=True) > 0.5
+    d = _in_ball(np.where(same, d + d.dtype.type(momentum) * (d - before), d))
     return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), state.activations)
 
 
@@ -484,13 +482,15 @@ class Fitting:
             rows = np.pad(z, ((0, 0), (0, T_d - 1)))
             half = np.stack([correlate_with_activations(z, row) for row in rows], axis=1)
             return np.concatenate([half.swapaxes(0, 1)[..., :0:-1], half], axis=-1)
-        keys, products = [np.zeros(0, int)], [np.zeros(0)]
+        half, keys, products = np.zeros(K * K * width), [], []
         for step in range(int(reach.max(initial=0))):
             first = np.flatnonzero(reach > step)
             second = first + step
             keys.append((k[first] * K + k[second]) * width + n[second] - n[first] + T_d - 1)
             products.append(v[first] * v[second] * (1.0 if step else 0.5))
-        half = np.bincount(np.concatenate(keys), np.concatenate(products), K * K * width)
+            if sum(map(len, keys)) > CHUNK or step == reach.max() - 1:
+                half += np.bincount(np.concatenate(keys), np.concatenate(products), half.size)
+                keys, products = [], []
         half = half.reshape(K, K, width)
         return np.asarray(half + half.swapaxes(0, 1)[..., ::-1], z.dtype)
 
@@ -724,7 +724,8 @@ def estimate(
 
 def _bytes_needed(T: int, K: int, T_d: int, dtype: np.dtype) -> int:
     plan = Convolution(T_d, T - T_d + 1)
-    activations = 8 * K * plan.n_activations
-    signals = 12 * T + 3 * plan.n_blocks * plan.fft_length
+    activations = 10 * K * plan.n_activations
+    signals = 6 * T + 3 * plan.n_blocks * plan.fft_length
     atoms = 8 * K * (K + 2) * 2 * T_d
-    return int((activations + signals + atoms) * dtype.itemsize)
+    energies = 4 * T * np.dtype(float).itemsize
+    return int((activations + signals + atoms) * dtype.itemsize + energies)

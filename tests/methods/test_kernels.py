@@ -1,0 +1,123 @@
+"""Compiled loops, the same loops in Python, and NumPy do the same; so does all without numba."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cdlnmf_lit.methods import kernels
+from cdlnmf_lit.methods.sparse_coding import Coding
+from tests import reference
+from tests.strategies import normal, seeds
+
+FORMS = ["descend_in_loops", "descend_in_numpy", "descend"]
+
+
+@st.composite
+def codings(draw):
+    K, T_d = draw(st.integers(1, 3)), draw(st.sampled_from([1, 2, 3, 7, 16]))
+    T = T_d + draw(st.sampled_from([0, 1, 2, 5, 30, 100, 150]))
+    seed = draw(seeds)
+    d = normal(seed, K, T_d)
+    if draw(st.booleans()):
+        d[-1] = 0
+    x = normal(seed + 1, T)
+    return Coding(x, d, draw(st.sampled_from([0.0, 0.3, 1.0])), draw(st.booleans()))
+
+
+def descended(form, coding, begin, end, width, tolerance=0.05, most=10**4):
+    z, c = np.zeros((len(coding.atoms), coding.n_activations)), coding.correlation(coding.x)
+    limits = np.array([coding.penalty, tolerance])
+    done = getattr(kernels, form)(z, c, coding.gram, limits, coding.signed, begin, end, width, most)
+    return done, z, c
+
+
+@given(codings(), st.sampled_from([1, 5, 64, 100]), st.data())
+def test_all_forms_make_the_same_changes(coding, width, data):
+    N = coding.n_activations
+    begin = data.draw(st.integers(0, N - 1))
+    end = data.draw(st.integers(begin + 1, N))
+    # Enough for agreement; where rounding decides between equals, forms may part later.
+    found = [descended(form, coding, begin, end, width, most=20) for form in FORMS]
+    for done, z, c in found[1:]:
+        assert done == found[0][0]
+        np.testing.assert_allclose(z, found[0][1], atol=1e-9)
+        np.testing.assert_allclose(c, found[0][2], atol=1e-8)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+@given(coding=codings(), width=st.sampled_from([3, 64]))
+def test_a_segment_is_done_when_nothing_in_it_asks_for_more(form, coding, width):
+    begin, end = coding.n_activations // 3, coding.n_activations
+    done, z, c = descended(form, coding, begin, end, width)
+    assert done < 10**4
+    assert not z[:, :begin].any()
+    assert coding.signed or z.min() >= 0
+    residual = coding.x - reference.convolve(coding.atoms, z)
+    np.testing.assert_allclose(c, reference.correlate_with_atoms(coding.atoms, residual), atol=1e-8)
+    assert coding.change(z[:, begin:], c[:, begin:]) <= 0.05 * (1 + 1e-6)
+
+
+def test_changes_are_counted_and_bounded():
+    coding = Coding(normal(0, 300), normal(1, 2, 9), 0.1, signed=True)
+    for form in FORMS:
+        assert descended(form, coding, 0, 292, 64, most=7)[0] == 7
+
+
+@given(seeds, st.integers(0, 9), st.integers(1, 5))
+def test_all_forms_add_the_same(seed, n, length):
+    rng = np.random.default_rng(seed)
+    places, begins, values = rng.integers(0, 9, n), rng.integers(0, 4, n), rng.random(n)
+    source, start = rng.random(4 + length), rng.random(9 + length)
+    expected = start.copy()
+    for p, b, v in zip(places, begins, values, strict=True):
+        for t in range(length):
+            expected[p + t] += v * source[b + t]
+    for form in ("add_scaled_in_loops", "add_scaled_in_numpy", "add_scaled"):
+        out = start.copy()
+        getattr(kernels, form)(out, source, places, begins, values, length)
+        np.testing.assert_allclose(out, expected, rtol=1e-12)
+
+
+@given(seeds, st.integers(1, 3), st.integers(1, 20))
+def test_nonzeros_rebuild_the_activations(seed, K, N):
+    rng = np.random.default_rng(seed)
+    z = rng.random((K, N)) * (rng.random((K, N)) < 0.3)
+    atoms, positions, values = kernels.nonzeros(z)
+    again = np.zeros_like(z)
+    again[atoms, positions] = values
+    np.testing.assert_array_equal(again, z)
+
+
+def test_loops_that_no_folder_can_keep_are_compiled_all_the_same():
+    pytest.importorskip("numba")
+    names = {}
+    exec("def doubled(n):\n    return 2 * n\n", names)
+    assert kernels._compiled(names["doubled"])(4) == 8
+
+
+CODE = """
+import sys
+{absent}
+import numpy as np
+from cdlnmf_lit.methods import cdl, kernels
+assert (kernels.numba is None) == bool({absent!r})
+x = np.sin(0.3 * np.arange(600.0)) * (np.arange(600) % 200 < 90)
+x += 0.01 * np.random.default_rng(0).standard_normal(600)
+found = cdl.decompose(x, 2, atom_length=40, iterations=4, rng=0)
+np.save(sys.argv[1], found.components())
+"""
+
+
+def test_the_package_does_the_same_without_numba(tmp_path):
+    found = []
+    for name, absent in (("with", ""), ("without", "sys.modules['numba'] = None")):
+        path = tmp_path / f"{name}.npy"
+        code = CODE.format(absent=absent)
+        subprocess.run([sys.executable, "-W", "error", "-c", code, str(path)], check=True)
+        found.append(np.load(path))
+    assert np.any(found[0])
+    np.testing.assert_allclose(found[1], found[0], atol=1e-8)
