@@ -327,6 +327,18 @@ def test_precision_is_kept_and_silence_is_legal(problem, dtype, seed):
 
 
 @given(CONCENTRATIONS, dtypes, seeds)
+def test_silence_where_the_start_is_loud_fades_to_the_noise(kappa, dtype, seed):
+    """There the posterior is all but certain, and its variance lost to rounding."""
+    X = complex_normal(seed, 6, 5).astype(np.result_type(dtype, np.complex64))
+    X[2:4] = 0
+    W, Z, U = factors(seed, 1, 6, 5)
+    options = {"concentration": kappa, "noise_floor": 1e-14, "phases": U, "start": (W, 1e3 * Z)}
+    *_, found = islice(factorize(X, 1, **options), 30)
+    assert np.isfinite(found.activations).all()
+    assert found.activations[0, 2:4].max() < 1e-2 * found.activations.max()
+
+
+@given(CONCENTRATIONS, dtypes, seeds)
 def test_a_component_that_dies_does_no_harm(kappa, dtype, seed):
     X = complex_normal(seed, 6, 5).astype(np.result_type(dtype, np.complex64))
     W, Z, _ = factors(seed, 3, 6, 5)
@@ -362,6 +374,12 @@ def test_a_tone_is_where_its_peak_is(place, angle, seed):
     assert peak_frequencies(V[None])[0, round(place)] == pytest.approx(place, abs=0.06)
     louder = peak_frequencies(1000 * V[None])
     np.testing.assert_allclose(louder, peak_frequencies(V[None]), atol=1e-6)
+
+
+def test_each_channel_belongs_to_the_partial_on_its_side_of_the_valley():
+    W = np.array([[0.1, 2.0, 8.0, 2.0, 1.0, 0.5, 3.0, 9.0, 3.0, 0.2, 4.0, 4.0, 0.3]])
+    wanted = 5 * [2.0] + 4 * [7.0] + 4 * [10.5]
+    np.testing.assert_allclose(peak_frequencies(W)[0], wanted)
 
 
 def test_a_spectrum_without_a_peak_has_its_own_channels():
@@ -449,6 +467,18 @@ def test_components_and_residual_sum_to_the_signal(kappa, dtype, sizes, seed):
     for part in (found.spectra, found.activations, found.components(), found.residual):
         assert part.dtype == dtype
         assert np.isfinite(part).all()
+
+
+@given(CONCENTRATIONS, seeds)
+def test_the_signal_is_the_matrix_of_its_coefficients(kappa, seed):
+    x, frame = normal(seed, 90), GaborFrame("hann", 4, 32, length=16).tight()
+    of_signal = iterate(x, 2, frame, concentration=kappa, rng=seed)
+    of_matrix = factorize(
+        frame.half_analysis(x), 2, concentration=kappa, hop_ratio=4 / 32, rng=seed
+    )
+    for state, found in zip(islice(of_signal, 3), of_matrix, strict=False):
+        np.testing.assert_allclose(state.factors.spectra, found.spectra, atol=1e-10)
+        assert state.record["objective"] == pytest.approx(found.objective)
 
 
 def test_single_precision_follows_double():
