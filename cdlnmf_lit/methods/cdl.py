@@ -223,7 +223,7 @@ def decompose(
     recentre_every: int = 3,
     padding: int = 0,
     iterations: int = 100,
-    tolerance: float = 1e-4,
+    tolerance: float = 0.0,
     rng: Any = None,
 ) -> Decomposition:
     """Learn a dictionary: :func:`iterate`, run to its end.
