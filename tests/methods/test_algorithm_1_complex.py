@@ -254,6 +254,16 @@ def test_a_dead_component_stays_dead():
         assert np.isfinite(found.components()).all()
 
 
+@pytest.mark.parametrize("phases", PHASES)
+def test_a_start_of_arrays_is_taken_as_it_is_but_for_the_scale_of_the_spectra(phases):
+    frame, x = GaborFrame("hann", 4, 32).tight(), normal(0, 300)
+    W, Z = np.abs(normal(1, 2, 17)), np.abs(normal(2, 2, frame.n_frames(300)))
+    first = next(iterate(x, 2, frame, phases=phases, start=(W, Z), rng=0))
+    sizes = np.linalg.norm(whole(W, 32), axis=1)[:, None]
+    np.testing.assert_allclose(first.spectra, W / sizes)
+    np.testing.assert_allclose(first.activations, Z * sizes)
+
+
 def test_a_state_that_has_been_overwritten_says_so():
     states = iterate(normal(0, 300), 2, GaborFrame("hann", 4, 32).tight(), rng=0)
     first = next(states)
