@@ -1,7 +1,7 @@
 r"""Complex ISNMF: sources with a variance that factorises and a phase that is expected.
 
 The model of reference [17]: the coefficients of component ``k`` have a magnitude whose square is
-``v_k = W_k Z_k`` in the mean and a phase near ``μ_k``, as near as the concentration ``κ`` says.
+``v_k = W_k Z_k`` in the mean and a phase near ``ψ_k``, as near as the concentration ``κ`` says.
 With ``κ = 0`` it is NMF with the Itakura-Saito divergence and Wiener filters.
 
 Chapter: ``book/methods/complex_isnmf.md``.
@@ -40,15 +40,15 @@ RISE, AUDIBLE = 1.1, 1e-3
 class Anisotropy:
     r"""Moments of a coefficient of power 1 and phase around 0, whose magnitude is Rayleigh's.
 
-    .. math:: λ = \frac{\sqrt π}{2} \frac{I_1(κ)}{I_0(κ)}, \qquad
-              ρ = \frac{I_2(κ)}{I_0(κ)} - λ^2
+    .. math:: \bar ξ = \frac{\sqrt π}{2} \frac{I_1(κ)}{I_0(κ)}, \qquad
+              ρ = \frac{I_2(κ)}{I_0(κ)} - \bar ξ^2
 
     Parameters
     ----------
     mean : float
-        ``λ``.
+        ``ξ̄``; the ``λ`` of [17].
     along, across : float
-        ``σ_a = (1 - λ² + ρ) / 2`` and ``σ_b = (1 - λ² - ρ) / 2``, the variances in the direction of
+        ``σ_ξ = (1 - ξ̄² + ρ) / 2``, ``σ_ζ = (1 - ξ̄² - ρ) / 2``, the variances in the direction of
         the phase and at right angles to it.
 
     Examples
@@ -146,7 +146,7 @@ def onsets(Z: Array) -> Array:
 class ExpectedPhases:
     r"""Phases of components that ring on from their onsets, computed block by block.
 
-    .. math:: μ_k[n, f] = \arg X[n_0, f] + 2π \frac{a}{M} ν_k(f) (n - n_0),
+    .. math:: ψ_k[n, f] = \arg X[n_0, f] + 2π \frac{a}{M} ν_k(f) (n - n_0),
               \qquad n_0 = \text{onsets}_k[n]
 
     Parameters
@@ -174,7 +174,7 @@ class ExpectedPhases:
     onsets: Array
 
     def __call__(self, rows: slice) -> Array:
-        """``exp(iμ_k)`` of some frames, ``(K, n, F)``."""
+        """``exp(iψ_k)`` of some frames, ``(K, n, F)``."""
         U = np.empty((len(self.advance), rows.stop - rows.start, self.X.shape[1]), self.X.dtype)
         step = np.exp(1j * self.advance).astype(U.dtype)
         for u, turn, angle, begun in zip(U, step, self.advance, self.onsets, strict=True):
@@ -203,7 +203,7 @@ class Posterior:
     W : array (K, F)
     Z : array (K, n)
     phases : complex array (K, n, F), or None
-        ``exp(iμ_k)``; None where none are expected.
+        ``exp(iψ_k)``; None where none are expected.
     shape : Anisotropy
     whitened, relation : complex array (n, F)
         ``y`` and ``η``.
@@ -429,7 +429,7 @@ def factorize(
 
     .. math::
         \max_{W, Z ≥ 0} \; \log p(X), \quad X = \sum_k s_k + \text{noise}, \quad v_k = W_k Z_k,
-        s_k \sim \mathcal N(λ\sqrt{v_k} e^{iμ_k}, (1 - λ^2) v_k, ρ v_k e^{2iμ_k})
+        s_k \sim \mathcal N(\bar ξ\sqrt{v_k} e^{iψ_k}, (1 - \bar ξ^2) v_k, ρ v_k e^{2iψ_k})
 
     Parameters
     ----------
@@ -444,7 +444,7 @@ def factorize(
     hop_ratio : float
         ``a / M``, the hop over the channels: what a channel is turned by from frame to frame.
     phases : complex array (K, N, F), optional
-        ``exp(iμ_k)``, where they are known. By default :class:`ExpectedPhases`, from the start's
+        ``exp(iψ_k)``, where they are known. By default :class:`ExpectedPhases`, from the start's
         factors; they stay the same through the iterations.
     start : {"nmf", "random"}, or pair of arrays
         Random factors after 50 updates of NMF (Kullback-Leibler, of the magnitudes), or as they
