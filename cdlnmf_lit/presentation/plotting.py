@@ -205,6 +205,8 @@ def components(
     last = int(np.flatnonzero(peaks >= top - AUDIBLE)[-1]) + 1
     highest = _highest(highest_frequency or sample_rate * last / BOARD_WINDOW, sample_rate)
     start, spacing = decomposition.first_sample / sample_rate, decomposition.hop / sample_rate
+    visible = slice(max(0, -(decomposition.first_sample // decomposition.hop)), None)
+    seen: list[NDArray[np.floating]] = []
     with style():
         figure = Card(figsize=(WIDTH, 1.2 + 0.9 * len(drawn)))
         board = figure.subplots(
@@ -216,6 +218,7 @@ def components(
             _draw_spectrum(left, power, sample_rate, depth)
             activation = strength * decomposition.activations[k]
             _draw_envelope(middle, activation, start, spacing)
+            seen.append(activation[visible])
             image = _draw_levels(right, spectrograms[k], n_samples, sample_rate, top, depth)
         first = "spectrum (dB)" if decomposition.atoms is None else "atom (dB)"
         titles = (first, "activations", "spectrogram (kHz)")
@@ -225,6 +228,10 @@ def components(
         board[-1, 0].set_xlabel("frequency (kHz)")
         board[0, 0].set(xlim=(0, highest), ylim=(-depth, 5))
         board[0, 1].set_xlim(0, n_samples / sample_rate)
+        # What is drawn before the signal begins is not seen, and sets no scale.
+        reach = 1.05 * float(np.max(np.abs(seen), initial=0))
+        if reach:
+            board[0, 1].set_ylim(-reach if np.min(seen) < 0 else -0.05 * reach, reach)
         board[0, 2].set_ylim(0, highest)
         figure.colorbar(image, ax=board, label=LEVEL, pad=0.01, aspect=15 * len(drawn))
     return figure

@@ -210,6 +210,18 @@ def test_activations_are_drawn_at_their_times_and_at_the_loudness_of_their_atom(
     assert_allclose(curve[:, 1], np.linalg.norm(one.atoms) * one.activations[0])
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_activations_before_the_signal_do_not_flatten_the_others(sign):
+    two = by_hand(2)
+    two.activations[0, 0] = 1000
+    two.activations[1] *= sign
+    middle = plotting.components(two, RATE).axes[1]
+    seen = np.linalg.norm(two.atoms, axis=1, keepdims=True) * two.activations[:, 2:]
+    low, high = middle.get_ylim()
+    assert low < min(0, seen.min())
+    assert np.abs(seen).max() < high < 1.1 * np.abs(seen).max()
+
+
 @given(n_points=st.integers(601, 5000), place=st.floats(0, 1))
 def test_a_lone_activation_is_never_lost(n_points, place):
     z = np.zeros(n_points)
