@@ -5,7 +5,18 @@ A literate package: the book beside it shows, runs and tests every name that it 
 
 from importlib.metadata import version
 
-from cdlnmf_lit.methods import METHODS, algorithm_1, lrtfs, nmf
+from cdlnmf_lit.methods import (
+    METHODS,
+    algorithm_1,
+    algorithm_1_complex,
+    complex_isnmf,
+    complex_nmf,
+    convolutive_nmf,
+    lrtfs,
+    nmf,
+    semi_nmf,
+    sparse_coding,
+)
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.theory.convolution import (
     Convolution,
@@ -41,9 +52,13 @@ __all__ = [
     "Operator",
     "activations_on_frames",
     "algorithm_1",
+    "algorithm_1_complex",
     "atom_of_spectrum",
     "cdl_objective",
+    "complex_isnmf",
+    "complex_nmf",
     "conditioning",
+    "convolutive_nmf",
     "correlate_with_activations",
     "correlate_with_atoms",
     "factorized_objective",
@@ -56,6 +71,8 @@ __all__ = [
     "operator_in_atoms",
     "rank_one_factors",
     "run",
+    "semi_nmf",
+    "sparse_coding",
     "spectrum_of_atom",
     "synthesize",
     "synthesize_factors",

@@ -2,13 +2,24 @@
 
 from types import ModuleType
 
-from cdlnmf_lit.methods import algorithm_1, complex_isnmf, complex_nmf, convolutive_nmf, lrtfs, nmf
+from cdlnmf_lit.methods import (
+    algorithm_1,
+    algorithm_1_complex,
+    complex_isnmf,
+    complex_nmf,
+    convolutive_nmf,
+    lrtfs,
+    nmf,
+    semi_nmf,
+)
 
 METHODS: dict[str, ModuleType] = {
     "nmf": nmf,
+    "semi-nmf": semi_nmf,
     "complex-nmf": complex_nmf,
     "complex-isnmf": complex_isnmf,
     "convolutive-nmf": convolutive_nmf,
     "lrtfs": lrtfs,
     "algorithm-1": algorithm_1,
+    "algorithm-1-complex": algorithm_1_complex,
 }
