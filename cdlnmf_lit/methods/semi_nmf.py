@@ -282,7 +282,9 @@ class Data:
     @cached_property
     def energy(self) -> float:
         """``‖A‖²``, in double precision."""
-        return float(sum(np.sum(np.square(self.A[rows], dtype=float)) for rows in self.rows))
+        N, R = self.A.shape
+        few = pieces(N, max(1, BLOCK // R))
+        return float(sum(np.sum(np.square(self.A[rows], dtype=float)) for rows in few))
 
     def random_start(self, K: int, rng: np.random.Generator) -> Factors:
         """Random activations, and the spectra that fit them best."""
@@ -792,7 +794,7 @@ def _bytes_needed(dual: GaborFrame, n_samples: int, K: int, dtype: np.dtype) -> 
     plan = Convolution(dual.window.size, N, dual.hop)
     at_once = min(n_threads(), len(dual.blocks(n_samples)))
     filling = 2 * n_samples + 3 * at_once * min(BLOCK, N * M)
-    passing = 8 / dtype.itemsize * (min(PASS, N * M) + 8 * K * M) + 5 * K * N
+    passing = 8 / dtype.itemsize * (min(BLOCK, N * M) + 8 * K * M) + 5 * K * N
     blocks = plan.n_blocks * plan.fft_length
     result = 5 * plan.length + 4 * K * N + 2 * K * blocks + 2 * blocks * plan.hop
     return int((2 * N * (M // 2 + 1) + max(filling, passing, result)) * dtype.itemsize)
