@@ -489,7 +489,7 @@ def greedy(state: State) -> Iterator[State]:
 
 
 def fista(state: State) -> Iterator[State]:
-    r"""Accelerated proximal gradient, restarted where the objective would rise.
+    r"""Accelerated proximal gradient: where the objective would rise it stays, and starts anew.
 
     .. math:: z ← S\Big(y + \frac1L \, (x - Σ_j d_j ∗ y_j) ⋆ d_k, \; \frac{λ}{L}\Big),
         \qquad L = \max_ω Σ_k |\hat d_k(ω)|^2
@@ -511,18 +511,12 @@ def fista(state: State) -> Iterator[State]:
     """
     coding, t, dtype = state.coding, 1.0, state.activations.dtype
     L = operator_in_activations(coding.atoms, coding.n_activations).norm ** 2 or 1.0
-
-    def stepped(point: State) -> State:
-        y = point.activations + point.correlation / dtype.type(L)
-        return state.followed_by(coding.shrunk(y, coding.penalty / L))
-
     ahead = state
     while True:
-        new = stepped(ahead)
+        y = ahead.activations + ahead.correlation / dtype.type(L)
+        new = state.followed_by(coding.shrunk(y, coding.penalty / L))
         if new.objective > state.objective:
-            t, new = 1.0, stepped(state)
-        if new.objective > state.objective:
-            new = state.followed_by(state.activations)
+            t, new = 1.0, state.followed_by(state.activations)
         t, before = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
         beyond = dtype.type((before - 1) / t) * (new.activations - state.activations)
         ahead = new.followed_by(new.activations + beyond) if before > 1 else new
