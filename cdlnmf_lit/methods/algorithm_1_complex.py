@@ -65,7 +65,10 @@ class Coefficients:
     def modelled(self, rows: slice, W: Array, Z: Array) -> Array:
         """``Σ_k W_k Z_k exp(iθ_k)`` at some positions."""
         if self.U is None:
-            return np.asarray((Z[:, rows].T @ W) * self.phases(rows))
+            alpha, z = self.phases(rows), Z[:, rows]
+            for few in pieces(len(alpha), max(1, SINGLE // W.size)):
+                alpha[few] *= z[:, few].T @ W
+            return alpha
         return complex_nmf.model(W, Z[:, rows], self.U[:, rows])
 
     def targets(self, rows: slice) -> tuple[Array, Array | None]:

@@ -22,12 +22,13 @@ from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.methods.starts import activations_of, given, of_as_many
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces, placed
+from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces, placed, stretches
 from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
 
-PASS = 2**21
-"""Numbers in one block of a pass over the data: few enough to stay in the processor's cache."""
+PASS, ROWS = 2**22, 128
+"""Numbers that one thread goes through in a pass, and rows that it reads at once: few enough to
+stay in the processor's cache between their two products."""
 STARTS = ("random",)
 
 
@@ -274,10 +275,10 @@ class Data:
     activation_update: str
 
     @cached_property
-    def rows(self) -> list[slice]:
-        """Blocks of rows that stay in the cache between their two products."""
+    def parts(self) -> list[slice]:
+        """Rows that one thread goes through; two parts at least."""
         N, R = self.A.shape
-        return pieces(N, max(1, PASS // R))
+        return pieces(N, max(1, min(PASS // R, -(-N // 2))))
 
     @cached_property
     def energy(self) -> float:
@@ -322,7 +323,7 @@ class Data:
     def iterate(self, iteration: int, W: Array, Z: Array, ZA: Array, ZZ: Array) -> Factors:
         """Factors with their objective, ``½‖A‖² - ⟨Z A, W⟩ + ½⟨Z Zᵀ, W Wᵀ⟩ + λ Σ Z``."""
         wide = W.astype(float, copy=False)
-        fit = self.energy - 2 * np.vdot(ZA, wide) + np.vdot(ZZ, wide @ wide.T)
+        fit = self.energy - 2 * np.vdot(ZA, wide) + np.vdot(ZZ, gram(wide, wide))
         fit = max(float(fit), 0.0)
         return Factors(
             iteration=iteration,
@@ -333,28 +334,49 @@ class Data:
         )
 
     def updated(self, Z: Array, W: Array) -> tuple[Array, Array, Array]:
-        """One pass: a block's activations are updated, then the block is added to ``Z A``."""
-        update = ACTIVATION_UPDATES[self.activation_update]
-        G, new = W @ W.T, np.empty_like(Z)
+        """One pass: some rows' activations are updated, then the rows are added to ``Z A``."""
+        update, G = ACTIVATION_UPDATES[self.activation_update], gram(W, W)
+        new, (across, rest) = np.empty_like(Z), _tiles(W, len(W))
 
-        def activations(rows: slice) -> Array:
-            new[:, rows] = update(Z[:, rows], (self.A[rows] @ W.T).T, G, self.penalty)
+        def activations(rows: slice, tiles: Array, others: Array) -> Array:
+            V = (tiles @ across.swapaxes(1, 2)).sum(axis=0) + others @ rest.T
+            new[:, rows] = update(Z[:, rows], V.T, G, self.penalty)
             return new[:, rows]
 
         return new, *self._accumulated(activations, len(Z))
 
     def products(self, Z: Array) -> tuple[Array, Array]:
         """``Z A`` and ``Z Zᵀ``, in double precision."""
-        return self._accumulated(lambda rows: Z[:, rows], len(Z))
+        return self._accumulated(lambda rows, *_: Z[:, rows], len(Z))
 
-    def _accumulated(self, activations: Callable[[slice], Array], K: int) -> tuple[Array, Array]:
-        ZA, ZZ = np.zeros((K, self.A.shape[1])), np.zeros((K, K))
-        for rows in self.rows:
-            z = activations(rows)
-            ZA += z @ self.A[rows]
-            wide = z.astype(float)
-            ZZ += wide @ wide.T
-        return ZA, ZZ
+    def _accumulated(
+        self, activations: Callable[[slice, Array, Array], Array], K: int
+    ) -> tuple[Array, Array]:
+        def of_part(part: slice) -> tuple[Array, Array]:
+            sums: list[Any] = [0.0, 0.0, 0.0]
+            for begin in range(part.start, part.stop, ROWS):
+                rows = slice(begin, min(begin + ROWS, part.stop))
+                tiles, others = _tiles(self.A[rows], K)
+                z = activations(rows, tiles, others)
+                wide = z.astype(float)
+                for n, product in enumerate((z @ tiles, z @ others, wide @ wide.T)):
+                    sums[n] = sums[n] + product.astype(float, copy=False)
+            return np.hstack([*sums[0], sums[1]]), sums[2]
+
+        ZA, ZZ = zip(*in_threads(of_part, self.parts), strict=True)
+        return np.asarray(sum(ZA)), np.asarray(sum(ZZ))
+
+
+def _tiles(rows: Array, K: int) -> tuple[Array, Array]:
+    """Rows (n, R) as a stack of tiles (q, n, c), and the columns left over.
+
+    They are so small that BLAS multiplies them by K rows without threads of its own, which would
+    stand in the way of ours; all tiles are one product to NumPy.
+    """
+    n, R = rows.shape
+    width = max(1, SINGLE // (K * ROWS))
+    q = R // width
+    return rows[:, : q * width].reshape(n, q, width).swapaxes(0, 1), rows[:, q * width :]
 
 
 def _least_squares(W: Array, ZA: Array, ZZ: Array, dtype: Any) -> Array:
@@ -366,10 +388,13 @@ def _least_squares(W: Array, ZA: Array, ZZ: Array, dtype: Any) -> Array:
     kept = values > len(ZZ) * np.finfo(dtype).eps * values[-1]
     directions = scale[:, None] * vectors[:, kept]
     inverse = directions / values[kept] @ directions.T
-    fitted = inverse @ ZA
-    if not (kept.all() and alive.all()):
-        fitted += (np.eye(len(ZZ)) - inverse @ ZZ) @ W
-    return np.asarray(fitted)
+    left = None if kept.all() and alive.all() else np.eye(len(ZZ)) - inverse @ ZZ
+    fitted = np.empty_like(ZA)
+    for columns in stretches(*ZA.shape):
+        fitted[:, columns] = inverse @ ZA[:, columns]
+        if left is not None:
+            fitted[:, columns] += left @ W[:, columns]
+    return fitted
 
 
 def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
@@ -793,7 +818,7 @@ def _bytes_needed(dual: GaborFrame, n_samples: int, K: int, dtype: np.dtype) -> 
     N, M = dual.n_frames(n_samples), dual.channels
     plan = Convolution(dual.window.size, N, dual.hop)
     at_once = min(n_threads(), len(dual.blocks(n_samples)))
-    filling = 2 * n_samples + 3 * at_once * min(BLOCK, N * M)
+    filling = 2 * n_samples + 3.5 * at_once * min(BLOCK, N * M)
     passing = 8 / dtype.itemsize * (min(BLOCK, N * M) + 8 * K * M) + 5 * K * N
     blocks = plan.n_blocks * plan.fft_length
     result = 5 * plan.length + 4 * K * N + 2 * K * blocks + 2 * blocks * plan.hop

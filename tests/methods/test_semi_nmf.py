@@ -1,5 +1,8 @@
 """Semi-NMF is the literal one, never rises, is the real one on real data, and keeps the sound."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from itertools import islice, pairwise
 
@@ -227,15 +230,46 @@ def test_the_scale_of_a_component_does_not_matter(problem, scales, seed):
     )
 
 
-def test_blocks_do_not_show(monkeypatch):
+@pytest.mark.parametrize("width", [1, 5, 24, 100])
+def test_blocks_do_not_show(width, monkeypatch):
     X = matrix(0, 50, 12, complex)
     whole = next(islice(factorize(X, 3, rng=0), 6, None))
     monkeypatch.setattr(semi_nmf, "PASS", 7 * 24)
+    monkeypatch.setattr(semi_nmf, "ROWS", 3)
+    monkeypatch.setattr(semi_nmf, "SINGLE", 3 * 3 * width)
     data = semi_nmf.Data(X.view(float), 0.0, "multiplicative")
-    assert len(data.rows) == 8
+    assert len(data.parts) == 8
     pieces = next(islice(factorize(X, 3, rng=0), 6, None))
     np.testing.assert_allclose(pieces.activations, whole.activations, atol=1e-10)
     assert pieces.objective == pytest.approx(whole.objective)
+
+
+def test_the_number_of_threads_does_not_show():
+    """Of ours and of BLAS; each process has one thread more than the one before."""
+    code = (
+        "import hashlib, numpy as np\n"
+        "from itertools import islice\n"
+        "from cdlnmf_lit.methods import semi_nmf\n"
+        "from cdlnmf_lit.theory import blocks\n"
+        "rng = np.random.default_rng(0)\n"
+        "for K, dtype in ((8, np.complex64), (17, complex)):\n"
+        "    X = (rng.standard_normal((700, 400)) * (1 + 1j)).astype(dtype)\n"
+        "    found = next(islice(semi_nmf.factorize(X, K, rng=0), 4, None))\n"
+        "    print(hashlib.sha256(found.spectra.tobytes()).hexdigest())\n"
+    )
+    printed = set()
+    for threads in (1, 2, 3):
+        variables = {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        ours = f"import os; os.sched_getaffinity = lambda _: range({threads})\n"
+        done = subprocess.run(
+            [sys.executable, "-c", ours + code],
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | variables,
+        )
+        printed.add(done.stdout)
+    assert len(printed) == 1
 
 
 def test_any_layout_of_the_data_gives_the_same():
@@ -295,7 +329,7 @@ def test_the_residual_of_a_perfect_fit_is_as_small_as_the_docstring_says(dtype, 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_over_many_blocks_are_in_double_precision(seed, monkeypatch):
-    monkeypatch.setattr(semi_nmf, "PASS", 600 * 8)
+    monkeypatch.setattr(semi_nmf, "ROWS", 8)
     W = matrix(seed, 3, 300, np.complex64)
     Z = np.abs(normal(seed + 1, 3, 8000)).astype(np.float32)
     X = Z.T @ W + np.complex64(1e-3) * matrix(seed + 2, 8000, 300, np.complex64)
