@@ -26,7 +26,7 @@ from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces
 from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
 
-PASS, ROWS = 2**22, 128
+PASS, ROWS = 2**21, 256
 """Numbers that one thread goes through in a pass, and rows that it reads at once: few enough to
 stay in the processor's cache between their two products."""
 STARTS = ("random",)
@@ -276,9 +276,9 @@ class Data:
 
     @cached_property
     def parts(self) -> list[slice]:
-        """Rows that one thread goes through; two parts at least."""
+        """Rows that one thread goes through; a small matrix is not worth a second one."""
         N, R = self.A.shape
-        return pieces(N, max(1, min(PASS // R, -(-N // 2))))
+        return pieces(N, max(1, PASS // R))
 
     @cached_property
     def energy(self) -> float:
@@ -336,12 +336,16 @@ class Data:
     def updated(self, Z: Array, W: Array) -> tuple[Array, Array, Array]:
         """One pass: some rows' activations are updated, then the rows are added to ``Z A``."""
         update, G = ACTIVATION_UPDATES[self.activation_update], gram(W, W)
-        new, (across, rest) = np.empty_like(Z), _tiles(W, len(W))
+        across, rest = _tiles(W, len(W))
+        down = np.ascontiguousarray(across.swapaxes(1, 2))
+        new = np.empty_like(Z)
 
         def activations(rows: slice, tiles: Array, others: Array) -> Array:
-            V = (tiles @ across.swapaxes(1, 2)).sum(axis=0) + others @ rest.T
-            new[:, rows] = update(Z[:, rows], V.T, G, self.penalty)
-            return new[:, rows]
+            V = (tiles @ down).sum(axis=0)
+            V += others @ rest.T
+            z = update(Z[:, rows], np.ascontiguousarray(V.T), G, self.penalty)
+            new[:, rows] = z
+            return z
 
         return new, *self._accumulated(activations, len(Z))
 
@@ -352,16 +356,21 @@ class Data:
     def _accumulated(
         self, activations: Callable[[slice, Array, Array], Array], K: int
     ) -> tuple[Array, Array]:
+        R = self.A.shape[1]
+        width = _tile_width(K)
+
         def of_part(part: slice) -> tuple[Array, Array]:
-            sums: list[Any] = [0.0, 0.0, 0.0]
+            in_tiles, in_others = np.zeros((R // width, K, width)), np.zeros((K, R % width))
+            ZZ = np.zeros((K, K))
             for begin in range(part.start, part.stop, ROWS):
                 rows = slice(begin, min(begin + ROWS, part.stop))
                 tiles, others = _tiles(self.A[rows], K)
                 z = activations(rows, tiles, others)
-                wide = z.astype(float)
-                for n, product in enumerate((z @ tiles, z @ others, wide @ wide.T)):
-                    sums[n] = sums[n] + product.astype(float, copy=False)
-            return np.hstack([*sums[0], sums[1]]), sums[2]
+                in_tiles += z @ tiles
+                in_others += z @ others
+                wide = z.astype(float, copy=False)
+                ZZ += wide @ wide.T
+            return np.hstack([*in_tiles, in_others]), ZZ
 
         ZA, ZZ = zip(*in_threads(of_part, self.parts), strict=True)
         return np.asarray(sum(ZA)), np.asarray(sum(ZZ))
@@ -374,9 +383,13 @@ def _tiles(rows: Array, K: int) -> tuple[Array, Array]:
     stand in the way of ours; all tiles are one product to NumPy.
     """
     n, R = rows.shape
-    width = max(1, SINGLE // (K * ROWS))
+    width = _tile_width(K)
     q = R // width
     return rows[:, : q * width].reshape(n, q, width).swapaxes(0, 1), rows[:, q * width :]
+
+
+def _tile_width(K: int) -> int:
+    return max(1, SINGLE // (K * ROWS))
 
 
 def _least_squares(W: Array, ZA: Array, ZZ: Array, dtype: Any) -> Array:
