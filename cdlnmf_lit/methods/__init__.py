@@ -5,6 +5,7 @@ from types import ModuleType
 from cdlnmf_lit.methods import (
     algorithm_1,
     algorithm_1_complex,
+    cdl,
     complex_isnmf,
     complex_nmf,
     convolutive_nmf,
@@ -14,6 +15,7 @@ from cdlnmf_lit.methods import (
 )
 
 METHODS: dict[str, ModuleType] = {
+    "cdl": cdl,
     "nmf": nmf,
     "semi-nmf": semi_nmf,
     "complex-nmf": complex_nmf,
