@@ -18,7 +18,17 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from measure import MEGABYTE, environment, in_own_process, kept, main, missing, peak_memory, table
+from measure import (
+    MEGABYTE,
+    environment,
+    in_own_process,
+    kept,
+    main,
+    missing,
+    peak_from_here,
+    peak_memory,
+    table,
+)
 
 APART = ("alphacsc", "dicodile")
 """alphacsc fails beside NumPy 2.4; dicodile calls what SciPy 1.12 no longer has."""
@@ -70,9 +80,10 @@ class Problem:
 
     def short(self) -> Problem:
         """A problem of a moment, on which to compile and import all that solving needs."""
-        atoms = self.atoms[:, :32].copy()
+        begin = min(int(abs(self.x).argmax()), self.x.size - 1024)
+        x, atoms = abs(self.x[begin : begin + 1024]), self.atoms[:, :32].copy()
         atoms[:, 0] += 1.0
-        return Problem(self.x[:1024].copy(), atoms / _norms(atoms), 0.1 * self.penalty, self.rho)
+        return Problem(x, atoms / _norms(atoms), 0.1 * float(x.max()), self.rho)
 
 
 def make_problem(
@@ -156,7 +167,7 @@ def ours(problem: Problem, dtype: str) -> Steps:
         yield found
 
 
-def sporco(problem: Problem, dtype: str, update: str) -> Steps:
+def with_sporco(problem: Problem, dtype: str, update: str) -> Steps:
     """ADMM for the activations, ADMM or projected gradient for the atoms, a step of each in turn.
 
     sporco's model is circular. The signal is padded to a length of quick transforms, and a weight
@@ -165,9 +176,11 @@ def sporco(problem: Problem, dtype: str, update: str) -> Steps:
     """
     import numpy as np
     import scipy.fft
+    import sporco.fft
     from sporco.dictlrn.cbpdndl import ConvBPDNDictLearn
     from sporco.pgm.backtrack import BacktrackStandard
 
+    sporco.fft.pyfftw_planner_effort = "FFTW_ESTIMATE"
     K, L = problem.atoms.shape
     T = problem.x.size
     F = scipy.fft.next_fast_len(T, real=True)
@@ -278,10 +291,10 @@ def dicodile(problem: Problem) -> Steps:
 SOLVERS: dict[str, Callable[[Problem], Steps]] = {
     "ours": partial(ours, dtype="float64"),
     "ours-f32": partial(ours, dtype="float32"),
-    "sporco-pgm": partial(sporco, dtype="float64", update="pgm"),
-    "sporco-pgm-f32": partial(sporco, dtype="float32", update="pgm"),
-    "sporco-admm": partial(sporco, dtype="float64", update="cns"),
-    "sporco-admm-f32": partial(sporco, dtype="float32", update="cns"),
+    "sporco-pgm": partial(with_sporco, dtype="float64", update="pgm"),
+    "sporco-pgm-f32": partial(with_sporco, dtype="float32", update="pgm"),
+    "sporco-admm": partial(with_sporco, dtype="float64", update="cns"),
+    "sporco-admm-f32": partial(with_sporco, dtype="float32", update="cns"),
     "alphacsc": alphacsc,
     "dicodile": dicodile,
 }
@@ -333,13 +346,13 @@ def trace(solver: str, path: str, seconds: str) -> dict[str, Any]:
         )
         stems = stored["stems"]
     solve = SOLVERS[solver]
-    # sporco plans its transforms for the length of the signal.
+    # sporco plans its transforms for the length of the signal, and remembers the plans.
     warm_up = solve(problem if solver.startswith("sporco") else problem.short())
     next(warm_up)
     warm_up.close()  # type: ignore[attr-defined]
     K, L = problem.atoms.shape
-    judged(problem, problem.atoms, np.zeros((K, problem.x.size - L + 1)))  # sets the least peak
-    before, clock, shown, steps, points, best = peak_memory(), 0.0, 0.0, 0, [], math.inf
+    judged(problem, problem.atoms, np.zeros((K, problem.x.size - L + 1)))
+    before, clock, shown, steps, points, best = peak_from_here(), 0.0, 0.0, 0, [], math.inf
     begin = time.perf_counter()
     for found in solve(problem):
         clock += time.perf_counter() - begin
@@ -425,12 +438,13 @@ def print_comparison(traces: dict[str, dict[str, Any]], best: float) -> None:
         theirs = {name: after(found, objective) for name, found in peers.items()}
         fastest = min(theirs, key=lambda name: theirs[name])
         reached = {"to": goal, "objective": f"{objective:.4f}"}
-        reached["fastest peer"] = f"{fastest}, {seconds(theirs[fastest])}"
+        never = math.isinf(theirs[fastest])
+        reached["fastest peer"] = "none" if never else f"{fastest}, {seconds(theirs[fastest])}"
         for name, found in mine.items():
             time_of_ours = after(found, objective)
             reached[name] = seconds(time_of_ours)
-            ratio = time_of_ours / theirs[fastest] if math.isfinite(time_of_ours) else math.inf
-            reached[f"{name} / peer"] = f"{ratio:.2f}"
+            both = math.isfinite(time_of_ours) and math.isfinite(theirs[fastest])
+            reached[f"{name} / peer"] = f"{time_of_ours / theirs[fastest]:.2f}" if both else ""
         rows.append(reached)
     print(f"\n{table(rows)}", flush=True)
 
@@ -506,7 +520,7 @@ def report() -> None:
                     flush=True,
                 )
                 traces = starts[seed] = {}
-                name = f"{Path(work.signal).stem}-{K}-{seed}"
+                name = f"{Path(work.signal).stem}-{K}-{seed}-{budget:g}s"
                 for solver in given.solvers:
                     try:
                         found = run_solver(solver, name, path, budget, given.resume)

@@ -1,4 +1,4 @@
-"""The factorisations of a spectrogram: NMF beside its peers, semi-NMF beside its two products.
+"""The factorisations of a spectrogram: NMF beside its peers, and those that have none.
 
 ``python benchmarks/nmf.py`` prints, for each size, divergence and precision, what an iteration
 takes and by how much memory grew; README.md says how.
@@ -23,6 +23,7 @@ from measure import (
     kept,
     main,
     missing,
+    peak_from_here,
     peak_memory,
     table,
 )
@@ -31,7 +32,7 @@ HOPS = (512, 8)
 CHANNELS, K = 2048, 8
 PRECISIONS = ("float64", "float32")
 BETAS = {"itakura-saito": 0, "kullback-leibler": 1, "euclidean": 2}
-ITERATIONS = {512: 20, 8: 2}
+ITERATIONS = {512: 20, 8: 4}
 ROUNDS = {512: 3, 8: 2}
 REPEATS = 5
 AGREEMENT = {"float64": 1e-4, "float32": 2e-3}
@@ -147,10 +148,10 @@ def nmf(name: str, folder: str, hop: str, precision: str, divergence: str) -> di
     run = MAKERS[name](V, W, Z, divergence)
     if name == "torchnmf":  # it keeps its own transpose
         V = None
-    before, iterations = peak_memory(), ITERATIONS[int(hop)]
+    before, iterations = peak_from_here(), ITERATIONS[int(hop)]
     run(1)
     grown, seconds = peak_memory() - before, []
-    for _ in range(REPEATS if iterations > 2 else 1):
+    for _ in range(REPEATS if iterations > 4 else 2):
         marks = [time.perf_counter()]
         for count in (1, 1 + iterations):
             found = run(count)
@@ -177,35 +178,7 @@ def divergence_of(V: Any, W: Any, Z: Any, beta: int) -> float:
     return total
 
 
-# ---- semi-NMF beside its products, and the methods without a peer -------------------------------
-
-
-def semi_nmf(folder: str, hop: str, precision: str) -> dict[str, Any]:
-    """An iteration and its two products ``Z X`` and ``X Wᴴ`` by BLAS, of reals, in turns."""
-    import numpy as np
-
-    from cdlnmf_lit.methods import semi_nmf as module
-
-    X = framed(hop).half_analysis(load(folder, "x", precision))
-    real = X.view(X.real.dtype)
-    states = module.factorize(X, K, rng=0)
-    found = next(states)
-    W, Z = np.ascontiguousarray(found.spectra).view(real.dtype), found.activations.copy()
-    before = peak_memory()
-    next(states)
-    grown = peak_memory() - before
-    seconds: dict[str, list[float]] = {"iteration": [], "products": []}
-    for _ in range(1 + REPEATS * (8 if int(hop) > 8 else 1)):
-        for name, function in (
-            ("iteration", lambda: next(states)),
-            ("products", lambda: (Z @ real, real @ W.T)),
-        ):
-            begin = time.perf_counter()
-            function()
-            seconds[name].append(time.perf_counter() - begin)
-    return {"peak": grown, "spectrogram": X.nbytes} | {
-        name: [statistics.median(times[1:]), min(times[1:])] for name, times in seconds.items()
-    }
+# ---- the methods without a peer ----------------------------------------------------------------
 
 
 def method(name: str, folder: str, hop: str, precision: str) -> dict[str, Any]:
@@ -216,7 +189,7 @@ def method(name: str, folder: str, hop: str, precision: str) -> dict[str, Any]:
     x, frame = load(folder, "x", precision), framed(hop)
     options = {"rng": 0} | METHODS[name]
     next(module.iterate(x[: 64 * CHANNELS], 2, framed("512"), **options))  # imports, compiles
-    before, repeats = peak_memory(), REPEATS if int(hop) > 8 else 2
+    before, repeats = peak_from_here(), REPEATS if int(hop) > 8 else 2
     states = module.iterate(x, K, frame, **options)
     seconds = []
     for _ in range(1 + repeats):
@@ -258,17 +231,6 @@ def print_nmf(hop: int, divergence: str, precision: str, found: dict[str, Any]) 
     print(flush=True)
 
 
-def print_semi_nmf(precision: str, found: dict[str, Any]) -> None:
-    (iteration, best), (products, best_products) = found["iteration"], found["products"]
-    print(
-        f"semi-NMF, {precision}: {iteration:.4f} s an iteration, {iteration / products:.2f} times "
-        f"its two products (best of each: {best / best_products:.2f}); peak "
-        f"{found['peak'] / MEGABYTE:.0f} MB, {found['peak'] / found['spectrogram']:.2f} complex "
-        "spectrograms\n",
-        flush=True,
-    )
-
-
 def method_row(name: str, precision: str, found: dict[str, Any]) -> dict[str, str]:
     iteration, best = found["seconds"]
     return {
@@ -296,7 +258,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-PARTS = ("nmf", "semi-nmf", "methods")
+PARTS = ("nmf", "methods")
 
 
 def report() -> None:
@@ -317,15 +279,13 @@ def report() -> None:
                     measure: Callable[[], dict[str, Any]],
                     about: str = f"{stem}-{precision}",
                 ) -> dict[str, Any]:
-                    return kept(f"nmf-{name}-{about}".replace(", ", "-"), given.resume, measure)
+                    label = f"nmf-{name}-{about}".replace(", ", "-").replace(" ", "-")
+                    return kept(label, given.resume, measure)
 
                 for divergence in given.divergences if "nmf" in given.parts else ():
                     rounds = given.rounds or ROUNDS[hop]
                     turns = partial(in_turns, forms, "nmf", *common, divergence, rounds=rounds)
                     print_nmf(hop, divergence, precision, save(divergence, turns))
-                if "semi-nmf" in given.parts:
-                    case = partial(in_own_process, "semi_nmf", *common)
-                    print_semi_nmf(precision, save("semi-nmf", case))
                 for name in given.methods if "methods" in given.parts else ():
                     try:
                         found = save(name, partial(in_own_process, "method", name, *common))
@@ -338,7 +298,7 @@ def report() -> None:
                 print(f"\n{table(rows)}\n", flush=True)
 
 
-CASES = {"prepare": prepare, "nmf": nmf, "semi_nmf": semi_nmf, "method": method}
+CASES = {"prepare": prepare, "nmf": nmf, "method": method}
 
 if __name__ == "__main__":
     main(CASES, report)
