@@ -116,6 +116,7 @@ def piano() -> tuple[Any, Any]:
 def chirps() -> tuple[Any, Any]:
     """The seeded chirps between silences of half an atom, as two of them sound near the ends."""
     import numpy as np
+
     from cdlnmf_lit.experiments import signals
 
     mixture, half = signals.chirps(rng=0), WORKLOADS["chirps"].atom_length // 2
