@@ -463,7 +463,7 @@ class Model:
     @property
     def lead(self) -> int:
         """Samples by which the first window begins before the signal."""
-        return self.frame.origin - self.frame.hop * self.frame.first_frame
+        return -self.frame.first_sample
 
     def start(self, weights: Array, activations: Array) -> State:
         """The iterate that the first outer iteration begins with."""

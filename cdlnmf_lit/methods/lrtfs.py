@@ -470,7 +470,7 @@ class Model:
     @property
     def first_sample(self) -> int:
         """Where the window of the first frame begins."""
-        return self.frame.hop * self.frame.first_frame - self.frame.origin
+        return self.frame.first_sample
 
     @cached_property
     def bound(self) -> float:

@@ -358,7 +358,7 @@ def synthesize_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame, n_samples:
         )
     atoms = np.stack([atom_of_spectrum(w_hat, frame) for w_hat in W.T])
     real, imaginary = (synthesize(part, Z.T, frame.hop) for part in (atoms.real, atoms.imag))
-    return placed(real + 1j * imaginary, frame.hop * frame.first_frame - frame.origin, n_samples)
+    return placed(real + 1j * imaginary, frame.first_sample, n_samples)
 
 
 @dataclass(frozen=True)
