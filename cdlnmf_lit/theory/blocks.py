@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -39,7 +41,8 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
     """Yield ``function(item)`` for each item in order, computed by all processors.
 
     The order of the results does not depend on the threads, nor does anything summed from them.
-    At most two results a thread wait to be taken, so that memory stays bounded.
+    At most two results a thread wait to be taken, so that memory stays bounded. Work that is
+    itself done in such a thread runs there, item by item.
 
     Examples
     --------
@@ -47,17 +50,33 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Ite
     [1, 2, 3]
     """
     todo, threads = list(items), n_threads()
-    if min(threads, len(todo)) < 2:
+    if min(threads, len(todo)) < 2 or hasattr(_here, "is_worker"):
         yield from map(function, todo)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
+    pool = _pool(threads)
+    waiting: deque[Future[Result]] = deque()
+    try:
         for item in todo:
             if len(waiting) == 2 * threads:
                 yield waiting.popleft().result()
             waiting.append(pool.submit(function, item))
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        wait([future for future in waiting if not future.cancel()])
+
+
+_here = threading.local()
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """The threads, which are kept: to start them takes as long as a small product."""
+    return ThreadPoolExecutor(threads, initializer=setattr, initargs=(_here, "is_worker", True))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not outlive a fork
 
 
 def pieces(length: int, size: int) -> list[slice]:

@@ -1,5 +1,6 @@
 """Blocks in threads: the same results, in order, without more in memory than needed."""
 
+import os
 import threading
 import time
 
@@ -44,6 +45,51 @@ def test_few_results_wait_to_be_taken(monkeypatch):
     time.sleep(0.05)
     assert len(started) <= 5
     assert list(results) == list(range(1, 100))
+
+
+def test_the_threads_are_kept_and_work_within_them_needs_no_others(monkeypatch):
+    monkeypatch.setattr(blocks, "n_threads", lambda: 2)
+
+    def outer(item):
+        return {threading.get_ident(), *in_threads(lambda _: threading.get_ident(), range(4))}
+
+    first, second = (set.union(*in_threads(outer, range(8))) for _ in range(2))
+    assert len(first | second) <= 2
+    assert all(len(threads) == 1 for threads in in_threads(outer, range(8)))
+
+
+def test_no_work_goes_on_once_the_results_are_no_longer_wanted(monkeypatch):
+    monkeypatch.setattr(blocks, "n_threads", lambda: 2)
+    begun, ended = [], []
+
+    def work(item):
+        begun.append(item)
+        time.sleep(0.01)
+        ended.append(item)
+
+    results = in_threads(work, range(100))
+    next(results)
+    results.close()
+    assert sorted(begun) == sorted(ended)
+    assert len(ended) < 10
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setattr(blocks, "n_threads", lambda: 2)
+    assert list(in_threads(abs, [-1, -2, -3])) == [1, 2, 3]
+    child = os.fork()
+    if not child:
+        done = list(in_threads(abs, [-1, -2, -3])) == [1, 2, 3]
+        os._exit(0 if done else 1)
+    deadline = time.monotonic() + 20
+    while (state := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if state == (0, 0):
+        os.kill(child, 9)
+        state = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(state[1]) == 0
 
 
 def test_a_browser_has_one_thread(monkeypatch):
