@@ -1,0 +1,59 @@
+"""Recipes: what a chain of methods is asked, and that it is what one would write by hand."""
+
+import numpy as np
+import pytest
+
+from cdlnmf_lit.methods import METHODS, lrtfs, nmf
+from cdlnmf_lit.methods.recipes import Recipe
+from cdlnmf_lit.methods.sparse_coding import lambda_max
+from cdlnmf_lit.theory.gabor import GaborFrame
+from tests.strategies import normal
+
+FRAME = GaborFrame("hann", 8, 32).tight()
+X = normal(0, 300)
+
+
+def test_a_chain_is_what_one_would_write_by_hand():
+    first = {"frame": FRAME, "divergence": "itakura-saito", "iterations": 3}
+    second = {"frame": FRAME, "iterations": 4}
+    chained = Recipe("lrtfs", second, start=Recipe("nmf", first)).decompose(X, 2, rng=5)
+    by_hand = lrtfs.decompose(X, 2, **second, start=nmf.decompose(X, 2, **first, rng=5), rng=5)
+    np.testing.assert_array_equal(chained.components(), by_hand.components())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_makes_a_recipe(method):
+    options = {"atom_length": 32} if method == "cdl" else {"frame": FRAME}
+    options |= {"pattern_length": 4} if method == "convolutive-nmf" else {}
+    found = Recipe(method, options | {"iterations": 2}, precision="float32").decompose(X, 2)
+    assert found.residual.dtype == np.float32
+    np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, X, atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_the_precision_is_the_signals_where_none_is_asked(precision):
+    found = Recipe("nmf", {"frame": FRAME, "iterations": 1}).decompose(X.astype(precision), 1)
+    assert found.residual.dtype == precision
+
+
+def test_a_share_is_of_the_largest_penalty_that_an_atom_could_need():
+    for options in ({"frame": FRAME}, {"atom_length": 32}):
+        asked = Recipe("cdl", options, share=0.25).asked_of(X)
+        assert asked == {**options, "penalty": 0.25 * lambda_max(X, 32)}
+    assert "penalty" not in Recipe("cdl", {"atom_length": 32}).asked_of(X)
+
+
+def test_a_recipe_is_told_in_a_line():
+    start = Recipe("nmf", {"frame": FRAME})
+    told = str(Recipe("cdl", {"atom_length": 32}, share=0.25, start=start))
+    assert told == "nmf (hop 8, window 32) → cdl (atom length 32, λ/λmax 0.25)"
+    assert str(Recipe("nmf")) == "nmf"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"method": "magic"}, "method"), ({"method": "nmf", "precision": "float16"}, "precision")],
+)
+def test_bad_recipes_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**arguments)
