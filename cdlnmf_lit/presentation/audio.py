@@ -7,7 +7,7 @@ import html
 import io
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -193,6 +193,62 @@ def players(sounds: Mapping[str, ArrayLike], sample_rate: int) -> HTML:
     return HTML(text)  # type: ignore[no-untyped-call]
 
 
+def board(rows: Mapping[str, ArrayLike], columns: Sequence[str], sample_rate: int) -> HTML:
+    """Return a table of players, a row for each method, a column for each source.
+
+    All are scaled by the same gain, which takes the largest peak of the table to 0.9.
+
+    Parameters
+    ----------
+    rows
+        Name of a row to its sounds (S, T), one a column.
+    columns
+        Names of the sources.
+    sample_rate
+        In Hz.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or one has not a sound for each column.
+
+    Examples
+    --------
+    >>> table = board({"truth": np.ones((2, 2205))}, ["low", "high"], 22050)
+    >>> table.data.count("<audio"), "low: truth" in table.data
+    (2, True)
+
+    References
+    ----------
+    Chapter: ``book/experiments/piano.md``.
+    """
+    if not rows:
+        raise ValueError("rows must hold at least one row, got none")
+    sample_rate = arguments.integer(sample_rate, "sample_rate")
+    sounds = {name: arguments.array(row, name, 2) for name, row in rows.items()}
+    for name, row in sounds.items():
+        if len(row) != len(columns):
+            raise ValueError(f"{name} must have {len(columns)} sounds, got {len(row)}")
+    peak = max(float(np.max(np.abs(row))) for row in sounds.values()) or 1.0
+    from IPython.display import HTML
+
+    def cell(name: str, column: str, x: NDArray[Any]) -> str:
+        return f"<td>{_audio(PLAYED_PEAK * (x / peak), sample_rate, f'{column}: {name}')}</td>"
+
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    lines = (
+        f'<tr><th scope="row">{html.escape(name)}</th>'
+        + "".join(cell(name, column, x) for column, x in zip(columns, row, strict=True))
+        + "</tr>"
+        for name, row in sounds.items()
+    )
+    text = (
+        f'<div class="sounds"><table><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+    return HTML(text)  # type: ignore[no-untyped-call]
+
+
 def _one_channel(
     samples: NDArray[np.float64], channel: int | str | None, path: Path
 ) -> NDArray[np.float64]:
@@ -281,16 +337,23 @@ def _encoded(x: NDArray[Any], sample_rate: int, suffix: str, **options: Any) -> 
 
 
 def _figure(x: NDArray[Any], sample_rate: int, label: str) -> str:
-    """Return a player as HTML, with the sound as MP3, or as WAV at a rate that MP3 has not."""
+    """Return a player as HTML, with its caption."""
+    return (
+        f'<figure style="margin: 0.5em 0"><figcaption style="{CAPTION}">{html.escape(label)}'
+        f"</figcaption>{_audio(x, sample_rate, label)}</figure>"
+    )
+
+
+def _audio(x: NDArray[Any], sample_rate: int, label: str) -> str:
+    """Return the player alone, with the sound as MP3, or as WAV at a rate that MP3 has not."""
     if sample_rate in MP3_RATES:
         kind, encoded = "mpeg", _encoded(x, sample_rate, ".mp3", **SMALL_MP3)
     else:
         buffer = io.BytesIO()
         wavfile.write(buffer, sample_rate, np.round(x * 32767).astype(np.int16))
         kind, encoded = "wav", buffer.getvalue()
-    name, data = html.escape(label), base64.b64encode(encoded).decode("ascii")
+    data = base64.b64encode(encoded).decode("ascii")
     return (
-        f'<figure style="margin: 0.5em 0"><figcaption style="{CAPTION}">{name}</figcaption>'
         f'<audio controls preload="metadata" style="width: 100%; max-width: 30em" '
-        f'aria-label="{name}" src="data:audio/{kind};base64,{data}"></audio></figure>'
+        f'aria-label="{html.escape(label)}" src="data:audio/{kind};base64,{data}"></audio>'
     )

@@ -7,7 +7,7 @@ Each function returns a figure that shows itself at the end of a cell. None touc
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import ceil
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +19,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 from scipy.signal import get_window
 
@@ -49,6 +49,7 @@ STYLE: dict[Any, Any] = {
 }
 """Dark ink on an opaque white card, which reads the same on a light page and on a dark one."""
 
+MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 7.2
 LARGEST_BOARD = 24
 BOARD_WINDOW = 2048
@@ -317,10 +318,279 @@ def convergence(decomposition: Decomposition) -> Figure:
     return figure
 
 
+def board(
+    rows: Mapping[str, ArrayLike],
+    columns: Sequence[str],
+    sample_rate: int,
+    *,
+    highest_frequency: float | None = None,
+    depth: float = 60,
+) -> Figure:
+    """Draw spectrograms on a board: a row for each method, a column for each source.
+
+    All share their axes and their colours. What is silent, or was not found, stays dark.
+
+    Parameters
+    ----------
+    rows
+        Name of a row to its sounds (S, T), one a column.
+    columns
+        Names of the sources.
+    sample_rate
+        In Hz.
+    highest_frequency
+        Where the pictures end, in Hz. By default half the sampling rate.
+    depth
+        From the brightest level down to the darkest, in dB.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or one has not a sound for each column.
+
+    Examples
+    --------
+    >>> figure = board({"truth": np.ones((2, 4000))}, ["low", "high"], 8000)
+    >>> [ax.get_title() for ax in figure.axes[:2]], figure.axes[0].get_ylabel()
+    (['low', 'high'], 'truth')
+
+    References
+    ----------
+    Figures 3 and 4 of the paper. Chapter: ``book/experiments/piano.md``.
+    """
+    sounds = _table(rows, columns)
+    sample_rate = arguments.integer(sample_rate, "sample_rate")
+    highest = _highest(highest_frequency, sample_rate)
+    depth = _positive(depth, "depth")
+    with style():
+        figure = Card(figsize=(WIDTH, 0.7 + 0.95 * len(sounds)))
+        panels = figure.subplots(len(sounds), len(columns), sharex=True, sharey=True, squeeze=False)
+        levels = {name: [_levels(x, BOARD_WINDOW) for x in row] for name, row in sounds.items()}
+        top = float(max(np.max(each) for row in levels.values() for each in row))
+        for line, (name, row) in zip(panels, levels.items(), strict=True):
+            line[0].set_ylabel(name)
+            for ax, each in zip(line, row, strict=True):
+                n_samples = np.shape(sounds[name])[1]
+                image = _draw_levels(ax, each, n_samples, sample_rate, top, depth)
+        for ax, name in zip(panels[0], columns, strict=True):
+            ax.set_title(name)
+        panels[0, 0].set_ylim(0, highest)
+        figure.supxlabel("time (s)", fontsize=9)
+        figure.supylabel("frequency (kHz)", fontsize=9)
+        figure.colorbar(image, ax=panels, label=LEVEL, pad=0.01, aspect=12 * len(sounds))
+    return figure
+
+
+def shares(
+    rows: Mapping[str, ArrayLike],
+    columns: Sequence[str],
+    label: str,
+    *,
+    top: float = 1.0,
+    form: str = "{:.2f}",
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw a table of numbers as tiles, the lighter the larger, each with its number.
+
+    Parameters
+    ----------
+    rows
+        Name of a row to its values (S,), from 0 to ``top``.
+    columns
+        Names of the values.
+    label
+        What the values are.
+    top
+        The lightest value.
+    form
+        How a number is written.
+    ax
+        The axes to draw in. By default a new figure.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or one has not a value for each column.
+
+    Examples
+    --------
+    >>> figure = shares({"NMF": [1.0, 0.2]}, ["low", "high"], "share of seeds")
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['1.00', '0.20']
+
+    References
+    ----------
+    Chapter: ``book/experiments/piano.md``.
+    """
+    values = _table(rows, columns)
+    with style():
+        height = 0.8 + 0.3 * len(values)
+        axes = Card(figsize=(WIDTH, height)).add_subplot() if ax is None else ax
+        table = np.array(list(values.values()))
+        axes.imshow(table, cmap="cividis", vmin=0, vmax=_positive(top, "top"), aspect="auto")
+        for (row, column), value in np.ndenumerate(table):
+            colour = "white" if value < 0.6 * top else "black"
+            axes.text(column, row, form.format(value), ha="center", va="center", color=colour)
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(values)), list(values))
+        axes.set_title(label)
+        axes.tick_params(length=0)
+    return cast(Figure, axes.figure)
+
+
+def spread(
+    rows: Mapping[str, ArrayLike],
+    columns: Sequence[str],
+    label: str,
+    *,
+    lowest: float | None = None,
+) -> Figure:
+    """Draw every value of a table over seeds: a line for each row, a dot for each seed and source.
+
+    Parameters
+    ----------
+    rows
+        Name of a row to its values (R, S): a row a seed, a column a source.
+    columns
+        Names of the sources.
+    label
+        What the values are, with their unit.
+    lowest
+        Values below are drawn there, as arrows to the left.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or one has not a value for each source.
+
+    Examples
+    --------
+    >>> figure = spread({"NMF": [[1.0, 2.0], [3.0, 4.0]]}, ["low", "high"], "SI-SDR (dB)")
+    >>> [line.get_xdata().tolist() for line in figure.axes[0].lines[:2]]
+    [[1.0, 3.0], [2.0, 4.0]]
+
+    References
+    ----------
+    Chapter: ``book/experiments/piano.md``.
+    """
+    values = _table({name: np.transpose(each) for name, each in rows.items()}, columns)
+    with style():
+        axes = Card(figsize=(WIDTH, 0.9 + 0.34 * len(values))).add_subplot()
+        for row, table in enumerate(values.values()):
+            for column, each in enumerate(table):
+                floor = -np.inf if lowest is None else lowest
+                low = each < floor
+                place = row + 0.6 * ((column + 0.5) / len(columns) - 0.5)
+                colour, marker = COLOURS[column % len(COLOURS)], MARKERS[column % len(MARKERS)]
+                dots: dict[str, Any] = {
+                    "color": colour,
+                    "linestyle": "none",
+                    "markersize": 4.5,
+                    "alpha": 0.8,
+                }
+                axes.plot(
+                    each[~low],
+                    np.full(np.sum(~low), place),
+                    marker=marker,
+                    label=columns[column] if row == 0 else None,
+                    **dots,
+                )
+                if np.any(low):
+                    axes.plot(np.full(np.sum(low), lowest), [place] * np.sum(low), "<", **dots)
+        axes.set_yticks(range(len(values)), list(values))
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        for row in range(1, len(values)):
+            axes.axhline(row - 0.5, color="#d8d8d8", linewidth=0.5, linestyle="-")
+        axes.set_xlabel(label)
+        axes.grid(axis="x", linewidth=0.5)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=len(columns))
+    return cast(Figure, axes.figure)
+
+
+def trend(
+    x: ArrayLike,
+    curves: Mapping[str, ArrayLike],
+    xlabel: str,
+    label: str,
+    ax: Axes | None = None,
+    *,
+    title: str = "",
+) -> Figure:
+    """Draw curves over a logarithmic axis: the mean over seeds, and from the least to the most.
+
+    Parameters
+    ----------
+    x
+        (P,) positive positions.
+    curves
+        Name to values (P, R), a column a seed; not-a-number where there is none.
+    xlabel, label
+        What ``x`` and the values are, with their units.
+    ax
+        The axes to draw in. By default a new figure.
+    title
+        Over the picture.
+
+    Raises
+    ------
+    ValueError
+        If a position is not positive, there is no curve, or one has not a row for each position.
+
+    Examples
+    --------
+    >>> figure = trend([1, 8], {"NMF": [[1.0, 3.0], [2.0, 2.0]]}, "hop (samples)", "SI-SDR (dB)")
+    >>> figure.axes[0].lines[0].get_ydata().tolist()
+    [2.0, 2.0]
+
+    References
+    ----------
+    Chapter: ``book/experiments/overlap.md``.
+    """
+    positions = arguments.signal(np.asarray(x, dtype=float), "x")
+    if positions.min() <= 0:
+        raise ValueError(f"x must be positive, got {positions.min()}")
+    values = _table(curves, positions.tolist(), finite=False)
+    with style():
+        axes = Card(figsize=(WIDTH, 3.0)).add_subplot() if ax is None else ax
+        for number, (name, table) in enumerate(values.items()):
+            there = np.all(np.isfinite(table), axis=1)
+            marker = MARKERS[number % len(MARKERS)]
+            middle = table[there].mean(axis=1)
+            (line,) = axes.plot(positions[there], middle, marker=marker, markersize=4, label=name)
+            low, high = table[there].min(axis=1), table[there].max(axis=1)
+            axes.fill_between(positions[there], low, high, color=line.get_color(), alpha=0.15)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(positions, [f"{p:g}" for p in positions], rotation=45)
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(title=title, xlabel=xlabel, ylabel=label)
+        axes.grid(linewidth=0.5)
+        if len(values) > 1:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return cast(Figure, axes.figure)
+
+
 def _positive(value: float, name: str) -> float:
     if arguments.non_negative(value, name) == 0:
         raise ValueError(f"{name} must be positive, got {value!r}")
     return float(value)
+
+
+def _table(
+    rows: Mapping[str, ArrayLike], columns: Sequence[Any], *, finite: bool = True
+) -> dict[str, NDArray[np.floating]]:
+    """Return the rows as arrays, whose first axis has one entry a column."""
+    if not rows:
+        raise ValueError("rows must hold at least one row, got none")
+    table = {}
+    for name, row in rows.items():
+        values = np.asarray(row, dtype=float)
+        if values.ndim == 0 or len(values) != len(columns):
+            shape = values.shape
+            raise ValueError(f"{name} must have {len(columns)} entries, got the shape {shape}")
+        if finite and not np.all(np.isfinite(values)):
+            raise ValueError(f"{name} must be finite")
+        table[name] = values
+    return table
 
 
 def _highest(frequency: float | None, sample_rate: int) -> float:

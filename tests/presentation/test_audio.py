@@ -276,3 +276,35 @@ def test_a_label_is_text_and_names_the_player():
 def test_what_cannot_be_played_is_refused(sounds, rate, rule):
     with pytest.raises(ValueError, match=rule):
         audio.players(sounds, rate)
+
+
+# ---- a board of players ------------------------------------------------------------------------
+
+
+def test_a_board_of_players_names_each_by_its_row_and_column():
+    rows = {"truth": np.stack([TONE, 0.5 * TONE]), "A & B": np.stack([0 * TONE, TONE / 10])}
+    table = audio.board(rows, ["low", "high"], RATE)
+    names = re.findall('aria-label="(.*?)"', table.data)
+    assert names == ["low: truth", "high: truth", "low: A &amp; B", "high: A &amp; B"]
+    assert re.findall("<th scope.*?>(.*?)</th>", table.data) == [
+        "low",
+        "high",
+        "truth",
+        "A &amp; B",
+    ]
+    full, half, silent, tenth = (np.std(decoded(table, i)[0]) for i in range(4))
+    assert_allclose([full / half, full / tenth], [2, 10], rtol=0.03)
+    assert silent < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({}, "rows must hold at least one row"),
+        ({"x": np.ones((1, 9))}, "x must have 2 sounds, got 1"),
+        ({"x": np.ones(9)}, "x must"),
+    ],
+)
+def test_boards_that_do_not_fit_are_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        audio.board(rows, ["low", "high"], RATE)

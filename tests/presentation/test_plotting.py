@@ -351,3 +351,64 @@ def test_no_figure_needs_pyplot():
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---- boards, tiles, dots and trends ------------------------------------------------------------
+
+
+def test_a_board_has_a_row_a_method_and_a_column_a_source():
+    truth = np.stack([tone(437.5), tone(1187.5)])
+    figure = plotting.board({"truth": truth, "found": 0.1 * truth}, ["low", "high"], RATE)
+    panels = np.reshape(figure.axes[:4], (2, 2))
+    assert [ax.get_ylabel() for ax in panels[:, 0]] == ["truth", "found"]
+    assert [ax.get_title() for ax in panels[0]] == ["low", "high"]
+    assert len({ax.images[0].get_clim() for ax in panels.ravel()}) == 1
+    for row, level in zip(panels, (0, -20), strict=True):
+        for ax, frequency in zip(row, (437.5, 1187.5), strict=True):
+            levels, _, frequencies = picture(ax)
+            middle = levels[:, levels.shape[1] // 2]
+            assert_allclose(middle.max(), level, atol=0.5)
+            assert_allclose(1000 * frequencies[np.argmax(middle)], frequency, atol=4)
+
+
+def test_tiles_show_their_numbers_in_ink_that_stands_out():
+    figure = plotting.shares({"NMF": [1, 0], "CDL": [0.5, 0.9]}, ["F4", "C5"], "found")
+    (axes,) = figure.axes
+    assert_allclose(axes.images[0].get_array(), [[1, 0], [0.5, 0.9]])
+    assert [text.get_text() for text in axes.texts] == ["1.00", "0.00", "0.50", "0.90"]
+    assert [text.get_color() for text in axes.texts] == ["black", "white", "white", "black"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["NMF", "CDL"]
+
+
+def test_dots_stand_at_every_value_and_arrows_where_it_lies_below():
+    values = [[10.0, -40.0], [12.0, 8.0]]
+    (axes,) = plotting.spread({"NMF": values}, ["F4", "C5"], "SI-SDR (dB)", lowest=-20).axes
+    drawn = {(line.get_marker(), *line.get_xdata()) for line in axes.lines}
+    assert drawn == {("o", 10.0, 12.0), ("s", 8.0), ("<", -20.0)}
+    assert axes.get_xlabel() == "SI-SDR (dB)"
+
+
+def test_a_trend_is_the_mean_within_the_range_of_the_seeds():
+    values = [[1.0, 3.0], [np.nan, np.nan], [5.0, 5.0]]
+    (axes,) = plotting.trend([1, 8, 64], {"NMF": values}, "hop (samples)", "dB").axes
+    assert_allclose(axes.lines[0].get_xydata(), [[1, 2], [64, 5]])
+    (band,) = axes.collections
+    assert_allclose(band.get_datalim(axes.transData).bounds, [1, 1, 63, 4])
+    assert axes.get_xscale() == "log"
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plotting.board({}, ["a"], RATE), "rows must hold at least one row"),
+        (lambda: plotting.board({"x": tone(440)[None]}, ["a", "b"], RATE), "x must have 2 entries"),
+        (lambda: plotting.shares({"x": [1.0]}, ["a", "b"], ""), "x must have 2 entries"),
+        (lambda: plotting.shares({"x": [np.nan]}, ["a"], ""), "x must be finite"),
+        (lambda: plotting.spread({"x": [1.0]}, ["a", "b"], ""), "x must have 2 entries"),
+        (lambda: plotting.trend([0, 1], {"x": [[1], [2]]}, "", ""), "x must be positive"),
+        (lambda: plotting.trend([1, 2], {"x": [[1]]}, "", ""), "x must have 2 entries"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()
