@@ -11,16 +11,25 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HTML := _build/html
 
-# Two test processes share the cores, so each keeps its linear algebra to one thread.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	JUPYTER_PLATFORM_DIRS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# The package has threads of its own, so linear algebra keeps to one.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+export MKL_NUM_THREADS := 1
+
+PYTEST := JUPYTER_PLATFORM_DIRS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Tests and book find each other's results of long sweeps.
+export CDLNMF_SWEEPS ?= $(CURDIR)/_build/sweeps
+ifdef FULL
+export CDLNMF_FULL := $(FULL)
+endif
 
 .PHONY: help book serve test test-nightly lint format picture clean distclean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-book: $(READY) ## execute every chapter whose code changed and build the HTML
+book: $(READY) ## execute every chapter whose code changed and build the HTML (FULL=1: with all seeds)
 	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
 	@test -f _build/.complete || rm -rf _build/.doctrees $(HTML)
 	@rm -f _build/.complete

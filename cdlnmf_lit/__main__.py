@@ -18,7 +18,6 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -27,12 +26,13 @@ from numpy.typing import NDArray
 from cdlnmf_lit import __version__
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.decomposition import Decomposition, State, run
+from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE, Recipe
 from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 NAME = "cdlnmf-lit"
 EXAMPLES = ("piano", "chirps")
-METHOD = "algorithm-1"
+RECIPE = "notes"
 OWN_FILES = re.compile(r"component_\d+\.wav|residual\.wav|components\.png|decomposition\.npz")
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -110,18 +110,24 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     decomposed.set_defaults(command=decompose)
-    _add_decompose_options(decomposed, _method_named_in(argv))
+    _add_decompose_options(decomposed, *_recipe_named_in(argv))
     return parser
 
 
-def _method_named_in(argv: list[str]) -> str:
+def _recipe_named_in(argv: list[str]) -> tuple[str, Recipe]:
+    """Return what is asked for by its name: a recipe, or a method as it comes."""
     early = _Parser(add_help=False, allow_abbrev=False)
-    early.add_argument("--method", default=METHOD)
-    name = early.parse_known_args(argv)[0].method
-    return arguments.choice(name, "method", METHODS)
+    asked = early.add_mutually_exclusive_group()
+    asked.add_argument("--method")
+    asked.add_argument("--recipe", default=RECIPE)
+    options = early.parse_known_args(argv)[0]
+    if options.method is not None:
+        return options.method, Recipe(options.method)
+    name = arguments.choice(options.recipe, "recipe", RECIPES)
+    return name, RECIPES[name](SAMPLE_RATE)
 
 
-def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None:
+def _add_decompose_options(parser: argparse.ArgumentParser, name: str, recipe: Recipe) -> None:
     parser.add_argument(
         "sound",
         metavar="SOUND",
@@ -131,7 +137,11 @@ def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None
         "-o", "--out", type=Path, default=Path("out"), help="the folder to write (default: out)"
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier result there")
-    parser.add_argument("--method", default=method, help=f"{', '.join(METHODS)}; now {method}")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--recipe", help=f"what has proved best for {', for '.join(RECIPES)}; now {name}: {recipe}"
+    )
+    what.add_argument("--method", help=f"{', '.join(METHODS)}, each as it comes")
     parser.add_argument("--list-methods", action=_ListMethods, help="list the methods, and end")
     parser.add_argument("--channel", help="which channel of a stereo file: 0, 1, ... or mean")
     parser.add_argument(
@@ -145,25 +155,35 @@ def _add_decompose_options(parser: argparse.ArgumentParser, method: str) -> None
         metavar="SECONDS",
         help="how much of a killed run is lost at the most (default: 30)",
     )
-    group = parser.add_argument_group(f"options of {method}")
+    method, module = recipe.method, METHODS[recipe.method]
+    group = parser.add_argument_group(
+        f"options of {method}",
+        f"Samples are told for {SAMPLE_RATE} Hz; at another rate recipes keep the seconds.",
+    )
     group.add_argument("-K", "--n-components", type=int, required=True, help="components")
-    module = METHODS[method]
-    parameters = inspect.signature(module.decompose).parameters
-    if "frame" in parameters:
-        _add_frame_options(group, module.default_frame())
+    if frame := _frame_of(recipe):
+        _add_frame_options(group, frame)
     helps = _documented(run) | _documented(module.iterate) | _documented(module.decompose)
-    for name, default in _keywords(module.decompose).items():
-        if name == "rng":
+    for option, default in {**_keywords(module.decompose), **recipe.options}.items():
+        if option == "rng":
             group.add_argument("--seed", type=int, default=0, help="of the start (default: 0)")
-        else:
-            values, words = helps.get(name, ("VALUE", ""))
+        elif option != "frame":
+            values, words = helps.get(option, ("VALUE", ""))
+            told = f"what {recipe.start} finds" if option == "start" and recipe.start else default
             group.add_argument(
-                "--" + name.replace("_", "-"),
+                "--" + option.replace("_", "-"),
                 type=float if default is None else type(default),
-                default=default,
+                default=argparse.SUPPRESS,
                 metavar=values,
-                help=f"{words} (default: {default})".replace("%", "%%"),
+                help=f"{words} (default: {told})".replace("%", "%%"),
             )
+
+
+def _frame_of(recipe: Recipe) -> GaborFrame | None:
+    """Return the frame that a recipe has, if its method wants one."""
+    module = METHODS[recipe.method]
+    wanted = "frame" in inspect.signature(module.decompose).parameters
+    return recipe.options.get("frame") or module.default_frame() if wanted else None
 
 
 def _add_frame_options(group: argparse._ArgumentGroup, frame: GaborFrame) -> None:
@@ -171,9 +191,7 @@ def _add_frame_options(group: argparse._ArgumentGroup, frame: GaborFrame) -> Non
         "--window", default="hann", help="a window of scipy.signal, as hann or kaiser:8.6"
     )
     for name, default in {"window-length": frame.window.size, "hop": frame.hop}.items():
-        group.add_argument(
-            f"--{name}", type=int, default=default, help=f"samples (default: {default})"
-        )
+        group.add_argument(f"--{name}", type=int, help=f"samples (default: {default})")
     group.add_argument("--channels", type=int, help="default: the length of the window")
 
 
@@ -223,7 +241,7 @@ def decompose(options: argparse.Namespace) -> int:
     """Decompose a sound and write the result, whole or not at all."""
     from cdlnmf_lit.presentation import audio, plotting
 
-    module, out = METHODS[options.method], options.out
+    out = options.out
     checkpoint = out.parent / f"{out.name}.checkpoint.npz"
     arguments.integer(options.seed, "seed", at_least=0)
     every = arguments.non_negative(options.checkpoint_every, "checkpoint_every")
@@ -231,9 +249,12 @@ def decompose(options: argparse.Namespace) -> int:
         _refuse_unwritable(out, options.force)
         _refuse_overwritten(checkpoint, options)
     x, sample_rate = _sound(options.sound, options.channel)
-    asked = _asked_of(module, options)
+    name = options.method or options.recipe or RECIPE
+    recipe = Recipe(name) if options.method else RECIPES[name](sample_rate)
+    module, x = METHODS[recipe.method], x.astype(recipe.precision or x.dtype, copy=False)
+    asked = _asked_of(recipe, x, options)
     at_the_end = {name: asked.pop(name) for name in set(asked) - set(_keywords(module.iterate))}
-    model = [options.n_components, *_frames(module, options)]
+    model = [options.n_components, *_frames(recipe, options)]
 
     known = {"dtype": x.dtype, **asked}
     relevant = {name: known[name] for name in _keywords(module.estimate) if name in known}
@@ -241,6 +262,9 @@ def decompose(options: argparse.Namespace) -> int:
     if options.estimate:
         return 0
 
+    if recipe.start and "start" not in options:
+        print(f"start: {recipe.start}", flush=True)
+        asked["start"] = recipe.start.decompose(x, options.n_components, options.seed)
     begin = partial(module.iterate, x, *model, **asked)
     progress = _progress(at_the_end.get("iterations"), options.quiet)
     with (
@@ -283,19 +307,20 @@ def _sound(name: str, channel: str | None) -> tuple[NDArray[np.float64], int]:
     return mixture.signal, mixture.sample_rate
 
 
-def _asked_of(module: ModuleType, options: argparse.Namespace) -> dict[str, Any]:
+def _asked_of(recipe: Recipe, x: NDArray[Any], options: argparse.Namespace) -> dict[str, Any]:
     """Return the method's own options; a text that names an .npz file is the result in it."""
-    asked = {}
-    for name in _keywords(module.decompose):
-        value = getattr(options, "seed" if name == "rng" else name)
+    asked, usual = {}, recipe.asked_of(x)
+    for name, default in _keywords(METHODS[recipe.method].decompose).items():
+        value = getattr(options, "seed" if name == "rng" else name, usual.get(name, default))
         loaded = isinstance(value, str) and value.endswith(".npz")
         asked[name] = Decomposition.load(value) if loaded else value
     return asked
 
 
-def _frames(module: ModuleType, options: argparse.Namespace) -> list[GaborFrame]:
+def _frames(recipe: Recipe, options: argparse.Namespace) -> list[GaborFrame]:
     """Return the tight frame that the options describe, if the method wants one."""
-    if "frame" not in inspect.signature(module.iterate).parameters:
+    usual = _frame_of(recipe)
+    if usual is None:
         return []
     name, *numbers = options.window.split(":")
     try:
@@ -304,8 +329,9 @@ def _frames(module: ModuleType, options: argparse.Namespace) -> list[GaborFrame]
         raise ValueError(
             f"window must be a name and numbers, as kaiser:8.6, got {options.window!r}"
         ) from error
-    frame = GaborFrame(window, options.hop, options.channels, length=options.window_length)
-    return [frame.tight()]
+    hop = usual.hop if options.hop is None else options.hop
+    length = usual.window.size if options.window_length is None else options.window_length
+    return [GaborFrame(window, hop, options.channels, length=length).tight()]
 
 
 # ---- while it runs ---------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -27,6 +27,7 @@ from PIL import Image
 from cdlnmf_lit.__main__ import main
 from cdlnmf_lit.methods import METHODS, algorithm_1, resources
 from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.recipes import RECIPES
 from cdlnmf_lit.presentation import audio, plotting
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -213,7 +214,7 @@ def test_the_methods_are_listed_by_an_option_too(capsys, argv):
 
 def test_help_lists_every_option_of_the_method(capsys):
     with pytest.raises(SystemExit, match="0"):
-        main(["decompose", "--help"])
+        main(["decompose", "--method", "algorithm-1", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     for words in (
         "--start random|segments|FILE.npz",
@@ -225,6 +226,48 @@ def test_help_lists_every_option_of_the_method(capsys):
     ):
         assert words in text
     assert "`" not in text
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_does_what_it_does_in_the_library(place, name):
+    audio.write("long.wav", np.tile(sound(), 8), RATE)
+    argv = ["--recipe", name, "-K", "2", "--iterations", "2"]
+    assert main(["decompose", "long.wav", *argv]) == 0
+    x, rate = audio.read("long.wav")
+    recipe = RECIPES[name](rate)
+    wanted = replace(recipe, options={**recipe.options, "iterations": 2}).decompose(x, 2, rng=0)
+    found = Decomposition.load("out/decomposition.npz")
+    np.testing.assert_array_equal(found.components(), wanted.components())
+
+
+def test_notes_are_what_is_looked_for_by_default(place, capsys):
+    audio.write("long.wav", np.tile(sound(), 3), RATE)
+    assert main(["decompose", "long.wav", "-K", "2", "--iterations", "1"]) == 0
+    assert "start: nmf (hop 372, window 744) → convolutive-nmf" in capsys.readouterr().out
+    default = (place / "out" / "component_1.wav").read_bytes()
+    argv = ["--recipe", "notes", "-K", "2", "--iterations", "1", "-o", "named"]
+    assert main(["decompose", "long.wav", *argv]) == 0
+    assert (place / "named" / "component_1.wav").read_bytes() == default
+
+
+def test_a_start_that_is_named_takes_the_place_of_the_recipes(recording, place, capsys):
+    argv = ["-K", "2", "--iterations", "1", "--start", "random", "--pattern-length", "4"]
+    assert main(["decompose", str(recording), *argv]) == 0
+    assert "start:" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--recipe", "soup"], "recipe must be one of notes, chirps, got 'soup'"),
+        (["--recipe", "notes", "--method", "nmf"], "not allowed with argument"),
+        (["--method", "magic"], "method must be one of"),
+    ],
+)
+def test_recipes_and_methods_that_are_none_are_refused(recording, place, capsys, argv, message):
+    assert main(["decompose", str(recording), "-K", "2", *argv]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(place.iterdir())
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,6 +1,13 @@
 """A changed library module makes stale the chapters that use it, and no others."""
 
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
 import stale
+
+ROOT = Path(__file__).parents[1]
 
 TREE = {
     "lib/__init__.py": "from lib.room.one import one\nfrom .room import two_of\n",
@@ -66,6 +73,35 @@ def test_the_fingerprint_changes_with_what_is_reached_only(tmp_path):
     assert stale.fingerprint("from lib import one", root) != before
 
 
+def test_the_fingerprint_changes_with_the_variables_that_are_read_only(tmp_path, monkeypatch):
+    root = tree(tmp_path)
+    (root / "lib/other.py").write_text('import os\n\nFULL = os.environ.get("CDLNMF_FULL")\n')
+    recording = tmp_path / "recording"
+    recording.write_bytes(b"one")
+    sources = "from lib import one", "from lib import two_of", 'print(os.environ["CDLNMF_PIANO"])'
+
+    def fingerprints(**variables):
+        with monkeypatch.context() as patch:
+            for name in stale.VARIABLES:
+                patch.delenv(name, raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, str(value))
+            return [stale.fingerprint(source, root) for source in sources]
+
+    def differ(one, other):
+        return [a != b for a, b in zip(one, other, strict=True)]
+
+    unset = fingerprints()
+    assert differ(fingerprints(CDLNMF_FULL="", CDLNMF_PIANO=""), unset) == [False, False, False]
+    assert differ(fingerprints(CDLNMF_FULL=1), unset) == [False, True, False]
+    assert differ(fingerprints(CDLNMF_FULL=1), fingerprints(CDLNMF_FULL=0))[1]
+    before = fingerprints(CDLNMF_PIANO=recording)
+    assert differ(before, unset) == [False, False, True]
+    recording.write_bytes(b"two")
+    assert differ(fingerprints(CDLNMF_PIANO=recording), before) == [False, False, True]
+    assert differ(fingerprints(CDLNMF_PIANO=root / "missing"), unset) == [False, False, True]
+
+
 def test_changed_names_new_and_different_chapters_once(tmp_path):
     store = tmp_path / "cache" / "library.json"
     assert stale.changed({"a.md": "1", "b.md": "1"}, store) == {"a.md", "b.md"}
@@ -95,3 +131,21 @@ from lib import one
 ````
 """
     assert list(stale.imports(stale.code(chapter))) == [("lib", None), ("lib", "one")]
+
+
+def test_make_says_where_sweeps_are_kept_and_how_many_seeds_they_have(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+
+    def told(*arguments, **variables):
+        recipe = 'told: ; @echo "$$CDLNMF_SWEEPS $$CDLNMF_FULL"'
+        command = ["make", f"--eval={recipe}", "told", *arguments]
+        kept = {name: value for name, value in os.environ.items() if name[:6] != "CDLNMF"}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=kept | variables, capture_output=True, text=True, check=True
+        )
+        return done.stdout.rstrip("\n")
+
+    sweeps = tmp_path / "_build" / "sweeps"
+    assert told() == f"{sweeps} "
+    assert told("FULL=1") == f"{sweeps} 1"
+    assert told(CDLNMF_FULL="1", CDLNMF_SWEEPS="elsewhere") == "elsewhere 1"

@@ -2,8 +2,9 @@
 
 The execution cache of the book looks at a chapter's own cells and at nothing else. This Sphinx
 extension follows the imports of those cells through the package. The files and the installed
-versions that a chapter reaches make its fingerprint; when that differs from the fingerprint of
-the last build, the chapter's cached outputs are dropped and the page is read anew.
+versions that a chapter reaches make its fingerprint, with those environment variables that they
+read; when it differs from the fingerprint of the last build, the chapter's cached outputs are
+dropped and the page is read anew.
 
 Nor does Sphinx look at style sheets and extensions: when one changed, all pages are read anew.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 PACKAGE = "cdlnmf_lit"
+VARIABLES = ("CDLNMF_FULL", "CDLNMF_PIANO")
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 Import = tuple[
@@ -104,10 +107,22 @@ def installed(name: str) -> str:
 distributions = cache(packages_distributions)
 
 
+def environment(sources: Iterable[str]) -> Iterator[bytes]:
+    """The variables that the sources name and that are set, with the file that one points to."""
+    text = "".join(sources)
+    for name in VARIABLES:
+        if name in text and (value := os.environ.get(name)):
+            yield f"{name}={value}".encode()
+            if Path(value).is_file():
+                yield hashlib.sha256(Path(value).read_bytes()).digest()
+
+
 def fingerprint(source: str, root: Path) -> str:
     """A digest of all that a chapter's code uses, beside the code itself."""
     files, outside = reached(source, root)
     digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+    for part in environment([source, *(file.read_text(encoding="utf8") for file in files)]):
+        digest.update(part)
     for file in sorted(files):
         digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     digest.update("\n".join(sorted(map(installed, outside))).encode())

@@ -5,7 +5,7 @@ Chapter: ``book/experiments/initialisation.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.sparse_coding import lambda_max
-from cdlnmf_lit.theory.arguments import choice, signal
+from cdlnmf_lit.theory.arguments import choice, integer, signal
+from cdlnmf_lit.theory.gabor import GaborFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,3 +100,66 @@ class Recipe:
         told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in words.items())
         before = f"{self.start} → " if self.start else ""
         return f"{before}{self.method}" + (f" ({told})" if told else "")
+
+
+SAMPLE_RATE = 22_050
+"""Hz, of the paper's sounds."""
+
+
+def notes(sample_rate: int = SAMPLE_RATE) -> Recipe:
+    """For notes that recur, alone or together: NMF, then patterns of a few frames each.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz: the windows last 93 ms, and 186 ms in the end, at any rate.
+
+    Examples
+    --------
+    >>> recipe = notes(44_100)
+    >>> print(recipe.start.start)
+    nmf (hop 2048, window 4096)
+    >>> print(recipe.start)
+    nmf (...) → convolutive-nmf (hop 2048, window 4096, pattern length 8, iterations 100)
+
+    References
+    ----------
+    Chapter: ``book/experiments/initialisation.md``.
+    """
+    hop = max(1, round(1024 * integer(sample_rate, "sample_rate") / SAMPLE_RATE))
+    frame, longer = (GaborFrame("hann", hop, length).tight() for length in (2 * hop, 4 * hop))
+    alike = Recipe("nmf", {"frame": frame})
+    options = {"frame": frame, "pattern_length": 8, "iterations": 100}
+    patterns = Recipe("convolutive-nmf", options, start=alike)
+    options = {"frame": longer, "pattern_length": 20, "iterations": 40, "divergence": "euclidean"}
+    return Recipe("convolutive-nmf", options, start=patterns)
+
+
+def chirps(sample_rate: int = SAMPLE_RATE) -> Recipe:
+    """For sounds of up to 2.5 s that recur as they are: dictionary learning, from an NMF.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz: atoms and windows last 2.5 s at any rate.
+
+    Examples
+    --------
+    >>> print(chirps().start.start)
+    nmf (hop 27562, window 55125, iterations 60)
+    >>> print(chirps())
+    nmf (...) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
+
+    References
+    ----------
+    Chapter: ``book/experiments/initialisation.md``.
+    """
+    length = max(2, round(2.5 * integer(sample_rate, "sample_rate")))
+    frame = GaborFrame("hann", length // 2, length).tight()
+    wide = Recipe("nmf", {"frame": frame, "iterations": 60}, precision="float32")
+    asked = {"atom_length": length, "padding": length // 2, "tolerance": 1e-3}
+    sparse = Recipe("cdl", asked | {"iterations": 30}, 0.05, "float32", start=wide)
+    return Recipe("cdl", asked | {"iterations": 10}, 0.01, "float32", start=sparse)
+
+
+RECIPES: dict[str, Callable[[int], Recipe]] = {"notes": notes, "chirps": chirps}

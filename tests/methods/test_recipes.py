@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from cdlnmf_lit.experiments.evaluation import grouped, grouping, notes_found, si_sdr
+from cdlnmf_lit.experiments.signals import PIANO_MEASURES, PIANO_NOTES, chirps, piano
 from cdlnmf_lit.methods import METHODS, lrtfs, nmf
-from cdlnmf_lit.methods.recipes import Recipe
+from cdlnmf_lit.methods.recipes import RECIPES, Recipe
 from cdlnmf_lit.methods.sparse_coding import lambda_max
 from cdlnmf_lit.theory.gabor import GaborFrame
 from tests.strategies import normal
@@ -57,3 +59,35 @@ def test_a_recipe_is_told_in_a_line():
 def test_bad_recipes_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**arguments)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_keeps_its_seconds_at_any_rate(name):
+    usual, twice = RECIPES[name](22_050), RECIPES[name](44_100)
+    for one, other in zip(lengths(usual), lengths(twice), strict=True):
+        assert abs(other - 2 * one) <= 1
+    assert min(lengths(RECIPES[name](1))) >= 1
+
+
+def lengths(recipe):
+    frame = recipe.options.get("frame")
+    samples = [recipe.options[name] for name in ("atom_length", "padding") if not frame]
+    return samples + ([frame.hop, frame.window.size] if frame else [])
+
+
+def test_the_notes_of_a_seeded_piano_come_apart():
+    mixture = piano(rng=0)
+    found = RECIPES["notes"](mixture.sample_rate).decompose(mixture.signal, 4, rng=0)
+    assert notes_found(found.components(), 22_050, PIANO_NOTES, PIANO_MEASURES) == (
+        "D♭4",
+        "F4",
+        "A♭4",
+        "C5",
+    )
+
+
+def test_chirps_come_apart():
+    mixture = chirps(rng=0)
+    found = RECIPES["chirps"](mixture.sample_rate).decompose(mixture.signal, 2, rng=0)
+    owners = grouping(found.components(), mixture.sources)
+    assert si_sdr(grouped(found.components(), owners, 2), mixture.sources).min() > 25

@@ -1,0 +1,291 @@
+"""Sweeps: one function at many points, in parallel, each result kept on disk once it is there."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from pathlib import Path
+from types import CodeType
+from typing import Any, TypeVar
+
+import joblib
+
+from cdlnmf_lit.theory import arguments
+
+Result = TypeVar("Result")
+Point = Mapping[str, Any]
+"""The keyword arguments of one call."""
+Key = tuple[str, str, Any]
+"""Name of a function, digest of its file, and what the point counts by."""
+Call = tuple[Key, Callable[..., Any], Point]
+
+ROOMS = ("theory", "methods", "experiments")
+"""The parts of the package that a result depends on."""
+VERSIONS = ("numpy", "scipy", "numba", "joblib", "fast-bss-eval", "mir_eval")
+"""The distributions whose version a result depends on."""
+
+
+def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
+    """Digest the package's source, as it is on disk, and the versions of what it computes with.
+
+    What draws and plays (``presentation``) is no part of it: to change a figure repeats no sweep.
+
+    Parameters
+    ----------
+    package
+        The folder of the package.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> library_fingerprint() == library_fingerprint()
+    True
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    digest = hashlib.sha256()
+    for path in sorted(path for room in ROOMS for path in (package / room).rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    versions = [(name, _installed(name)) for name in VERSIONS]
+    digest.update(repr((sys.version_info[:2], versions)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+LIBRARY = library_fingerprint()
+"""The fingerprint of what this process imported: files may be edited while it runs."""
+
+
+def sweep(
+    function: Callable[..., Result], points: Iterable[Point], *, folder: str | Path | None = None
+) -> list[Result]:
+    """Call ``function(**point)`` at each point that has no result on disk; return all results.
+
+    Each result is written by the process that computed it, as soon as it is there, whole or not
+    at all. Whatever ends a sweep (an error, Ctrl-C, a kill), the next call goes on from there.
+    A result is found again as long as the function, the point, the source of the library
+    and the versions of its dependencies are the same.
+
+    The points are computed one after the other, unless ``joblib.parallel_config`` says otherwise:
+    ``n_jobs=2`` takes two processes, ``backend="dask"`` a cluster, whose workers have to reach the
+    same folder.
+
+    Parameters
+    ----------
+    function
+        A function of a module, not of a notebook nor inside another function: where it is, its
+        whole source is known.
+    points
+        The keyword arguments of each call: numbers, strings, arrays, dataclasses, and lists,
+        tuples and dictionaries of them. A dataclass counts by its fields. A path counts by its
+        name, not by what is in the file.
+    folder
+        Where the results are kept. By default it is what the environment variable
+        ``CDLNMF_SWEEPS`` names, or else a folder of the user's cache.
+
+    Returns
+    -------
+    list
+        One result a point, in their order.
+
+    Raises
+    ------
+    ValueError
+        If the function is not a module's, or its file was edited since it was imported.
+    OSError
+        If a result cannot be written.
+    Exception
+        What the function raises; a note names the point. Finished results are kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cdlnmf_lit.experiments.signals import chirps
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     once = sweep(chirps, grid(rng=range(2), noise=[0.0]), folder=folder)
+    ...     again = sweep(chirps, grid(rng=range(3), noise=[0.0]), folder=folder)  # one is new
+    >>> len(once), len(again), (once[1].stems == again[1].stems).all().item()
+    (2, 3, True)
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    calls = _calls(function, points)
+    kept = _kept(folder)
+    is_there = [kept.check_call_in_cache(*call) for call in calls]
+    missing = (call for call, there in zip(calls, is_there, strict=True) if not there)
+    tasks = (joblib.delayed(_compute)(kept, LIBRARY, call) for call in missing)
+    computed = iter(joblib.Parallel(batch_size=1)(tasks))
+    return [
+        kept(*call) if there else next(computed)
+        for call, there in zip(calls, is_there, strict=True)
+    ]
+
+
+def finished(
+    function: Callable[..., Any], points: Iterable[Point], *, folder: str | Path | None = None
+) -> list[bool]:
+    """Say of each point whether its result is on disk, also while another process sweeps.
+
+    Parameters
+    ----------
+    function, points, folder
+        See :func:`sweep`.
+
+    Returns
+    -------
+    list of bool
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cdlnmf_lit.experiments.signals import chirps
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = sweep(chirps, grid(rng=[1]), folder=folder)
+    ...     finished(chirps, grid(rng=range(3)), folder=folder)
+    [False, True, False]
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    kept = _kept(folder)
+    return [kept.check_call_in_cache(*call) for call in _calls(function, points)]
+
+
+def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
+    """Every combination of the axes' values, as points; the last axis runs fastest.
+
+    Examples
+    --------
+    >>> for point in grid(method=["cdl", "nmf"], rng=range(2)):
+    ...     print(point)
+    {'method': 'cdl', 'rng': 0}
+    {'method': 'cdl', 'rng': 1}
+    {'method': 'nmf', 'rng': 0}
+    {'method': 'nmf', 'rng': 1}
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def seeds(few: int, full: int) -> range:
+    """The first ``few`` seeds; the first ``full`` where the variable ``CDLNMF_FULL`` is 1.
+
+    ``make book FULL=1`` sets it.
+
+    Raises
+    ------
+    ValueError
+        If not 1 ≤ few ≤ full, or the variable is neither 0, 1 nor empty.
+
+    Examples
+    --------
+    >>> seeds(5, 5)
+    range(0, 5)
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    full = arguments.integer(full, "full")
+    few = arguments.integer(few, "few", at_most=full)
+    wish = arguments.choice(os.environ.get("CDLNMF_FULL", ""), "CDLNMF_FULL", ("", "0", "1"))
+    return range(full if wish == "1" else few)
+
+
+# ---- what a result is kept by --------------------------------------------------------------------
+
+
+def _kept(folder: str | Path | None) -> Any:
+    """:func:`_result`, kept in the folder by its key alone."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    place = folder or os.environ.get("CDLNMF_SWEEPS") or caches / "cdlnmf_lit" / "sweeps"
+    memory = joblib.Memory(Path(place).absolute() / LIBRARY, verbose=0)
+    return memory.cache(_result, ignore=["function", "point"])
+
+
+def _result(key: Key, function: Callable[..., Result], point: Point) -> Result:
+    try:
+        return function(**point)
+    except Exception as error:
+        error.add_note(f"at the point {dict(point)} of a sweep of {key[0]}")
+        raise
+
+
+def _compute(kept: Any, library: str, call: Call) -> Any:
+    """Compute and keep one result, if this process has the library of the one that asks."""
+    if library != LIBRARY:
+        raise RuntimeError(
+            "the library of this worker differs from its caller's, in source or versions: "
+            "start both again"
+        )
+    result = kept(*call)
+    if not kept.check_call_in_cache(*call):
+        raise OSError(f"the result of {call[0][0]} at the point {dict(call[2])} was not written")
+    return result
+
+
+def _calls(function: Callable[..., Any], points: Iterable[Point]) -> list[Call]:
+    name, source = _identity(function)
+    return [((name, source, _plain(point)), function, point) for point in points]
+
+
+def _identity(function: Callable[..., Any]) -> tuple[str, str]:
+    """The dotted name of a module's function, and a digest of the module's file."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "__main__")
+    name = getattr(function, "__qualname__", repr(function))
+    of_module = inspect.isfunction(function) and getattr(module, name, None) is function
+    if module is None or module.__name__ == "__main__" or not of_module:
+        raise ValueError(f"function must be one that a module defines by that name, got {name}")
+    path = Path(inspect.getfile(module))
+    source = path.read_bytes()
+    code = inspect.unwrap(function).__code__
+    if code not in _codes(compile(source, path, "exec", dont_inherit=True)):
+        raise ValueError(f"function must be as its file says, got {name}: import {path.name} anew")
+    return f"{module.__name__}.{name}", hashlib.sha256(source).hexdigest()
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a module, and of all that is defined in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _plain(value: Any) -> Any:
+    """What a value counts by: a dataclass by its fields, without what it cached beside them."""
+    if is_dataclass(value) and not isinstance(value, type):
+        own = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return f"{type(value).__module__}.{type(value).__qualname__}", own
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, tuple):
+        return tuple(_plain(each) for each in value)
+    return value

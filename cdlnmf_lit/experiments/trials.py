@@ -1,0 +1,139 @@
+"""Trials: one recipe on one mixture from one seed, held to the truth. Sweeps run many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cdlnmf_lit.experiments import evaluation
+from cdlnmf_lit.experiments.evaluation import Scores
+from cdlnmf_lit.experiments.signals import Measure, Mixture, Note
+from cdlnmf_lit.methods.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial gave and what it took.
+
+    Parameters
+    ----------
+    scores
+        The yardsticks.
+    objective
+        Of the recipe's last method, at its end; each method has its own.
+    iterations
+        Of that method.
+    seconds, peak_bytes
+        Of the whole recipe: see :func:`~cdlnmf_lit.experiments.evaluation.measured`.
+
+    Examples
+    --------
+    See :func:`trial`.
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+
+    scores: Scores
+    objective: float
+    iterations: int
+    seconds: float
+    peak_bytes: int
+
+
+def trial(
+    recipe: Recipe,
+    mixture: Mixture,
+    n_components: int,
+    seed: int,
+    *,
+    notes: Sequence[Note] = (),
+    measures: Sequence[Measure] = (),
+    filter_length: int = 1,
+) -> Outcome:
+    """Run a recipe on a mixture's signal and hold what it finds to the stems.
+
+    Parameters
+    ----------
+    recipe
+        What to run.
+    mixture
+        Whose sources are known.
+    n_components
+        K.
+    seed
+        Of the recipe's start.
+    notes, measures
+        The score, where there is one: see :func:`~cdlnmf_lit.experiments.evaluation.carried`.
+    filter_length
+        See :func:`~cdlnmf_lit.experiments.evaluation.bss_eval`: 512 takes seconds a trial.
+
+    Raises
+    ------
+    ValueError, MemoryError
+        What the method or the yardsticks refuse.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.theory.gabor import GaborFrame
+    >>> t = np.arange(16000) / 8000
+    >>> tones = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 990 * t)
+    >>> stems = np.stack([tones[0] * (t < 1.2), tones[1] * (t > 0.5)])
+    >>> mixture = Mixture(stems, 8000, ("low", "high"))
+    >>> recipe = Recipe("nmf", {"frame": GaborFrame("hann", 256, 512).tight(), "iterations": 50})
+    >>> outcome = trial(recipe, mixture, 2, seed=0)
+    >>> outcome.iterations, outcome.scores.min_si_sdr > 20
+    (50, True)
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    run = partial(recipe.decompose, mixture.signal, n_components, seed)
+    found, seconds, peak_bytes = evaluation.measured(run)
+    return Outcome(
+        scores=evaluation.judge(
+            found, mixture, notes=notes, measures=measures, filter_length=filter_length
+        ),
+        objective=float(found.history["objective"][-1]),
+        iterations=len(found.history["objective"]) - 1,
+        seconds=seconds,
+        peak_bytes=peak_bytes,
+    )
+
+
+def sources_apart(
+    recipe: Recipe, mixture: Mixture, n_components: int, seed: int
+) -> NDArray[np.float32]:
+    """The sources as a recipe finds them: its components, grouped to the stems.
+
+    Returns
+    -------
+    array (S, T), float32
+        Silence for a source that no component agrees with.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.theory.gabor import GaborFrame
+    >>> t = np.arange(16000) / 8000
+    >>> tones = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 990 * t)
+    >>> stems = np.stack([tones[0] * (t < 1.2), tones[1] * (t > 0.5)])
+    >>> mixture = Mixture(stems, 8000, ("low", "high"))
+    >>> recipe = Recipe("nmf", {"frame": GaborFrame("hann", 256, 512).tight(), "iterations": 50})
+    >>> sources_apart(recipe, mixture, 2, seed=0).shape
+    (2, 16000)
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    components = recipe.decompose(mixture.signal, n_components, seed).components()
+    owners = evaluation.grouping(components, mixture.stems)
+    sources = [name != "noise" for name in mixture.names]
+    sounds = evaluation.grouped(components, owners, len(mixture.stems))[sources]
+    return sounds.astype(np.float32)
