@@ -309,12 +309,19 @@ def _sound(name: str, channel: str | None) -> tuple[NDArray[np.float64], int]:
 
 def _asked_of(recipe: Recipe, x: NDArray[Any], options: argparse.Namespace) -> dict[str, Any]:
     """Return the method's own options; a text that names an .npz file is the result in it."""
-    asked, usual = {}, recipe.asked_of(x)
-    for name, default in _keywords(METHODS[recipe.method].decompose).items():
-        value = getattr(options, "seed" if name == "rng" else name, usual.get(name, default))
-        loaded = isinstance(value, str) and value.endswith(".npz")
-        asked[name] = Decomposition.load(value) if loaded else value
-    return asked
+    keywords = _keywords(METHODS[recipe.method].decompose)
+    given = {
+        name: Decomposition.load(value) if str(value).endswith(".npz") else value
+        for name, value in vars(options).items()
+        if name in keywords
+    }
+    changed = replace(
+        recipe,
+        options={**recipe.options, **given},
+        share=None if "penalty" in given else recipe.share,
+    )
+    asked = {**keywords, **changed.asked_of(x), "rng": options.seed}
+    return {name: asked[name] for name in keywords}
 
 
 def _frames(recipe: Recipe, options: argparse.Namespace) -> list[GaborFrame]:

@@ -28,6 +28,7 @@ from cdlnmf_lit.__main__ import main
 from cdlnmf_lit.methods import METHODS, algorithm_1, resources
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.recipes import RECIPES
+from cdlnmf_lit.methods.sparse_coding import lambda_max
 from cdlnmf_lit.presentation import audio, plotting
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -238,6 +239,20 @@ def test_a_recipe_does_what_it_does_in_the_library(place, name):
     wanted = replace(recipe, options={**recipe.options, "iterations": 2}).decompose(x, 2, rng=0)
     found = Decomposition.load("out/decomposition.npz")
     np.testing.assert_array_equal(found.components(), wanted.components())
+
+
+def test_a_penalty_that_is_named_takes_the_place_of_the_recipes(place):
+    audio.write("long.wav", np.tile(sound(), 8), RATE)
+    argv = ["decompose", "long.wav", "--recipe", "chirps", "-K", "1", "--iterations", "1"]
+    x, rate = audio.read("long.wav")
+    for options, penalty in (
+        ([], 0.01 * lambda_max(np.float32(x), round(2.5 * rate))),
+        (["--atom-length", "400", "--padding", "200"], 0.01 * lambda_max(np.float32(x), 400)),
+        (["--penalty", "0.125"], 0.125),
+    ):
+        assert main([*argv, *options, "--force"]) == 0
+        found = Decomposition.load("out/decomposition.npz")
+        assert_allclose(found.parameters["penalty"], penalty, rtol=1e-6)
 
 
 def test_notes_are_what_is_looked_for_by_default(place, capsys):

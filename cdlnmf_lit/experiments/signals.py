@@ -31,7 +31,7 @@ class Event:
 
     References
     ----------
-    Chapter: ``book/experiments/piano.md``
+    Chapter: ``book/experiments/signals.md``
     """
 
     onset: float
@@ -71,7 +71,7 @@ class Mixture:
 
     References
     ----------
-    Chapter: ``book/experiments/piano.md``
+    Chapter: ``book/experiments/signals.md``
     """
 
     stems: Signal
@@ -177,7 +177,7 @@ class Note:
 
     References
     ----------
-    Chapter: ``book/experiments/piano.md``
+    Chapter: ``book/experiments/signals.md``
     """
 
     name: str
@@ -207,7 +207,7 @@ class Measure:
 
     References
     ----------
-    Fig. 1 of the paper. Chapter: ``book/experiments/piano.md``
+    Fig. 1 of the paper. Chapter: ``book/experiments/signals.md``
     """
 
     onset: float
@@ -295,7 +295,7 @@ def string_modes(
     References
     ----------
     G. Weinreich, "Coupled piano strings", J. Acoust. Soc. Am. 62, 1977.
-    Chapter: ``book/experiments/piano.md``
+    Chapter: ``book/experiments/signals.md``
     """
     n_strings = len(tuning)
     loss = NEPERS_PER_DECIBEL * late[:, None]
@@ -365,7 +365,7 @@ def piano(
 
     References
     ----------
-    The sequence: Fig. 1 of the paper. Chapter: ``book/experiments/piano.md``
+    The sequence: Fig. 1 of the paper. Chapter: ``book/experiments/signals.md``
     """
     sample_rate = arguments.integer(sample_rate, "sample_rate", at_least=LOWEST_RATE)
     noise = arguments.non_negative(noise, "noise")
@@ -449,7 +449,7 @@ def chirps(
 
     References
     ----------
-    The signal: Figs. 2, 4 and 5. Chapter: ``book/experiments/piano.md``
+    The signal: Figs. 2, 4 and 5. Chapter: ``book/experiments/signals.md``
     """
     sample_rate = arguments.integer(sample_rate, "sample_rate", at_least=11_025)
     repeats = arguments.integer(repeats, "repeats")

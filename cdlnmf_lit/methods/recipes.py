@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -14,7 +15,8 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.sparse_coding import lambda_max
-from cdlnmf_lit.theory.arguments import choice, integer, signal
+from cdlnmf_lit.theory.arguments import choice, integer
+from cdlnmf_lit.theory.arguments import signal as checked
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 
@@ -76,7 +78,7 @@ class Recipe:
         ValueError, MemoryError
             What the method refuses.
         """
-        x = signal(x)
+        x = checked(x)
         x = x.astype(self.precision or x.dtype, copy=False)
         options = self.asked_of(x)
         if self.start is not None:
@@ -87,8 +89,12 @@ class Recipe:
         """The method's options for a signal: with the penalty, where the recipe gives its share."""
         if self.share is None:
             return dict(self.options)
-        frame = self.options.get("frame")
-        length = frame.window.size if frame else self.options["atom_length"]
+        module = METHODS[self.method]
+        if "frame" in signature(module.decompose).parameters:
+            length = (self.options.get("frame") or module.default_frame()).window.size
+        else:
+            usual = signature(module.decompose).parameters["atom_length"].default
+            length = self.options.get("atom_length", usual)
         return {**self.options, "penalty": self.share * lambda_max(x, length)}
 
     def __str__(self) -> str:

@@ -39,10 +39,14 @@ def test_the_precision_is_the_signals_where_none_is_asked(precision):
 
 
 def test_a_share_is_of_the_largest_penalty_that_an_atom_could_need():
-    for options in ({"frame": FRAME}, {"atom_length": 32}):
-        asked = Recipe("cdl", options, share=0.25).asked_of(X)
+    for method, options in {"algorithm-1": {"frame": FRAME}, "cdl": {"atom_length": 32}}.items():
+        asked = Recipe(method, options, share=0.25).asked_of(X)
         assert asked == {**options, "penalty": 0.25 * lambda_max(X, 32)}
     assert "penalty" not in Recipe("cdl", {"atom_length": 32}).asked_of(X)
+    long = normal(0, 3000)
+    for method in ("cdl", "algorithm-1"):
+        penalty = Recipe(method, share=0.25).asked_of(long)["penalty"]
+        assert penalty == 0.25 * lambda_max(long, 2048)
 
 
 def test_a_recipe_is_told_in_a_line():

@@ -1,0 +1,82 @@
+"""The settings of the paper's Section 4, method by method, and those it leaves to the reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cdlnmf_lit.methods import recipes
+from cdlnmf_lit.methods.recipes import Recipe
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A recipe and the number of components asked of it.
+
+    Examples
+    --------
+    >>> PIANO["IS-NMF"].n_components
+    4
+
+    References
+    ----------
+    Chapter: ``book/experiments/piano.md``
+    """
+
+    recipe: Recipe
+    n_components: int
+
+    def __str__(self) -> str:
+        return f"K = {self.n_components}, {self.recipe}"
+
+
+SHORT = GaborFrame("hann", 1024, 2048).tight()
+DENSE = GaborFrame("hann", 8, 2048).tight()
+FASTER = {"step_rule": "accelerated", "activation_update": "coordinate"}
+IS = {"divergence": "itakura-saito"}
+
+PIANO = {
+    "CDL": Setting(Recipe("cdl", {"iterations": 30}, 0.02, "float32"), 4),
+    "Algorithm 1": Setting(
+        Recipe("algorithm-1", {"frame": DENSE, "iterations": 40}, precision="float32"), 8
+    ),
+    "Algorithm 1, sparse": Setting(
+        Recipe("algorithm-1", {"frame": DENSE, "iterations": 40, **FASTER}, 0.02, "float32"), 8
+    ),
+    "IS-NMF": Setting(Recipe("nmf", {"frame": SHORT, **IS}), 4),
+    "KL-NMF": Setting(Recipe("nmf", {"frame": SHORT}), 4),
+    "LRTFS": Setting(Recipe("lrtfs", {"frame": SHORT, "iterations": 100}), 4),
+    "complex NMF": Setting(Recipe("complex-nmf", {"frame": SHORT, "iterations": 100}), 4),
+    "convolutive NMF": Setting(
+        Recipe("convolutive-nmf", {"frame": SHORT, "pattern_length": 8, "iterations": 100}), 4
+    ),
+    "our recipe": Setting(recipes.notes(), 4),
+}
+"""Of the piano (Figs. 1 and 3): windows and atoms of 93 ms."""
+
+LONG = 55_125
+HALF = GaborFrame("hann", LONG // 2, LONG).tight()
+FIFTH = GaborFrame("hann", LONG // 5, LONG).tight()
+CHIRPS = {
+    "CDL": Setting(
+        Recipe(
+            "cdl",
+            {"atom_length": LONG, "padding": LONG // 2, "iterations": 40, "tolerance": 1e-3},
+            0.05,
+            "float32",
+        ),
+        2,
+    ),
+    "Algorithm 1, 80 %": Setting(
+        Recipe("algorithm-1", {"frame": FIFTH, "iterations": 100}, precision="float32"), 2
+    ),
+    "IS-NMF": Setting(Recipe("nmf", {"frame": HALF, **IS}, precision="float32"), 2),
+    "KL-NMF": Setting(Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32"), 2),
+    "IS-NMF, 93 ms": Setting(Recipe("nmf", {"frame": SHORT, **IS}), 2),
+    "convolutive NMF, 93 ms": Setting(
+        Recipe("convolutive-nmf", {"frame": SHORT, "pattern_length": 44, "iterations": 100}), 2
+    ),
+    "LRTFS": Setting(Recipe("lrtfs", {"frame": HALF}, precision="float32"), 2),
+    "our recipe": Setting(recipes.chirps(), 2),
+}
+"""Of the chirps (Figs. 2, 4 and 5): windows and atoms of 2.5 s, but where it says 93 ms."""

@@ -1,0 +1,59 @@
+"""The settings of Section 4: what the paper says of them, and that each can be run."""
+
+import inspect
+
+import pytest
+
+from cdlnmf_lit.experiments import paper
+from cdlnmf_lit.methods import METHODS
+
+SETTINGS = [
+    (f"{signal} {name}", setting)
+    for signal, settings in (("piano", paper.PIANO), ("chirps", paper.CHIRPS))
+    for name, setting in settings.items()
+]
+
+
+def chain(recipe):
+    return [recipe, *(chain(recipe.start) if recipe.start else [])]
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS, ids=[name for name, _ in SETTINGS])
+def test_every_option_is_one_of_its_method(name, setting):
+    for recipe in chain(setting.recipe):
+        known = inspect.signature(METHODS[recipe.method].decompose).parameters
+        assert set(recipe.options) <= set(known)
+        assert recipe.share is None or "penalty" in known
+        assert recipe.start is None or "start" in known
+
+
+def frame(setting):
+    return setting.recipe.options["frame"]
+
+
+def test_the_piano_is_taken_apart_as_the_paper_says():
+    for name in ("Algorithm 1", "Algorithm 1, sparse"):
+        assert (frame(paper.PIANO[name]).window.size, frame(paper.PIANO[name]).hop) == (2048, 8)
+    parameters = inspect.signature(METHODS["cdl"].decompose).parameters
+    assert parameters["atom_length"].default == 2048  # which its setting leaves as it is
+    assert "atom_length" not in paper.PIANO["CDL"].recipe.options
+    is_nmf = paper.PIANO["IS-NMF"]
+    assert is_nmf.recipe.options["divergence"] == "itakura-saito"
+    assert frame(is_nmf).hop == frame(is_nmf).window.size / 2
+    assert all(setting.n_components in (4, 8) for setting in paper.PIANO.values())
+
+
+def test_the_chirps_are_taken_apart_as_the_paper_says():
+    long = 2.5 * 22_050
+    assert paper.CHIRPS["CDL"].recipe.options["atom_length"] == long
+    eighty = frame(paper.CHIRPS["Algorithm 1, 80 %"])
+    assert (eighty.window.size, eighty.hop) == (long, 0.2 * long)
+    assert frame(paper.CHIRPS["IS-NMF"]).window.size == long
+    assert frame(paper.CHIRPS["IS-NMF"]).hop == long // 2
+    small = frame(paper.CHIRPS["IS-NMF, 93 ms"])
+    assert (small.window.size, small.hop) == (2048, 1024)
+    assert all(setting.n_components == 2 for setting in paper.CHIRPS.values())
+
+
+def test_a_setting_is_told_in_a_line():
+    assert str(paper.PIANO["KL-NMF"]) == "K = 4, nmf (hop 1024, window 2048)"
