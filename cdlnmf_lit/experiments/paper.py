@@ -57,6 +57,7 @@ PIANO = {
 LONG = 55_125
 HALF = GaborFrame("hann", LONG // 2, LONG).tight()
 FIFTH = GaborFrame("hann", LONG // 5, LONG).tight()
+EVERY = GaborFrame("boxcar", 1, LONG).tight()
 CHIRPS = {
     "CDL": Setting(
         Recipe(
@@ -69,6 +70,28 @@ CHIRPS = {
     ),
     "Algorithm 1, 80 %": Setting(
         Recipe("algorithm-1", {"frame": FIFTH, "iterations": 100}, precision="float32"), 2
+    ),
+    "Algorithm 1, a = 1": Setting(
+        Recipe(
+            "algorithm-1",
+            {
+                "frame": EVERY,
+                "iterations": 80,
+                "step_rule": "backtracking",
+                "activation_update": "coordinate",
+                "recentre_every": 5,
+            },
+            0.05,
+            "float32",
+            start=Recipe(
+                "cdl",
+                {"atom_length": LONG, "padding": LONG // 2, "iterations": 1},
+                0.05,
+                "float32",
+                start=Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32"),
+            ),
+        ),
+        2,
     ),
     "IS-NMF": Setting(Recipe("nmf", {"frame": HALF, **IS}, precision="float32"), 2),
     "KL-NMF": Setting(Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32"), 2),

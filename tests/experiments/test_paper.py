@@ -48,6 +48,8 @@ def test_the_chirps_are_taken_apart_as_the_paper_says():
     assert paper.CHIRPS["CDL"].recipe.options["atom_length"] == long
     eighty = frame(paper.CHIRPS["Algorithm 1, 80 %"])
     assert (eighty.window.size, eighty.hop) == (long, 0.2 * long)
+    every = frame(paper.CHIRPS["Algorithm 1, a = 1"])
+    assert (every.window.size, every.hop) == (long, 1)
     assert frame(paper.CHIRPS["IS-NMF"]).window.size == long
     assert frame(paper.CHIRPS["IS-NMF"]).hop == long // 2
     small = frame(paper.CHIRPS["IS-NMF, 93 ms"])

@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import algorithm_1, resources
-from cdlnmf_lit.methods.algorithm_1 import decompose, estimate, iterate
+from cdlnmf_lit.methods.algorithm_1 import decompose, estimate, iterate, recentred
 from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.theory.blocks import placed
 from cdlnmf_lit.theory.convolution import synthesize
 from cdlnmf_lit.theory.gabor import GaborFrame
 from tests import reference
@@ -101,6 +102,102 @@ def test_no_step_rule_increases_the_objective(problem, rule, start, seed):
     states = iterate(x, K, frame, start=start, step_rule=rule, **options, rng=seed)
     for before, after in pairwise(islice(states, 25)):
         assert after.objective <= before.objective * (1 + 1e-9) + 1e-12
+
+
+@given(problems(), st.sampled_from(RULES), st.sampled_from(["random", "segments"]), seeds)
+def test_recentring_increases_no_objective_and_counts_on(problem, rule, start, seed):
+    frame, x, K, options = problem
+    options |= {"start": start, "step_rule": rule, "recentre_every": 1, "rng": seed}
+    states = list(islice(iterate(x, K, frame, **options), 15))
+    assert [state.iteration for state in states] == list(range(15))
+    for before, after in pairwise(states):
+        assert after.objective <= before.objective * (1 + 1e-9) + 1e-12
+
+
+@given(problems(), seeds)
+def test_a_recentred_state_is_one_of_the_same_problem(problem, seed):
+    frame, x, K, options = problem
+    state = next(iterate(x, K, frame, **options, start="segments", rng=seed))
+    model, moved = state.model, recentred(state)
+    if moved is None:
+        return
+    assert moved.activations.min() >= 0
+    assert (moved.iteration, moved.step) == (state.iteration, state.step)
+    atoms = model.atoms(moved.weights)
+    sizes = np.linalg.norm(atoms, axis=1)
+    if options["penalty"]:
+        np.testing.assert_allclose(sizes[sizes > 0], 1)
+    whole = placed(synthesize(atoms, moved.activations, frame.hop), -model.lead, x.size)
+    np.testing.assert_allclose(moved.residual, x - whole, atol=1e-9 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("hop", [1, 3])
+@pytest.mark.parametrize("penalty", [0.0, 0.1])
+def test_recentring_keeps_the_sound_of_an_atom_that_stays_in_its_window(hop, penalty):
+    frame = GaborFrame(np.ones(40), hop).tight()
+    rng = np.random.default_rng(0)
+    weights, Z = np.zeros((3, 40)), np.zeros((3, frame.n_frames(200)))
+    weights[0, 1:9], weights[1, 17:23] = rng.standard_normal(8), 1.0
+    Z[:, 20:40] = rng.random((3, 20))
+    x = normal(0, 200)
+    state = next(iterate(x, 3, frame, start=(weights, Z), penalty=penalty))
+    moved = recentred(state)
+    before, after = state.decomposition(), moved.decomposition()
+    np.testing.assert_allclose(after.components(), before.components(), atol=1e-12)
+    assert moved.objective == pytest.approx(state.objective)
+    energy = np.square(after.atoms)
+    assert abs(energy[0] @ np.arange(40) / energy[0].sum() - 19.5) <= hop / 2
+    np.testing.assert_allclose(after.atoms[1:], before.atoms[1:], atol=1e-12)
+    assert recentred(moved) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_recentring_frees_a_pattern_that_is_cut_off(seed):
+    """A start that holds its second half alone: no step moves an atom inside its window."""
+    pattern, spikes = np.hanning(60) * normal(seed, 60), np.zeros((1, 521))
+    spikes[0, [60, 190, 330, 440]] = 1.0, 0.8, 0.9, 0.7
+    x, loudness = synthesize(pattern[None], spikes), np.linalg.norm(pattern)
+    frame = GaborFrame(np.ones(80), 1).tight()
+    weights, Z = np.zeros((1, 80)), np.zeros((1, frame.n_frames(x.size)))
+    weights[0, :30] = pattern[30:] / frame.window[0]
+    Z[0, 30 - frame.first_sample :][:521] = spikes[0]
+    options = {
+        "start": (weights, Z),
+        "penalty": 0.05 * loudness,
+        "step_rule": "backtracking",
+        "activation_update": "coordinate",
+    }
+    stuck, freed = (
+        list(islice(iterate(x, 1, frame, recentre_every=every, **options), 81)) for every in (0, 3)
+    )
+    truth = 0.05 * loudness**2 * spikes.sum()
+    assert freed[-1].objective < truth < stuck[-1].objective
+    assert np.all(np.diff([state.objective for state in freed]) <= 1e-9)
+    assert [state.iteration for state in freed] == list(range(81))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_recentring_that_leads_higher_is_refused(rule):
+    """Atoms that fill their window to one side fit as they are, and not when cut."""
+    frame, decay = GaborFrame(np.ones(30), 1).tight(), np.exp(-np.arange(30) / 20)
+    weights, Z = normal(0, 1, 30) * decay, np.zeros((1, frame.n_frames(300)))
+    Z[0, [60, 140, 230]] = 1.0
+    x = placed(synthesize(frame.window * weights, Z), frame.first_sample, 300)
+    assert recentred(next(iterate(x, 1, frame, start=(weights, Z)))).relative_residual > 0.1
+    options = {"start": (weights, Z + 1e-3), "step_rule": rule, "iterations": 9}
+    plain, raced = (decompose(x, 1, frame, recentre_every=every, **options) for every in (0, 2))
+    np.testing.assert_array_equal(raced.history["objective"], plain.history["objective"])
+
+
+@given(problems(), st.sampled_from(RULES), seeds)
+def test_without_a_move_recentring_changes_nothing(problem, rule, seed):
+    frame, x, K, options = problem
+    options |= {"step_rule": rule, "rng": seed}
+    plain, never = (
+        decompose(x, K, frame, **options, iterations=4, recentre_every=every) for every in (0, 9)
+    )
+    np.testing.assert_array_equal(never.atoms, plain.atoms)
+    np.testing.assert_array_equal(never.activations, plain.activations)
 
 
 @given(problems(penalised=True), st.sampled_from(RULES), seeds)
@@ -335,11 +432,15 @@ def test_a_silent_part_and_a_silent_component_do_no_harm():
 
 @pytest.mark.parametrize("hop", [1, 8, 64])
 @pytest.mark.parametrize("rule", RULES)
-def test_memory_is_what_the_estimate_says_and_far_below_the_coefficients(hop, rule):
+@pytest.mark.parametrize("recentre_every", [0, 1])
+def test_memory_is_what_the_estimate_says_and_far_below_the_coefficients(hop, rule, recentre_every):
     frame, x = GaborFrame("hann", hop, 512).tight(), normal(0, 40_000)
     needed = estimate(x.size, 4, frame).memory_bytes
+    weights = np.pad(normal(0, 4, 150), ((0, 0), (0, 362)))
+    start = (weights, np.random.default_rng(0).random((4, frame.n_frames(x.size))))
+    options = {"step_rule": rule, "recentre_every": recentre_every, "iterations": 3}
     tracemalloc.start()
-    decompose(x, 4, frame, step_rule=rule, iterations=3, rng=0)
+    decompose(x, 4, frame, start=start, **options)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.4 * needed < peak < needed
@@ -390,6 +491,7 @@ X = normal(0, 40)
         ((X, 1, FRAME), {"step_rule": "giant"}, "step_rule must be one of unit, backtracking"),
         ((X, 1, FRAME), {"activation_update": "leap"}, "activation_update must be one of multip"),
         ((X, 1, FRAME), {"inner_iterations": 0}, "inner_iterations must be a whole number"),
+        ((X, 1, FRAME), {"recentre_every": -1}, "recentre_every must be a whole number"),
         ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
         ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
         (
