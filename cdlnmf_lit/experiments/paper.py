@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
+from cdlnmf_lit.experiments.signals import PIANO_MEASURES, PIANO_NOTES, Mixture, chirps, piano
 from cdlnmf_lit.methods import recipes
 from cdlnmf_lit.methods.recipes import Recipe
+from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 
@@ -103,3 +107,59 @@ CHIRPS = {
     "our recipe": Setting(recipes.chirps(), 2),
 }
 """Of the chirps (Figs. 2, 4 and 5): windows and atoms of 2.5 s, but where it says 93 ms."""
+
+
+def piano_trials(name: str, seeds: Iterable[int]) -> list[dict[str, Any]]:
+    """The points of a sweep of trials: a setting on one piano a seed, from a start of that seed.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting.
+
+    Examples
+    --------
+    >>> (point,) = piano_trials("KL-NMF", [3])
+    >>> point["n_components"], point["seed"]
+    (4, 3)
+
+    References
+    ----------
+    Chapter: ``book/experiments/piano.md``
+    """
+    setting = PIANO[arguments.choice(name, "name", PIANO)]
+    score = {"notes": PIANO_NOTES, "measures": PIANO_MEASURES}
+    return [_point(setting, piano(rng=seed), seed) | score for seed in seeds]
+
+
+def chirps_trials(
+    name: str, seeds: Iterable[int], *, overlapping: bool = False
+) -> list[dict[str, Any]]:
+    """The points of a sweep of trials: a setting on one pair of chirps a seed, likewise.
+
+    Raises
+    ------
+    ValueError
+        If there is no such setting.
+
+    Examples
+    --------
+    >>> (point,) = chirps_trials("LRTFS", [3])
+    >>> point["n_components"], point["seed"]
+    (2, 3)
+
+    References
+    ----------
+    Chapter: ``book/experiments/chirps.md``
+    """
+    setting = CHIRPS[arguments.choice(name, "name", CHIRPS)]
+    return [_point(setting, chirps(rng=seed, overlapping=overlapping), seed) for seed in seeds]
+
+
+def _point(setting: Setting, mixture: Mixture, seed: int) -> dict[str, Any]:
+    return {
+        "recipe": setting.recipe,
+        "mixture": mixture,
+        "n_components": setting.n_components,
+        "seed": seed,
+    }

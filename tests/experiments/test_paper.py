@@ -2,9 +2,12 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 from cdlnmf_lit.experiments import paper
+from cdlnmf_lit.experiments.signals import chirps, piano
+from cdlnmf_lit.experiments.trials import trial
 from cdlnmf_lit.methods import METHODS
 
 SETTINGS = [
@@ -59,3 +62,20 @@ def test_the_chirps_are_taken_apart_as_the_paper_says():
 
 def test_a_setting_is_told_in_a_line():
     assert str(paper.PIANO["KL-NMF"]) == "K = 4, nmf (hop 1024, window 2048)"
+
+
+def test_trials_take_a_signal_and_a_start_of_each_seed():
+    points = paper.piano_trials("CDL", [0, 4])
+    assert [point["seed"] for point in points] == [0, 4]
+    for point, seed in zip(points, (0, 4), strict=True):
+        np.testing.assert_array_equal(point["mixture"].stems, piano(rng=seed).stems)
+        assert set(point) <= set(inspect.signature(trial).parameters)
+    (plain,) = paper.chirps_trials("CDL", [2])
+    (crossing,) = paper.chirps_trials("CDL", [2], overlapping=True)
+    np.testing.assert_array_equal(plain["mixture"].stems, chirps(rng=2).stems)
+    np.testing.assert_array_equal(crossing["mixture"].stems, chirps(rng=2, overlapping=True).stems)
+
+
+def test_trials_of_no_setting_are_refused():
+    with pytest.raises(ValueError, match="name must be one of CDL, "):
+        paper.piano_trials("magic", [0])
