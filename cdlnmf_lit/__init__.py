@@ -15,6 +15,7 @@ from cdlnmf_lit.methods import (
     convolutive_nmf,
     lrtfs,
     nmf,
+    recipes,
     semi_nmf,
     sparse_coding,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "operator_in_activations",
     "operator_in_atoms",
     "rank_one_factors",
+    "recipes",
     "run",
     "semi_nmf",
     "sparse_coding",

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.sparse_coding import lambda_max
-from cdlnmf_lit.theory.arguments import choice, integer
+from cdlnmf_lit.theory.arguments import Array, choice, integer
 from cdlnmf_lit.theory.arguments import signal as checked
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -37,11 +38,14 @@ class Recipe:
         Of the computation. By default that of the signal.
     start : Recipe, or None
         Run first; the method starts from what it finds.
+    starts : int
+        How often to run all of this, from seeds drawn by the one that is given. The result of
+        the lowest objective is kept; no truth is needed for that.
 
     Raises
     ------
     ValueError
-        If there is no such method or precision.
+        If there is no such method or precision, or ``starts`` is not positive.
 
     Examples
     --------
@@ -64,11 +68,13 @@ class Recipe:
     share: float | None = None
     precision: str | None = None
     start: Recipe | None = None
+    starts: int = 1
 
     def __post_init__(self) -> None:
         choice(self.method, "method", METHODS)
         if self.precision is not None:
             choice(self.precision, "precision", ("float64", "float32"))
+        integer(self.starts, "starts")
 
     def decompose(self, x: ArrayLike, n_components: int, rng: Any = 0) -> Decomposition:
         """Run the recipe; the same seed gives the same result.
@@ -80,6 +86,13 @@ class Recipe:
         """
         x = checked(x)
         x = x.astype(self.precision or x.dtype, copy=False)
+        if self.starts == 1:
+            return self._from_one_start(x, n_components, rng)
+        seeds = np.random.default_rng(rng).integers(2**32, size=self.starts).tolist()
+        tried = (self._from_one_start(x, n_components, seed) for seed in seeds)
+        return min(tried, key=lambda found: found.history["objective"][-1])
+
+    def _from_one_start(self, x: Array, n_components: int, rng: Any) -> Decomposition:
         options = self.asked_of(x)
         if self.start is not None:
             options["start"] = self.start.decompose(x, n_components, rng)
@@ -105,7 +118,8 @@ class Recipe:
             words["λ/λmax"] = self.share
         told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in words.items())
         before = f"{self.start} → " if self.start else ""
-        return f"{before}{self.method}" + (f" ({told})" if told else "")
+        after = f", best of {self.starts}" if self.starts > 1 else ""
+        return f"{before}{self.method}" + (f" ({told})" if told else "") + after
 
 
 SAMPLE_RATE = 22_050
@@ -113,7 +127,7 @@ SAMPLE_RATE = 22_050
 
 
 def notes(sample_rate: int = SAMPLE_RATE) -> Recipe:
-    """For notes that recur, alone or together: NMF, then patterns of a few frames each.
+    """For notes that recur, alone or together: NMF, then patterns, the best of several starts.
 
     Parameters
     ----------
@@ -124,9 +138,9 @@ def notes(sample_rate: int = SAMPLE_RATE) -> Recipe:
     --------
     >>> recipe = notes(44_100)
     >>> print(recipe.start.start)
-    nmf (hop 2048, window 4096)
+    nmf (hop 2048, window 4096, iterations 100)
     >>> print(recipe.start)
-    nmf (...) → convolutive-nmf (hop 2048, window 4096, pattern length 8, iterations 100)
+    nmf (...) → convolutive-nmf (hop 2048, window 4096, pattern length 8, ...), best of 8
 
     References
     ----------
@@ -134,9 +148,9 @@ def notes(sample_rate: int = SAMPLE_RATE) -> Recipe:
     """
     hop = max(1, round(1024 * integer(sample_rate, "sample_rate") / SAMPLE_RATE))
     frame, longer = (GaborFrame("hann", hop, length).tight() for length in (2 * hop, 4 * hop))
-    alike = Recipe("nmf", {"frame": frame})
-    options = {"frame": frame, "pattern_length": 8, "iterations": 100}
-    patterns = Recipe("convolutive-nmf", options, start=alike)
+    alike = Recipe("nmf", {"frame": frame, "iterations": 100})
+    options = {"frame": frame, "pattern_length": 8, "iterations": 50}
+    patterns = Recipe("convolutive-nmf", options, start=alike, starts=8)
     options = {"frame": longer, "pattern_length": 20, "iterations": 40, "divergence": "euclidean"}
     return Recipe("convolutive-nmf", options, start=patterns)
 

@@ -23,6 +23,19 @@ def test_a_chain_is_what_one_would_write_by_hand():
     np.testing.assert_array_equal(chained.components(), by_hand.components())
 
 
+def test_of_several_starts_the_lowest_objective_is_kept():
+    once = Recipe("nmf", {"frame": FRAME, "iterations": 2})
+    best = Recipe("nmf", once.options, starts=5).decompose(X, 2, rng=3)
+    seeds = np.random.default_rng(3).integers(2**32, size=5).tolist()
+    ends = [once.decompose(X, 2, rng=seed).history["objective"][-1] for seed in seeds]
+    assert len(set(ends)) == 5
+    assert best.history["objective"][-1] == min(ends)
+
+
+def test_the_command_line_runs_the_last_stage_once():
+    assert all(recipe(22_050).starts == 1 for recipe in RECIPES.values())
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_makes_a_recipe(method):
     options = {"atom_length": 32} if method == "cdl" else {"frame": FRAME}
@@ -54,11 +67,16 @@ def test_a_recipe_is_told_in_a_line():
     told = str(Recipe("cdl", {"atom_length": 32}, share=0.25, start=start))
     assert told == "nmf (hop 8, window 32) → cdl (atom length 32, λ/λmax 0.25)"
     assert str(Recipe("nmf")) == "nmf"
+    assert str(Recipe("nmf", starts=3)) == "nmf, best of 3"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"method": "magic"}, "method"), ({"method": "nmf", "precision": "float16"}, "precision")],
+    [
+        ({"method": "magic"}, "method"),
+        ({"method": "nmf", "precision": "float16"}, "precision"),
+        ({"method": "nmf", "starts": 0}, "starts"),
+    ],
 )
 def test_bad_recipes_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
