@@ -263,6 +263,7 @@ def decompose(options: argparse.Namespace) -> int:
         return 0
 
     if recipe.start and "start" not in options:
+        module.iterate(x, *model, **asked)  # refuses now what it would refuse after the start
         print(f"start: {recipe.start}", flush=True)
         asked["start"] = recipe.start.decompose(x, options.n_components, options.seed)
     begin = partial(module.iterate, x, *model, **asked)

@@ -265,6 +265,14 @@ def test_notes_are_what_is_looked_for_by_default(place, capsys):
     assert (place / "named" / "component_1.wav").read_bytes() == default
 
 
+def test_what_is_wrong_is_said_before_the_start_takes_its_time(recording, place, capsys):
+    argv = ["-K", "2", "--pattern-length", "20000"]
+    assert main(["decompose", str(recording), *argv]) == 2
+    told = capsys.readouterr()
+    assert "pattern_length must be a whole number" in told.err
+    assert "start:" not in told.out
+
+
 def test_a_start_that_is_named_takes_the_place_of_the_recipes(recording, place, capsys):
     argv = ["-K", "2", "--iterations", "1", "--start", "random", "--pattern-length", "4"]
     assert main(["decompose", str(recording), *argv]) == 0
