@@ -258,7 +258,7 @@ def test_a_penalty_that_is_named_takes_the_place_of_the_recipes(place):
 def test_notes_are_what_is_looked_for_by_default(place, capsys):
     audio.write("long.wav", np.tile(sound(), 3), RATE)
     assert main(["decompose", "long.wav", "-K", "2", "--iterations", "1"]) == 0
-    assert "start: nmf (hop 372, window 744) → convolutive-nmf" in capsys.readouterr().out
+    assert "start: nmf (hop 372, window 744, iterations 100) → conv" in capsys.readouterr().out
     default = (place / "out" / "component_1.wav").read_bytes()
     argv = ["--recipe", "notes", "-K", "2", "--iterations", "1", "-o", "named"]
     assert main(["decompose", "long.wav", *argv]) == 0

@@ -138,8 +138,9 @@ def test_make_says_where_sweeps_are_kept_and_how_many_seeds_they_have(tmp_path):
 
     def told(*arguments, **variables):
         recipe = 'told: ; @echo "$$CDLNMF_SWEEPS $$CDLNMF_FULL"'
-        command = ["make", f"--eval={recipe}", "told", *arguments]
-        kept = {name: value for name, value in os.environ.items() if name[:6] != "CDLNMF"}
+        command = ["make", "--no-print-directory", f"--eval={recipe}", "told", *arguments]
+        outer = ("CDLNMF", "MAKE", "MFLAGS")  # this test may run under make
+        kept = {name: os.environ[name] for name in os.environ if not name.startswith(outer)}
         done = subprocess.run(
             command, cwd=tmp_path, env=kept | variables, capture_output=True, text=True, check=True
         )
