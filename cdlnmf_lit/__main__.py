@@ -119,12 +119,16 @@ def _recipe_named_in(argv: list[str]) -> tuple[str, Recipe]:
     early = _Parser(add_help=False, allow_abbrev=False)
     asked = early.add_mutually_exclusive_group()
     asked.add_argument("--method")
-    asked.add_argument("--recipe", default=RECIPE)
+    asked.add_argument("--recipe")
     options = early.parse_known_args(argv)[0]
+    return options.method or options.recipe or RECIPE, _recipe(options, SAMPLE_RATE)
+
+
+def _recipe(options: argparse.Namespace, sample_rate: int) -> Recipe:
+    """Return the recipe that the options name, or the method as it comes."""
     if options.method is not None:
-        return options.method, Recipe(options.method)
-    name = arguments.choice(options.recipe, "recipe", RECIPES)
-    return name, RECIPES[name](SAMPLE_RATE)
+        return Recipe(options.method)
+    return RECIPES[arguments.choice(options.recipe or RECIPE, "recipe", RECIPES)](sample_rate)
 
 
 def _add_decompose_options(parser: argparse.ArgumentParser, name: str, recipe: Recipe) -> None:
@@ -139,7 +143,8 @@ def _add_decompose_options(parser: argparse.ArgumentParser, name: str, recipe: R
     parser.add_argument("--force", action="store_true", help="replace an earlier result there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--recipe", help=f"what has proved best for {', for '.join(RECIPES)}; now {name}: {recipe}"
+        "--recipe",
+        help=f"what has proved best for {', for '.join(RECIPES)}; now {name}: {recipe}",
     )
     what.add_argument("--method", help=f"{', '.join(METHODS)}, each as it comes")
     parser.add_argument("--list-methods", action=_ListMethods, help="list the methods, and end")
@@ -249,8 +254,7 @@ def decompose(options: argparse.Namespace) -> int:
         _refuse_unwritable(out, options.force)
         _refuse_overwritten(checkpoint, options)
     x, sample_rate = _sound(options.sound, options.channel)
-    name = options.method or options.recipe or RECIPE
-    recipe = Recipe(name) if options.method else RECIPES[name](sample_rate)
+    recipe = _recipe(options, sample_rate)
     module, x = METHODS[recipe.method], x.astype(recipe.precision or x.dtype, copy=False)
     asked = _asked_of(recipe, x, options)
     at_the_end = {name: asked.pop(name) for name in set(asked) - set(_keywords(module.iterate))}
