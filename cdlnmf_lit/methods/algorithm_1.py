@@ -20,6 +20,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import ArrayLike
 
+from cdlnmf_lit.methods.cdl import shifts_to_middle
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
@@ -31,8 +32,6 @@ from cdlnmf_lit.theory.gabor import GaborFrame
 
 SLOWER, FASTER, PATIENT = 0.5, 1.3, 1.05
 """How a step shrinks where it is refused, and grows after: back-tracked, accelerated."""
-NEAR = 16
-"""Atoms within this fraction of their length from the middle are left where they are."""
 
 Point = list[tuple[float, "State"]]
 """Coefficients as a combination of factored ones: ``Σ c_i W_i Z_iᵀ``."""
@@ -194,12 +193,13 @@ def iterate(
     most = min(frame.n_frames(x.size), frame.channels, frame.window.size)
     n_components = integer(n_components, "n_components", at_most=most)
     steps = STEP_RULES[choice(step_rule, "step_rule", STEP_RULES)]
+    inner_iterations = integer(inner_iterations, "inner_iterations")
     recentre_every = integer(recentre_every, "recentre_every", at_least=0)
     model = Model(
         x=x,
         frame=frame,
         penalty=non_negative(penalty, "penalty"),
-        inner_iterations=integer(inner_iterations, "inner_iterations"),
+        inner_iterations=inner_iterations,
         activation_update=choice(activation_update, "activation_update", ACTIVATION_UPDATES),
         parameters={
             "n_components": n_components,
@@ -427,11 +427,10 @@ def recentring_steps(steps: StepRule, model: Model, state: State, every: int) ->
 def recentred(state: State) -> State | None:
     r"""Shift each atom's energy to the middle of the window, and its activations back.
 
-    .. math:: d_k[s] ← d_k[s - a m], \quad z_k[τ] ← z_k[τ + m], \qquad
-        a m ≈ \frac{T_g - 1}{2} - \frac{Σ_s s \, d_k[s]^2}{Σ_s d_k[s]^2}
+    .. math:: d_k[s] ← d_k[s - a m_k], \quad z_k[τ] ← z_k[τ + m_k]
 
-    What is shifted past an end is lost, and so is what the window cannot hold there. ``None``
-    where all atoms are in the middle, or near.
+    By :func:`~cdlnmf_lit.methods.cdl.shifts_to_middle`. What is shifted past an end is lost, and so
+    is what the window cannot hold there. ``None`` where no atom is to be shifted.
 
     Examples
     --------
@@ -449,11 +448,7 @@ def recentred(state: State) -> State | None:
     model, Z = state.model, state.activations
     T_g, a = model.window.size, model.frame.hop
     atoms = model.atoms(state.weights)
-    energy = np.square(atoms, dtype=float)
-    total = energy.sum(axis=1)
-    centres = np.divide(energy @ np.arange(T_g), total, out=np.zeros_like(total), where=total > 0)
-    shifts = np.where(total > 0, np.round(((T_g - 1) / 2 - centres) / a), 0).astype(int)
-    shifts[a * np.abs(shifts) <= T_g // NEAR] = 0
+    shifts = shifts_to_middle(atoms, a)
     if not shifts.any():
         return None
     atoms = np.stack([placed(atom, a * m, T_g) for atom, m in zip(atoms, shifts, strict=True)])
@@ -602,8 +597,9 @@ class Model:
                 AZ += c * ZY @ other.weights
             weights = self._fitted_weights(weights, AZ, ZZ)
             atom_spectra = plan.atom_spectra(self.atoms(weights))
-            AW = plan.correlation_with_atoms(signal_spectra, atom_spectra)
-            Z = self._updated_activations(Z, step * AW, weights, point, step * self.penalty)
+            V = step * plan.correlation_with_atoms(signal_spectra, atom_spectra)
+            Z = self._updated_activations(Z, V, weights, point, step * self.penalty)
+            del V  # as large as Z, and of no use to what follows
         return self.state(state.iteration + 1, weights, Z, step, atom_spectra)
 
     def _updated_activations(
@@ -629,10 +625,15 @@ class Model:
         return updated
 
     def _fitted_weights(self, weights: Array, AZ: Array, ZZ: Array) -> Array:
-        """Least squares ``AZ (ZᵀZ)⁻¹``; with a penalty, atom by atom within the unit ball."""
+        """Least squares ``AZ (ZᵀZ)⁻¹``; with a penalty, atom by atom within the unit ball.
+
+        The activations count as if of norm 1: quiet ones are not taken for rounding.
+        """
         if not self.penalty:
-            precision = len(ZZ) * np.finfo(ZZ.dtype).eps
-            return np.asarray(np.linalg.pinv(ZZ, rcond=precision, hermitian=True) @ AZ)
+            size, precision = np.sqrt(np.diag(ZZ)), len(ZZ) * np.finfo(ZZ.dtype).eps
+            scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)[:, None]
+            inverse = np.linalg.pinv(scale * ZZ * scale.T, rcond=precision, hermitian=True)
+            return np.asarray(scale * (inverse @ (scale * AZ)))
         weights = weights.copy()
         for k, row in enumerate(ZZ):
             if row[k] > 0:

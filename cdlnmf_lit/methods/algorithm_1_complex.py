@@ -230,7 +230,7 @@ def iterate(
         raise ValueError(f"frame must have ‖Φ‖² ≤ 1, got {upper:.4g}: use frame.tight()")
     shape = frame.n_frames(x.size), frame.channels // 2 + 1
     K = integer(n_components, "n_components", at_most=min(shape))
-    if isinstance(start, str):
+    if not isinstance(start, Decomposition | tuple):
         choice(start, "start", STARTS)
     parameters = {
         "n_components": K,

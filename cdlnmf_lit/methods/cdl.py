@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from cdlnmf_lit.methods import sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition, run
@@ -336,13 +336,49 @@ def _ahead(state: sparse_coding.State, before: Array, momentum: float) -> sparse
     return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), state.activations)
 
 
+def shifts_to_middle(atoms: Array, hop: int = 1) -> NDArray[np.intp]:
+    r"""By how many hops to shift each atom so that its energy lies in the middle.
+
+    .. math:: a m_k ≈ \frac{T_d - 1}{2} - \frac{Σ_s s \, d_k[s]^2}{Σ_s d_k[s]^2}
+
+    Parameters
+    ----------
+    atoms : array (K, T_d)
+    hop : int
+        ``a``.
+
+    Returns
+    -------
+    array (K,) of int
+        0 for an atom that is silent, or in the middle but for a 16th of its length.
+
+    Examples
+    --------
+    >>> shifts_to_middle(np.eye(3, 33, 1))
+    array([15, 14, 13])
+    >>> shifts_to_middle(np.eye(1, 33, 16)), shifts_to_middle(np.eye(1, 33), hop=5)
+    (array([0]), array([3]))
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
+    T_d = atoms.shape[1]
+    energy = np.square(atoms, dtype=float)
+    total = energy.sum(axis=1)
+    centres = np.divide(energy @ np.arange(T_d), total, out=np.zeros_like(total), where=total > 0)
+    shifts = np.where(total > 0, np.round(((T_d - 1) / 2 - centres) / hop), 0).astype(int)
+    shifts[hop * np.abs(shifts) <= T_d // NEAR] = 0
+    return shifts
+
+
 def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
     r"""Shift each atom's energy to the middle of its support, and its activations back.
 
-    .. math:: d_k[s] ← d_k[s - m], \quad z_k[n] ← z_k[n + m], \qquad
-        m = \frac{T_d - 1}{2} - \frac{Σ_s s \, d_k[s]^2}{Σ_s d_k[s]^2}
+    .. math:: d_k[s] ← d_k[s - m_k], \quad z_k[n] ← z_k[n + m_k]
 
-    What is shifted past an end is lost. ``None`` where all atoms are in the middle, or near.
+    By :func:`shifts_to_middle`. What is shifted past an end is lost. ``None`` where no atom is to
+    be shifted.
 
     Examples
     --------
@@ -357,12 +393,7 @@ def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
     Chapter: ``book/methods/cdl.md``.
     """
     d, z = state.coding.atoms, state.activations
-    T_d = d.shape[1]
-    energy = np.square(d, dtype=float)
-    total = energy.sum(axis=1)
-    centres = np.divide(energy @ np.arange(T_d), total, out=np.zeros_like(total), where=total > 0)
-    shifts = np.where(total > 0, np.round((T_d - 1) / 2 - centres), 0).astype(int)
-    shifts[np.abs(shifts) <= T_d // NEAR] = 0
+    T_d, shifts = d.shape[1], shifts_to_middle(d)
     if not shifts.any():
         return None
     d = np.stack([placed(atom, m, T_d) for atom, m in zip(d, shifts, strict=True)])
@@ -580,7 +611,7 @@ def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
         s ← P(d + u), \qquad u ← u + d - s
 
     ``P`` cuts to the atoms' support and projects onto the ball. The signal is followed by silence,
-    so that nothing wraps. ``σ`` is chosen as ``ρ`` is for the activations. Yields ``s``
+    so that nothing wraps. ``σ`` starts as ``ρ`` does for the activations, and stays. Yields ``s``
     and the gradient there.
 
     Examples

@@ -28,6 +28,8 @@ from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 STARTS = ("nmf", "random")
+MOST_CONCENTRATED = {"float32": 1e6, "float64": 1e8}
+"""The largest ``κ``: beyond it the variance across a phase is lost to rounding."""
 WARM_UP = 50
 """Updates of NMF that the start "nmf" takes from random factors."""
 RISE, AUDIBLE = 1.1, 1e-3
@@ -402,9 +404,13 @@ class Problem:
                 P[k], Q[k] = r**2 @ p, r @ q
             return found.surprise, P, Q
 
-        surprise, P, Q = map(sum, zip(*in_threads(visit, blocks), strict=True))
-        moved = W / root_of_change(np.asarray(P), np.asarray(Q), N) ** 2
-        return float(surprise), *_normalised(moved, followed)
+        surprise, P, Q = 0.0, np.zeros_like(W), np.zeros_like(W)
+        for surprise_of_block, P_of_block, Q_of_block in in_threads(visit, blocks):
+            surprise += surprise_of_block
+            P += P_of_block
+            Q += Q_of_block
+        moved = W / root_of_change(P, Q, N) ** 2
+        return surprise, *_normalised(moved, followed)
 
 
 def _normalised(W: Array, Z: Array) -> tuple[Array, Array]:
@@ -459,8 +465,9 @@ def factorize(
     Raises
     ------
     ValueError
-        For a matrix of zeros, more components than rows or columns, a concentration below 0, a
-        noise floor or hop ratio that is not positive, phases or a start of the wrong shape or sign.
+        For a matrix of zeros, more components than rows or columns, a concentration below 0 or
+        above 1e8 (1e6 in single precision), a noise floor or hop ratio that is not positive, phases
+        or a start of the wrong shape or sign.
 
     Examples
     --------
@@ -480,7 +487,7 @@ def factorize(
     real, (N, F) = X.real.dtype, X.shape
     K = integer(n_components, "n_components", at_most=min(N, F))
     kappa, floor, ratio = (
-        non_negative(concentration, "concentration"),
+        _concentration(concentration, real),
         _positive(noise_floor, "noise_floor"),
         _positive(hop_ratio, "hop_ratio"),
     )
@@ -511,6 +518,13 @@ def _iterates(problem: Problem, W: Array, Z: Array) -> Iterator[Factors]:
         yield Factors(iteration, W, Z, objective, problem)
         W, Z = following
         iteration += 1
+
+
+def _concentration(value: Any, dtype: np.dtype) -> float:
+    kappa, most = non_negative(value, "concentration"), MOST_CONCENTRATED[dtype.name]
+    if kappa > most:
+        raise ValueError(f"concentration must be at most {most:g} in {dtype}, got {value!r}")
+    return kappa
 
 
 def _positive(value: Any, name: str) -> float:
@@ -657,7 +671,7 @@ def iterate(
     K = integer(n_components, "n_components", at_most=min(N, F))
     if isinstance(start, Decomposition):
         of_as_many(start, K)
-    elif isinstance(start, str):
+    elif not isinstance(start, tuple):
         choice(start, "start", STARTS)
     parameters = {
         "n_components": K,
@@ -665,7 +679,7 @@ def iterate(
         "channels": frame.channels,
         "window_length": frame.window.size,
         "power": 2,
-        "concentration": non_negative(concentration, "concentration"),
+        "concentration": _concentration(concentration, x.dtype),
         "noise_floor": _positive(noise_floor, "noise_floor"),
         "start": start if isinstance(start, str) else type(start).__name__,
     }
@@ -797,7 +811,8 @@ def estimate(
 
 def _bytes_needed(n_samples: int, K: int, frame: GaborFrame, dtype: Any) -> int:
     N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    factors = 10 * K * (N + F)
+    waiting = min(len(pieces(N, max(1, SINGLE // (K * F)))), 2 * n_threads() + 1)
+    factors = 10 * K * (N + F) + 2 * waiting * K * F
     sounds = (2 * K + 4) * n_samples
     block = min(N, n_threads() * frame.blocks(n_samples)[0].stop)
     block *= (5 * K + 12) * F + 2 * K * frame.hop + 2 * frame.channels

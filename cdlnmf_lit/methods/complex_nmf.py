@@ -402,7 +402,7 @@ def _iterates(
         objective = left / 2 + float(paid.sum())
         yield Factors(iteration, W, Z, U, objective, float(np.sqrt(left / size)))
         cost = (exponent * paid).astype(W.dtype)
-        W = updated_spectra(W, np.sum(list(in_threads(sums, blocks)), 0), gram(Z, Z), cost)
+        W = updated_spectra(W, np.asarray(sum(in_threads(sums, blocks))), gram(Z, Z), cost)
         W, Z = _normalised(W, Z)
         left = sum(in_threads(move, blocks))
         iteration += 1
@@ -742,7 +742,8 @@ def _bytes_needed(n_samples: int, K: int, frame: GaborFrame, phases: str, dtype:
     coefficients, drawn = N * F, 0
     if phases != "mixture":
         coefficients, drawn = 2 * (1 + K) * N * F, 40 * min(K * N * F, SINGLE)
-    factors = 8 * K * (N + F)
+    waiting = min(len(_blocks(K, N, F)), 2 * n_threads() + 1)
+    factors = 8 * K * (N + F) + waiting * K * F
     sounds = (K + 4) * n_samples + 3 * frame.window.size
     block = min(N, n_threads() * frame.blocks(n_samples)[0].stop) * (5 * F + 2 * frame.channels)
     return int((coefficients + factors + sounds + block) * np.dtype(dtype).itemsize) + drawn

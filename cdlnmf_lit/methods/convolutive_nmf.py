@@ -158,7 +158,8 @@ class Problem:
     .. math::
         D_β(V \,|\, \hat V + ε) + λ \sum_k \|W_k\| \sum_n z_k[n]
 
-    The ``ε`` keeps the model from being zero; see :class:`cdlnmf_lit.methods.nmf.Problem`.
+    The ``ε`` keeps the model from being zero; for ``β = 2`` none is needed, nor added. See
+    :class:`cdlnmf_lit.methods.nmf.Problem`.
 
     Parameters
     ----------

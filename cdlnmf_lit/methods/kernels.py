@@ -148,7 +148,7 @@ def descend_in_numpy(
     width: int,
     most: int,
 ) -> int:
-    """The same changes in the same order as :func:`descend_in_loops`, a window at a time.
+    """The changes of :func:`descend_in_loops` in the same order save for exact ties, by windows.
 
     Examples
     --------

@@ -613,7 +613,7 @@ def _start(model: Model, start: Any, K: int, rng: np.random.Generator) -> tuple[
 def _rank_one(model: Model, x: Array) -> tuple[Array, Array]:
     """The mean power of the coefficients ``Φ* x / ‖Φ‖²`` in each channel, and each frame's part.
 
-    Neither is quite 0, for a 0 would stay.
+    Where ``x`` is heard neither is quite 0, for a 0 would stay.
     """
     rows_of = model.frame.lazy_half_analysis(x)
 
@@ -629,7 +629,10 @@ def _rank_one(model: Model, x: Array) -> tuple[Array, Array]:
 
 
 def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Array, Array]:
-    """Another result's powers, if they are of this frame; else those of each component."""
+    """Another result's powers, if they are of this frame; else those of each component.
+
+    The latter are not quite 0 for a silent component either.
+    """
     if found.n_components != K:
         raise ValueError(f"start must have {K} components, got {found.n_components}")
     dtype, (N, F) = model.x.dtype, model.alpha.shape
@@ -641,8 +644,8 @@ def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Arr
         return W**exponent, Z**exponent
     sounds = (found.component(k)[: model.x.size].astype(dtype) for k in range(K))
     ones = [_rank_one(model, placed(sound, 0, model.x.size)) for sound in sounds]
-    spectra, activations = zip(*ones, strict=True)
-    return np.stack(spectra), np.stack(activations)
+    W, Z = (np.stack(each) for each in zip(*ones, strict=True))
+    return np.maximum(W, LEAST * W.mean()), np.maximum(Z, LEAST * Z.mean())
 
 
 def _given(

@@ -44,7 +44,8 @@ def beta_divergence(V: ArrayLike, model: ArrayLike, beta: float) -> Array:
 
     .. math:: d_β(v|m) = \frac{v^β + (β-1)\, m^β - β\, v\, m^{β-1}}{β(β-1)}
 
-    and its limits ``v log(v/m) - v + m`` for ``β = 1`` and ``v/m - log(v/m) - 1`` for ``β = 0``.
+    and its limits ``v log(v/m) - v + m`` for ``β = 1`` and ``v/m - log(v/m) - 1`` for ``β = 0``,
+    which stand for a ``β`` within 1e-8 of them too, where the formula would be rounding noise.
 
     Parameters
     ----------
@@ -73,10 +74,11 @@ def beta_divergence(V: ArrayLike, model: ArrayLike, beta: float) -> Array:
     V, m = np.asarray(V), np.asarray(model)
     if beta == 2:
         return np.asarray((V - m) ** 2 / 2)
-    if beta in (0, 1):
+    near_0, near_1 = abs(beta) < 1e-8, abs(beta - 1) < 1e-8
+    if near_0 or near_1:
         ratio = V / m
         logarithm = np.log(np.maximum(ratio, np.finfo(ratio.dtype).tiny))
-        return np.asarray(V * logarithm - V + m if beta == 1 else ratio - logarithm - 1)
+        return np.asarray(V * logarithm - V + m if near_1 else ratio - logarithm - 1)
     slope = m ** (beta - 1)
     return np.asarray((V**beta + (beta - 1) * slope * m - beta * V * slope) / (beta * (beta - 1)))
 
@@ -136,7 +138,8 @@ class Problem:
     def offset(self) -> Any:
         """``ε``, so small that no entry shows it, so large that ``V / ε²`` is a number.
 
-        It stands for a further component that never moves, so that no model is zero.
+        It stands for a further component that never moves, so that no model is zero; for
+        ``β = 2`` none is needed, nor added.
         """
         info = np.finfo(self.V.dtype)
         return self.V.dtype.type(max(np.cbrt(float(info.tiny)) * self.mean, float(info.tiny)))
@@ -228,7 +231,7 @@ class Problem:
         return factor
 
     def objective(self, W: Array, Z: Array) -> float:
-        """``D_β(V | ZᵀW + ε)``, in a pass of its own."""
+        """``D_β(V | ZᵀW + ε)``, in a pass of its own; without ``ε`` for ``β = 2``."""
 
         def share(blocks: list[slice]) -> float:
             total = 0.0
@@ -599,7 +602,7 @@ def iterate(
         "hop": frame.hop,
         "channels": frame.channels,
         "window_length": frame.window.size,
-        "divergence": divergence,
+        "divergence": divergence if isinstance(divergence, str) else beta,
         "power": float(power),
         "floor": floor,
         "update": update,

@@ -45,7 +45,8 @@ class Recipe:
     Raises
     ------
     ValueError
-        If there is no such method or precision, or ``starts`` is not positive.
+        If there is no such method or precision, the method has no such option or, for a
+        ``share``, no penalty, or ``starts`` is not positive.
 
     Examples
     --------
@@ -75,6 +76,14 @@ class Recipe:
         if self.precision is not None:
             choice(self.precision, "precision", ("float64", "float32"))
         integer(self.starts, "starts")
+        asked = signature(METHODS[self.method].decompose).parameters
+        known = [name for name in asked if name not in ("x", "n_components", "rng")]
+        for name in self.options:
+            choice(name, f"an option of {self.method}", known)
+        if self.share is not None and "penalty" not in known:
+            raise ValueError(
+                f"share must be None for {self.method}, which has no penalty, got {self.share!r}"
+            )
 
     def decompose(self, x: ArrayLike, n_components: int, rng: Any = 0) -> Decomposition:
         """Run the recipe; the same seed gives the same result.
@@ -109,6 +118,32 @@ class Recipe:
             usual = signature(module.decompose).parameters["atom_length"].default
             length = self.options.get("atom_length", usual)
         return {**self.options, "penalty": self.share * lambda_max(x, length)}
+
+    @property
+    def iterations(self) -> int:
+        """How many its own method runs at the most."""
+        usual = signature(METHODS[self.method].decompose).parameters["iterations"].default
+        return int(self.options.get("iterations", usual))
+
+    def estimate(
+        self, n_samples: int, n_components: int, dtype: Any = np.float64
+    ) -> tuple[int, float]:
+        """Bytes of memory and seconds that all of it will take, without running it.
+
+        From the estimates of the methods, which time a little of an iteration on this machine. A
+        tolerance may end a method sooner.
+        """
+        module = METHODS[self.method]
+        dtype = np.dtype(self.precision or dtype)
+        known = {"dtype": dtype, **self.options}
+        asked = {name: known[name] for name in signature(module.estimate).parameters & known.keys()}
+        own = module.estimate(n_samples, n_components, **asked)
+        seconds = self.iterations * own.seconds_per_iteration
+        memory, before = own.memory_bytes, 0.0
+        if self.start is not None:
+            start_memory, before = self.start.estimate(n_samples, n_components, dtype)
+            memory = max(memory, start_memory)
+        return memory, self.starts * (before + seconds)
 
     def __str__(self) -> str:
         words = dict(self.options)
@@ -182,4 +217,33 @@ def chirps(sample_rate: int = SAMPLE_RATE) -> Recipe:
     return Recipe("cdl", asked | {"iterations": 10}, 0.01, "float32", start=sparse)
 
 
-RECIPES: dict[str, Callable[[int], Recipe]] = {"notes": notes, "chirps": chirps}
+def clicks(sample_rate: int = SAMPLE_RATE) -> Recipe:
+    """For short sounds that recur as they are, as of a machine: dictionary learning, best of four.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz: atoms last 30 ms at any rate.
+
+    Examples
+    --------
+    >>> print(clicks(44_100).start)
+    cdl (atom length 1323, padding 661, iterations 20, λ/λmax 0.2), best of 4
+    >>> print(clicks())
+    cdl (...), best of 4 → cdl (..., λ/λmax 0.1)
+
+    References
+    ----------
+    Chapter: ``book/experiments/your_own_sound.md``.
+    """
+    length = max(2, round(0.03 * integer(sample_rate, "sample_rate")))
+    asked = {"atom_length": length, "padding": length // 2, "iterations": 20}
+    sparse = Recipe("cdl", asked, 0.2, "float32", starts=4)
+    return Recipe("cdl", asked | {"tolerance": 1e-3}, 0.1, "float32", start=sparse)
+
+
+RECIPES: dict[str, Callable[[int], Recipe]] = {
+    "notes": notes,
+    "chirps": chirps,
+    "clicks": clicks,
+}

@@ -198,7 +198,8 @@ def factorize(
     ------
     ValueError
         For a matrix that is zero everywhere or no matrix of finite numbers, more components than
-        it has rows or columns, or a start of the wrong shape or sign.
+        it has rows or columns (for complex data, than twice its columns), or a start of the wrong
+        shape or sign.
 
     Examples
     --------

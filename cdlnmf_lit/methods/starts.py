@@ -63,7 +63,7 @@ def given(
             raise ValueError(f"start's {name} must have shape {shape}, got {values.shape}")
         if not free and values.min() < 0:
             raise ValueError(f"start's {name} must not be negative, got {values.min()}")
-        found.append(np.array(values, dtype if free else np.zeros(0, dtype).real.dtype))
+        found.append(np.array(values, dtype if free else np.zeros(0, dtype).real.dtype, order="C"))
     return found
 
 

@@ -128,6 +128,8 @@ def choice(value: Any, name: str, options: Any) -> str:
         ...
     ValueError: start must be one of random, segments, got 'tape'
     """
-    if value not in options:
-        raise ValueError(f"{name} must be one of {', '.join(options)}, got {value!r}")
+    if not isinstance(value, str) or value not in options:
+        is_short = value is None or isinstance(value, str | Real)
+        got = repr(value) if is_short else type(value).__name__
+        raise ValueError(f"{name} must be one of {', '.join(options)}, got {got}")
     return str(value)

@@ -72,7 +72,8 @@ def spectrum_of_atom(atom: ArrayLike, frame: GaborFrame) -> Array:
     lost = np.flatnonzero((d != 0) & ~inside)
     if lost.size:
         raise ValueError(
-            f"atom must be zero where the window is (supp(d) in supp(g) in Theorem 1), "
+            f"atom must be zero where the window is zero to rounding "
+            f"(supp(d) in supp(g) in Theorem 1), "
             f"got {d[lost[0]]} at sample {lost[0]}"
         )
     w = np.zeros(M, d.dtype)
@@ -218,7 +219,8 @@ def factors_of_model(
 
     References
     ----------
-    Theorem 1 of the paper, equations (13)-(14). Chapter: ``book/theory/theorem_1.md``.
+    Theorem 1 of the paper, equations (13)-(14), and (16)-(17) for several components.
+    Chapter: ``book/theory/theorem_1.md``.
     """
     D, z = _model(atoms, activations)
     return np.stack([spectrum_of_atom(d, frame) for d in D], axis=1), z.T
@@ -271,8 +273,9 @@ def activations_on_frames(
 ) -> Array:
     r"""Activations at ``τ = 0 … T_z - 1``, as the paper has them, put on the frame's positions.
 
-    The positions that begin before the signal, ``τ < 0``, and those past ``T_z`` get zeros. Then
-    ``Σ d_k ∗ z_k`` lies inside the signal, and nothing of it is cut off.
+    The positions that begin before the signal, ``τ < 0``, and those past ``T_z`` get zeros. With
+    ``origin = 0`` and ``n_samples ≥ a (T_z - 1) + T_g`` then ``Σ d_k ∗ z_k`` lies inside the
+    signal, and nothing of it is cut off.
 
     Parameters
     ----------
@@ -479,7 +482,7 @@ def cdl_objective(
 
     References
     ----------
-    Equations (2) and (15) of the paper. Chapter: ``book/theory/corollary_1.md``.
+    Corollary 1 of the paper, equations (2) and (15). Chapter: ``book/theory/corollary_1.md``.
     """
     x, penalty = signal(x), non_negative(penalty, "penalty")
     D, z = _model(atoms, activations)
@@ -522,7 +525,8 @@ def factorized_objective(
 
     References
     ----------
-    Equation (15) of the paper, corrected. Chapter: ``book/theory/corollary_1.md``.
+    Corollary 1 of the paper, equations (15) and (17), corrected.
+    Chapter: ``book/theory/corollary_1.md``.
     """
     x, penalty = signal(x), non_negative(penalty, "penalty")
     W, Z = _factors(W, Z)
@@ -577,7 +581,8 @@ def free_phase_objective(
 
     References
     ----------
-    Equation (15) of the paper, as printed. Chapter: ``book/theory/corollary_1.md``.
+    Corollary 1 of the paper, equations (15) and (18), as printed.
+    Chapter: ``book/theory/corollary_1.md``.
     """
     x, penalty = signal(x), non_negative(penalty, "penalty")
     W, Z = _factors(magnitudes, Z, name="magnitudes")

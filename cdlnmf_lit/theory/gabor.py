@@ -21,7 +21,7 @@ from cdlnmf_lit.theory.blocks import in_threads, overlap_add, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
 PHASES = ("time-invariant", "frequency-invariant")
-BLOCK = 2**19
+BLOCK = 2**17
 """Numbers in one block of frames: enough for quick transforms, few enough to stay cached."""
 LONGEST_CHAIN = 1024
 """Coupled samples up to which a dual window is sought where ``M < T_g``."""
@@ -35,7 +35,8 @@ class GaborFrame:
 
     *Boundary rule.* The signal of ``T`` samples is zero outside ``[0, T)``, and every position
     ``τ`` whose window meets ``[0, T)`` is used: ``τ`` runs from ``first_frame ≤ 0`` to
-    ``(T - 1) // a``. So each sample, the first and the last included, is covered alike.
+    ``(T - 1 + origin) // a``. So each sample, the first and the last included, is covered like
+    those a multiple of ``a`` from it.
 
     Parameters
     ----------
@@ -251,7 +252,7 @@ class GaborFrame:
         Examples
         --------
         >>> GaborFrame("hann", hop=8, channels=2048).blocks(4000)
-        [slice(0, 256, None), slice(256, 512, None), slice(512, 755, None)]
+        [slice(0, 64, None), slice(64, 128, None), ..., slice(704, 755, None)]
         """
         size = max(1, BLOCK // max(self.channels, self.window.size))
         return pieces(self.n_frames(n_samples), size)
@@ -345,7 +346,9 @@ class GaborFrame:
         return V
 
     def synthesis_operator(self, n_samples: int) -> Operator:
-        """``Φ`` for signals of ``n_samples``, with ``Φ*`` as its adjoint and its exact norm.
+        """``Φ`` for signals of ``n_samples``, with ``Φ*`` as its adjoint and its norm.
+
+        The norm is as exact as :meth:`bounds`.
 
         Examples
         --------
@@ -458,13 +461,14 @@ class GaborFrame:
     # ---- frame bounds, dual and tight windows ---------------------------------------------
 
     def bounds(self, n_samples: int) -> tuple[float, float]:
-        r"""Exact frame bounds ``A ≤ B`` for signals of ``n_samples``.
+        r"""Frame bounds ``A ≤ B`` for signals of ``n_samples``.
 
         .. math:: A \|x\|^2 ≤ \sum_{τ,ν} |X[τ,ν]|^2 ≤ B \|x\|^2
 
         The frame operator ``S = ΦΦ*`` couples only samples that are a multiple of ``M`` apart.
         With ``M ≥ T_g`` it is diagonal, ``M Σ_τ g²[t - aτ]``; below, it falls apart into ``M``
-        banded matrices whose extreme eigenvalues are computed.
+        banded matrices whose extreme eigenvalues are computed. So the bounds are exact, except for
+        the dual of a frame with ``M < T_g``, which keeps the positions of its frame.
 
         Returns
         -------

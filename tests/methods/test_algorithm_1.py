@@ -104,6 +104,23 @@ def test_no_step_rule_increases_the_objective(problem, rule, start, seed):
         assert after.objective <= before.objective * (1 + 1e-9) + 1e-12
 
 
+@pytest.mark.parametrize(("dtype", "quieter"), [(np.float32, 1e4), (np.float64, 1e8)])
+@pytest.mark.parametrize("update", UPDATES)
+def test_how_a_start_is_scaled_makes_no_difference(dtype, quieter, update):
+    frame, x = GaborFrame("hann", 4, 32).tight(), normal(0, 200, dtype=dtype)
+    first = next(iterate(x, 2, frame, rng=0))
+    w, z = first.weights, first.activations
+    scale = np.array([[1], [quieter]], dtype)
+    options = {"activation_update": update}
+    states = islice(iterate(x, 2, frame, start=(w, z), **options), 20)
+    rescaled = list(islice(iterate(x, 2, frame, start=(w * scale, z / scale), **options), 20))
+    tolerance = np.finfo(dtype).eps ** 0.5
+    for state, other in zip(states, rescaled, strict=True):
+        np.testing.assert_allclose(other.objective, state.objective, rtol=tolerance)
+    for before, after in pairwise(rescaled):
+        assert after.objective <= before.objective * (1 + 10 * np.finfo(dtype).eps)
+
+
 @given(problems(), st.sampled_from(RULES), st.sampled_from(["random", "segments"]), seeds)
 def test_recentring_increases_no_objective_and_counts_on(problem, rule, start, seed):
     frame, x, K, options = problem

@@ -535,6 +535,17 @@ def test_memory_is_what_the_estimate_says_and_three_spectrograms(hop, channels, 
         assert iterating < 3 * frame.n_frames(x.size) * (channels // 2 + 1) * 2 * x.itemsize
 
 
+def test_an_iteration_keeps_no_sums_of_each_block(monkeypatch):
+    monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda: 1)
+    X, (W, Z, _) = complex_normal(0, 400, 4097), factors(0, 10, 400, 1)
+    states = factorize(X, 10, concentration=0.0, start=(np.tile(W, 4097), Z))
+    tracemalloc.start()
+    next(states)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < X.nbytes / 2
+
+
 def test_estimates_need_no_window_of_their_own():
     assert estimate(345_500, 8).seconds_per_iteration > 0
     assert complex_isnmf.default_frame().bounds(10_000) == pytest.approx((1, 1))
@@ -600,3 +611,15 @@ def test_bad_input_is_named(arguments, options, message):
 def test_bad_matrices_are_named(V, K, options, message):
     with pytest.raises(ValueError, match=message):
         factorize(V, K, **options)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [(np.float32, 1e6), (np.float64, 1e8)])
+def test_a_concentration_beyond_the_precision_is_refused(dtype, most):
+    x, X = normal(0, 200, dtype=dtype), complex_normal(0, 6, 5).astype(np.result_type(dtype, "F"))
+    for found in islice(factorize(X, 2, concentration=most, rng=0), 10):
+        assert np.isfinite(found.objective)
+    message = rf"concentration must be at most 1e\+0\d in {np.dtype(dtype)}, got"
+    with pytest.raises(ValueError, match=message):
+        factorize(X, 2, concentration=1.1 * most)
+    with pytest.raises(ValueError, match=message):
+        iterate(x, 2, FRAME, concentration=1.1 * most)

@@ -486,6 +486,18 @@ def test_memory_is_what_the_estimate_says_and_a_few_spectrograms(phases, hop, ch
         assert iterating < (kept + 3) * coefficients
 
 
+def test_many_blocks_of_long_windows_need_no_more_memory_than_the_estimate_says():
+    frame, x = GaborFrame("hann", 200, 8192).tight(), normal(0, 40_000, dtype=np.float32)
+    needed = estimate(x.size, 10, frame, phases="mixture", dtype=np.float32).memory_bytes
+    states = iterate(x, 10, frame, rng=0)
+    tracemalloc.start()
+    for _ in islice(states, 3):
+        pass
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < needed
+
+
 def test_estimates_need_no_window_of_their_own():
     default = estimate(345_500, 8)
     assert default.seconds_per_iteration > 0

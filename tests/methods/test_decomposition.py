@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.algorithm_1 import decompose, iterate
 from cdlnmf_lit.methods.decomposition import Decomposition, run, written_aside
 from cdlnmf_lit.theory.gabor import GaborFrame
@@ -108,6 +109,33 @@ def test_results_of_methods_can_be_saved(tmp_path):
     json.dumps(found.parameters)
     found.save(tmp_path / "found.npz")
     assert Decomposition.load(tmp_path / "found.npz").history.keys() == found.history.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("algorithm-1", {"inner_iterations": np.int64(2), "recentre_every": np.int64(1)}),
+        ("nmf", {"divergence": np.int64(1)}),
+        ("nmf", {"divergence": np.float32(0.5), "floor": np.float32(0.1)}),
+        ("semi-nmf", {"penalty": np.float32(0.5)}),
+        ("convolutive-nmf", {"pattern_length": np.int64(2), "penalty": np.float32(0.5)}),
+        ("algorithm-1-complex", {"inner_iterations": np.int64(2)}),
+        ("complex-nmf", {"exponent": np.float32(0.5)}),
+        ("complex-isnmf", {"concentration": np.float32(0.5)}),
+        ("lrtfs", {"noise": np.float32(0.1), "annealing": np.float32(2)}),
+    ],
+)
+def test_options_that_are_numpy_numbers_are_saved(tmp_path, method, options):
+    found = METHODS[method].decompose(X, np.int64(2), FRAME, iterations=2, rng=0, **options)
+    found.save(tmp_path / "found.npz")
+    assert Decomposition.load(tmp_path / "found.npz").parameters == found.parameters
+
+
+def test_options_of_dictionary_learning_that_are_numpy_numbers_are_saved(tmp_path):
+    options = {"atom_length": np.int64(8), "recentre_every": np.int64(2), "padding": np.int64(3)}
+    found = METHODS["cdl"].decompose(X, 1, penalty=np.float32(0.5), iterations=2, rng=0, **options)
+    found.save(tmp_path / "found.npz")
+    assert Decomposition.load(tmp_path / "found.npz").parameters == found.parameters
 
 
 def test_the_same_result_makes_the_same_file(tmp_path):

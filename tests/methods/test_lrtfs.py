@@ -629,3 +629,12 @@ X = normal(0, 40)
 def test_bad_input_is_named(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         decompose(*arguments, **options)
+
+
+def test_a_silent_component_of_a_start_may_wake():
+    x, frame = normal(0, 200), GaborFrame("hann", 8, 32).tight()
+    atoms = np.stack([normal(1, 20), np.zeros(20)])
+    found = Decomposition("by hand", atoms, np.ones((2, 181)), 1, 0, np.zeros(200))
+    *_, state = islice(iterate(x, 2, frame, start=found), 3)
+    assert state.spectra.min() > 0
+    assert state.activations.min() > 0

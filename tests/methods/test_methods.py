@@ -194,3 +194,10 @@ def test_they_need_numpy_and_scipy_alone():
         "assert METHODS\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "cdl"])
+@pytest.mark.parametrize("start", [[np.ones((1, 2)), np.ones((1, 2))], np.ones((1, 2))])
+def test_a_start_of_another_type_is_refused(name, start):
+    with pytest.raises(ValueError, match=f"start must be one of .*, got {type(start).__name__}$"):
+        METHODS[name].iterate(a_sound(), 1, FRAME, start=start)

@@ -69,6 +69,14 @@ def test_the_divergence_is_the_integral_of_its_slope(v, m, beta):
     assert nmf.beta_divergence(v, v, beta) == pytest.approx(0, abs=1e-8 * max(1, v**beta))
 
 
+@pytest.mark.parametrize("limit", [0.0, 1.0])
+@pytest.mark.parametrize("away", [1.4e-16, -1e-12, 1e-9])
+def test_near_its_limits_the_divergence_is_that_of_the_limit(limit, away):
+    v, m = np.array([5.0, 1.0, 3.0]), np.array([5.0, 2.0, 0.5])
+    wanted = nmf.beta_divergence(v, m, limit)
+    np.testing.assert_array_equal(nmf.beta_divergence(v, m, limit + away), wanted)
+
+
 @given(matrices(), betas, st.sampled_from(nmf.UPDATES))
 def test_the_iterates_are_those_of_the_literal_updates(problem, beta, update):
     V, K, start = problem

@@ -1,5 +1,8 @@
 """Recipes: what a chain of methods is asked, and that it is what one would write by hand."""
 
+from dataclasses import replace
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from cdlnmf_lit.experiments.evaluation import grouped, grouping, notes_found, si
 from cdlnmf_lit.experiments.signals import PIANO_MEASURES, PIANO_NOTES, chirps, piano
 from cdlnmf_lit.methods import METHODS, lrtfs, nmf
 from cdlnmf_lit.methods.recipes import RECIPES, Recipe
+from cdlnmf_lit.methods.resources import Estimate
 from cdlnmf_lit.methods.sparse_coding import lambda_max
 from cdlnmf_lit.theory.gabor import GaborFrame
 from tests.strategies import normal
@@ -76,6 +80,9 @@ def test_a_recipe_is_told_in_a_line():
         ({"method": "magic"}, "method"),
         ({"method": "nmf", "precision": "float16"}, "precision"),
         ({"method": "nmf", "starts": 0}, "starts"),
+        ({"method": "nmf", "share": 0.1}, "share must be None for nmf, .* no penalty, got 0.1"),
+        ({"method": "nmf", "options": {"hop": 8}}, "an option of nmf must be one of .*, got 'hop'"),
+        ({"method": "cdl", "options": {"rng": 0}}, "an option of cdl must be one of .*, got 'rng'"),
     ],
 )
 def test_bad_recipes_are_refused(arguments, message):
@@ -113,3 +120,53 @@ def test_chirps_come_apart():
     found = RECIPES["chirps"](mixture.sample_rate).decompose(mixture.signal, 2, rng=0)
     owners = grouping(found.components(), mixture.sources)
     assert si_sdr(grouped(found.components(), owners, 2), mixture.sources).min() > 25
+
+
+def test_an_estimate_adds_up_what_all_stages_take():
+    frame = GaborFrame("hann", 64, 128).tight()
+    first = Recipe("nmf", {"frame": frame, "iterations": 7}, precision="float32")
+    again = replace(first, starts=3)
+    both = Recipe("lrtfs", {"frame": frame, "iterations": 5}, start=again)
+    asked = []
+
+    def estimate(name, memory, seconds):
+        def told(n_samples, n_components, frame=None, *, dtype=float):
+            asked.append((name, n_samples, n_components, frame, np.dtype(dtype)))
+            return Estimate(memory, seconds)
+
+        return told
+
+    with (
+        mock.patch.object(METHODS["nmf"], "estimate", estimate("nmf", 50, 0.5)),
+        mock.patch.object(METHODS["lrtfs"], "estimate", estimate("lrtfs", 40, 2.0)),
+    ):
+        assert first.estimate(1000, 2) == (50, 3.5)
+        assert again.estimate(1000, 2) == (50, 10.5)
+        assert both.estimate(1000, 2) == (50, 20.5)
+    assert asked[-2:] == [
+        ("lrtfs", 1000, 2, frame, np.dtype("float64")),
+        ("nmf", 1000, 2, frame, np.dtype("float32")),
+    ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_can_be_estimated(recipe):
+    memory, seconds = RECIPES[recipe](8000).estimate(40_000, 2)
+    assert memory > 4 * 40_000
+    assert 0 < seconds < 600
+
+
+def test_clicks_of_two_kinds_come_apart_over_a_hum():
+    rate, random = 22_050, np.random.default_rng(3)
+    t, u = np.arange(5 * rate) / rate, np.arange(440) / rate
+    clicks = [np.exp(-u * 300) * np.sin(2 * np.pi * f * u) for f in (1500, 3300)]
+    sources = np.zeros((2, t.size))
+    for source, click in zip(sources, clicks, strict=True):
+        for at in np.sort(random.choice(t.size // 1000 - 1, 12, replace=False)) * 1000:
+            source[at : at + u.size] += random.uniform(0.6, 1) * click
+    level = np.sqrt(np.mean(sources.sum(axis=0) ** 2))
+    rest = level * (np.sin(2 * np.pi * 50 * t) + 0.5 * random.standard_normal(t.size))
+    components = RECIPES["clicks"](rate).decompose(sources.sum(axis=0) + rest, 2).components()
+    owners = grouping(components, sources)
+    assert sorted(owners) == [0, 1]
+    assert si_sdr(grouped(components, owners, 2), sources).min() > 10

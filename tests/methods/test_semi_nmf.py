@@ -77,6 +77,16 @@ def objective(X, W, Z, penalty):
 # ---- the matrix ----------------------------------------------------------------------------------
 
 
+def test_a_start_may_be_given_in_the_papers_orientation():
+    X = matrix(0, 7, 5, np.complex128)
+    W, Z = matrix(1, 5, 2, np.complex128), np.abs(matrix(2, 7, 2, np.float64))
+    one, other = (
+        list(islice(factorize(X, 2, start=start), 3))[-1]
+        for start in ((W.T, Z.T), (W.T.copy(), Z.T.copy()))
+    )
+    np.testing.assert_array_equal(one.spectra, other.spectra)
+
+
 @given(matrices(), options(), seeds)
 def test_the_iterates_are_those_of_the_literal_alternation(problem, options, seed):
     X, K = problem

@@ -40,6 +40,11 @@ def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
         np.testing.assert_array_equal(values, wanted.astype(dtype))
 
 
+def test_given_arrays_are_contiguous_however_they_lie():
+    for values in starts.given((np.ones((3, 2)).T, np.ones((4, 2)).T), SHAPES, float):
+        assert values.flags.c_contiguous
+
+
 def test_spectra_may_be_complex_where_the_data_are():
     W = normal(0, 2, 3) + 1j * normal(1, 2, 3)
     found, Z = starts.given((W, np.ones((2, 4))), SHAPES, np.complex64, signed="spectra")

@@ -52,3 +52,15 @@ def test_choices():
     with pytest.raises(ValueError, match="start must be one of a, b, got 'c'"):
         choice("c", "start", ["a", "b"])
     assert choice("a", "start", ["a", "b"]) == "a"
+
+
+@pytest.mark.parametrize("value", [["a"], np.ones((2, 3)), [np.ones(2)], {"a": 1}])
+def test_what_is_no_name_is_called_by_its_type(value):
+    with pytest.raises(ValueError, match=f"must be one of a, b, got {type(value).__name__}$"):
+        choice(value, "start", ["a", "b"])
+
+
+@pytest.mark.parametrize("value", [None, 2.0, np.inf])
+def test_numbers_are_shown_where_a_name_is_meant(value):
+    with pytest.raises(ValueError, match=f"must be one of a, b, got {value!r}$"):
+        choice(value, "start", ["a", "b"])
