@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from cdlnmf_lit.experiments.signals import Measure, Mixture, Note, Seed, Signal
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.theory import arguments
+from cdlnmf_lit.theory.blocks import in_threads
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 LIMIT = 100.0
@@ -51,6 +52,7 @@ PITCH, PATTERN = 0.7, 0.8
 
 Result = TypeVar("Result")
 Owners = NDArray[np.intp]
+Magnitudes = NDArray[np.float32]
 
 
 # ---- one estimate and one source --------------------------------------------------------------
@@ -356,10 +358,8 @@ def matching(components: ArrayLike, sources: ArrayLike) -> Owners:
 
     Parameters
     ----------
-    components
-        (K, T).
-    sources
-        (S, T).
+    components, sources
+        See :func:`grouping`.
 
     Returns
     -------
@@ -662,8 +662,8 @@ def onset_f_measure(
 
 def _onsets_of_sources(mixture: Mixture) -> list[list[float]]:
     """When each source's events start, in seconds."""
-    stems = [s for s, name in enumerate(mixture.names) if name != "noise"]
-    return [sorted(e.onset for e in mixture.events if e.stem == s) for s in stems]
+    events = mixture.events
+    return [sorted(e.onset for e in events if e.stem == s) for s in mixture.source_numbers]
 
 
 # ---- notes -------------------------------------------------------------------------------------
@@ -894,22 +894,22 @@ def judge(
         )
     _audible(sources, "mixture.sources")
     components = np.asarray(decomposition.components(), dtype=float)
-    noise = mixture.stems[[name == "noise" for name in mixture.names]]
-    spectrograms = _magnitudes(components)
-    owners, estimates = _sorted_to(sources, noise, components, spectrograms)
+    noise = _magnitudes(np.delete(mixture.stems, mixture.source_numbers, axis=0))
+    heard_in, true = _magnitudes(components), _magnitudes(sources)
+    owners, estimates = _sorted_to(true, noise, components, heard_in)
     ratios = _floored(si_sdr(estimates, sources))
     bss = bss_eval_in_order(estimates, sources, filter_length)
     filters = bands(x, len(components))
-    _, sieved = _sorted_to(sources, noise, filters, _magnitudes(filters))
+    _, sieved = _sorted_to(true, noise, filters, _magnitudes(filters))
     control = float("nan")
     if len(sources) > 1:
         deals = [shuffled(mixture, each) for each in np.random.default_rng(rng).spawn(SHUFFLES)]
         truth = np.concatenate(deals)
-        dealt = [_sorted_to(deal, noise, components, spectrograms)[1] for deal in deals]
+        dealt = [_sorted_to(_magnitudes(d), noise, components, heard_in)[1] for d in deals]
         heard = truth.any(axis=1)
         control = float(_floored(si_sdr(np.concatenate(dealt)[heard], truth[heard])).mean())
     return Scores(
-        names=tuple(name for name in mixture.names if name != "noise"),
+        names=tuple(mixture.names[s] for s in mixture.source_numbers),
         owners=tuple(owners.tolist()),
         si_sdr=_plain(ratios),
         mean_si_sdr=float(ratios.mean()),
@@ -919,7 +919,7 @@ def judge(
         sdr=_plain(_floored(bss.sdr)),
         sir=_plain(_floored(bss.sir)),
         sar=_plain(_floored(bss.sar)),
-        similarity=_plain(np.diagonal(spectrogram_similarity(estimates, sources))),
+        similarity=_plain(np.diagonal(_cosines(_magnitudes(estimates), true))),
         onset_f=tuple(
             onset_f_measure(estimate, sample_rate, events) if events else float("nan")
             for estimate, events in zip(estimates, _onsets_of_sources(mixture), strict=True)
@@ -930,11 +930,10 @@ def judge(
 
 
 def _sorted_to(
-    sources: Signal, noise: Signal, components: Signal, spectrograms: NDArray[np.float32]
+    sources: Magnitudes, noise: Magnitudes, components: Signal, spectrograms: Magnitudes
 ) -> tuple[Owners, Signal]:
     """The owner of each component, -1 if it is the noise, and what the sources own."""
-    stems = _magnitudes(np.concatenate([sources, noise]))
-    owners = _owners(_cosines(spectrograms, stems))
+    owners = _owners(_cosines(spectrograms, np.concatenate([sources, noise])))
     owners[owners >= len(sources)] = -1
     return owners, grouped(components, owners, len(sources))
 
@@ -1033,15 +1032,19 @@ def _plain(values: ArrayLike) -> tuple[float, ...]:
     return tuple(np.asarray(values, dtype=float).tolist())
 
 
-def _magnitudes(signals: Signal) -> NDArray[np.float32]:
+def _magnitudes(signals: Signal) -> Magnitudes:
     """The magnitudes of each signal's spectrogram in a row of norm 1, or 0 if it is silent."""
     size = FRAME.n_frames(signals.shape[1]) * (FRAME.channels // 2 + 1)
     rows = np.zeros((len(signals), size), np.float32)
-    for row, x in zip(rows, _unit_peak(signals), strict=True):
+
+    def fill(row: Magnitudes, x: Signal) -> None:
         row[:] = FRAME.spectrogram(x.astype(np.float32), power=1).ravel()
         row /= np.linalg.norm(row) or 1
+
+    for _ in in_threads(lambda pair: fill(*pair), zip(rows, _unit_peak(signals), strict=True)):
+        pass
     return rows
 
 
-def _cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> Signal:
+def _cosines(left: Magnitudes, right: Magnitudes) -> Signal:
     return np.clip((left @ right.T).astype(float), 0, 1)

@@ -24,7 +24,7 @@ class Setting:
 
     References
     ----------
-    Chapter: ``book/experiments/piano.md``
+    Section 4 of the paper. Chapter: ``book/experiments/piano.md``
     """
 
     recipe: Recipe
@@ -62,6 +62,7 @@ LONG = 55_125
 HALF = GaborFrame("hann", LONG // 2, LONG).tight()
 FIFTH = GaborFrame("hann", LONG // 5, LONG).tight()
 EVERY = GaborFrame("boxcar", 1, LONG).tight()
+WIDE = Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32")
 CHIRPS = {
     "CDL": Setting(
         Recipe(
@@ -92,13 +93,13 @@ CHIRPS = {
                 {"atom_length": LONG, "padding": LONG // 2, "iterations": 1},
                 0.05,
                 "float32",
-                start=Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32"),
+                start=WIDE,
             ),
         ),
         2,
     ),
     "IS-NMF": Setting(Recipe("nmf", {"frame": HALF, **IS}, precision="float32"), 2),
-    "KL-NMF": Setting(Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32"), 2),
+    "KL-NMF": Setting(WIDE, 2),
     "IS-NMF, 93 ms": Setting(Recipe("nmf", {"frame": SHORT, **IS}), 2),
     "convolutive NMF, 93 ms": Setting(
         Recipe("convolutive-nmf", {"frame": SHORT, "pattern_length": 44, "iterations": 100}), 2
@@ -125,7 +126,7 @@ def piano_trials(name: str, seeds: Iterable[int]) -> list[dict[str, Any]]:
 
     References
     ----------
-    Chapter: ``book/experiments/piano.md``
+    Fig. 3 of the paper. Chapter: ``book/experiments/piano.md``
     """
     setting = PIANO[arguments.choice(name, "name", PIANO)]
     score = {"notes": PIANO_NOTES, "measures": PIANO_MEASURES}
@@ -150,7 +151,7 @@ def chirps_trials(
 
     References
     ----------
-    Chapter: ``book/experiments/chirps.md``
+    Figs. 4 and 5 of the paper. Chapter: ``book/experiments/chirps.md``
     """
     setting = CHIRPS[arguments.choice(name, "name", CHIRPS)]
     return [_point(setting, chirps(rng=seed, overlapping=overlapping), seed) for seed in seeds]

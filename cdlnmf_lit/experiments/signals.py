@@ -98,9 +98,14 @@ class Mixture:
         return self.stems.sum(axis=0)
 
     @property
+    def source_numbers(self) -> list[int]:
+        """Which stems are sources: all but the noise."""
+        return [s for s, name in enumerate(self.names) if name != "noise"]
+
+    @property
     def sources(self) -> Signal:
         """The stems but for the noise."""
-        return self.stems[[name != "noise" for name in self.names]]
+        return self.stems[self.source_numbers]
 
     @classmethod
     def from_files(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import os
@@ -22,7 +23,7 @@ Result = TypeVar("Result")
 Point = Mapping[str, Any]
 """The keyword arguments of one call."""
 Key = tuple[str, str, Any]
-"""Name of a function, digest of its file, and what the point counts by."""
+"""Name of a function, digest of its file's code, and what the point counts by."""
 Call = tuple[Key, Callable[..., Any], Point]
 
 ROOMS = ("theory", "methods", "experiments")
@@ -32,9 +33,10 @@ VERSIONS = ("numpy", "scipy", "numba", "joblib", "fast-bss-eval", "mir_eval")
 
 
 def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
-    """Digest the package's source, as it is on disk, and the versions of what it computes with.
+    """Digest the package's code, as it is on disk, and the versions of what it computes with.
 
-    What draws and plays (``presentation``) is no part of it: to change a figure repeats no sweep.
+    What draws and plays (``presentation``) is no part of it, nor are comments and docstrings: to
+    change a figure or a sentence repeats no sweep.
 
     Parameters
     ----------
@@ -58,10 +60,24 @@ def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for room in ROOMS for path in (package / room).rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(_digest(path.read_bytes()).encode())
     versions = [(name, _installed(name)) for name in VERSIONS]
     digest.update(repr((sys.version_info[:2], versions)).encode())
     return digest.hexdigest()[:16]
+
+
+class _WithoutProse(ast.NodeTransformer):
+    """Drop what stands as a string by itself: docstrings."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
+def _digest(source: bytes) -> str:
+    """Digest what a source computes."""
+    code = ast.dump(_WithoutProse().visit(ast.parse(source)))
+    return hashlib.sha256(code.encode()).hexdigest()
 
 
 def _installed(name: str) -> str | None:
@@ -82,7 +98,7 @@ def sweep(
 
     Each result is written by the process that computed it, as soon as it is there, whole or not
     at all. Whatever ends a sweep (an error, Ctrl-C, a kill), the next call goes on from there.
-    A result is found again as long as the function, the point, the source of the library
+    A result is found again as long as the function, the point, the code of the library
     and the versions of its dependencies are the same.
 
     The points are computed one after the other, unless ``joblib.parallel_config`` says otherwise:
@@ -266,7 +282,7 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     code = inspect.unwrap(function).__code__
     if code not in _codes(compile(source, path, "exec", dont_inherit=True)):
         raise ValueError(f"function must be as its file says, got {name}: import {path.name} anew")
-    return f"{module.__name__}.{name}", hashlib.sha256(source).hexdigest()
+    return f"{module.__name__}.{name}", _digest(source)
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +109,23 @@ def trial(
     )
 
 
+def without_score(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The point of a :func:`trial` as one of :func:`sources_apart`, which asks for no score.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.experiments.paper import piano_trials
+    >>> (point,) = piano_trials("KL-NMF", [3])
+    >>> list(without_score(point))
+    ['recipe', 'mixture', 'n_components', 'seed']
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    return {name: point[name] for name in signature(sources_apart).parameters}
+
+
 def sources_apart(
     recipe: Recipe, mixture: Mixture, n_components: int, seed: int
 ) -> NDArray[np.float32]:
@@ -134,6 +153,5 @@ def sources_apart(
     """
     components = recipe.decompose(mixture.signal, n_components, seed).components()
     owners = evaluation.grouping(components, mixture.stems)
-    sources = [name != "noise" for name in mixture.names]
-    sounds = evaluation.grouped(components, owners, len(mixture.stems))[sources]
+    sounds = evaluation.grouped(components, owners, len(mixture.stems))[mixture.source_numbers]
     return sounds.astype(np.float32)

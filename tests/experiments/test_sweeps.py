@@ -260,17 +260,23 @@ def copy_of_the_package(tmp_path):
 
 
 @pytest.mark.parametrize("room", ["theory", "methods", "experiments"])
-def test_the_fingerprint_follows_the_source_that_computes(tmp_path, room):
+def test_the_fingerprint_follows_the_code_that_computes(tmp_path, room):
     copy = copy_of_the_package(tmp_path)
     before = library_fingerprint(copy)
     assert before == library_fingerprint(PACKAGE)
     module = next((copy / room).glob("[a-z]*.py"))
     text = module.read_text("utf8")
-    module.write_text(text + "\n", "utf8")
+    module.write_text(text + "\nMORE = 1\n", "utf8")
     after = library_fingerprint(copy)
     assert after != before
     module.write_text(text, "utf8")
     assert library_fingerprint(copy) == before
+    module.write_text("# a comment\n" + text.replace('"""', '"""Told otherwise. ', 1), "utf8")
+    assert module.read_text("utf8").count("Told otherwise.") == 1
+    assert library_fingerprint(copy) == before
+    module.write_text(text.replace("return ", "return not ", 1), "utf8")
+    assert library_fingerprint(copy) not in (before, after)
+    module.write_text(text, "utf8")
     module.rename(module.with_name("renamed.py"))
     assert library_fingerprint(copy) not in (before, after)
 
@@ -293,7 +299,7 @@ def test_an_edited_library_computes_again_and_an_edited_figure_does_not(study, t
         return len(logged(tmp_path / "log"))
 
     def edit(name):
-        (copy / name).write_text((copy / name).read_text("utf8") + "\n", "utf8")
+        (copy / name).write_text((copy / name).read_text("utf8") + "\nMORE = 1\n", "utf8")
 
     assert calls_after_a_sweep() == 1
     edit("presentation/audio.py")
