@@ -1,9 +1,13 @@
-"""The command line: ``cdlnmf-lit decompose SOUND -K 8 -o out/``."""
+"""The command line: ``cdlnmf-lit decompose SOUND -K 8 -o out/``.
+
+Chapter: ``book/experiments/your_own_sound.md``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import os
 import re
 import shutil
@@ -14,7 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, redirect_stdout
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -52,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    _print_what_can_be_printed()
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: _say("warning", message)
         try:
@@ -66,6 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say("error", "interrupted: no result was written")
             return INTERRUPTED
     return 2
+
+
+def _print_what_can_be_printed() -> None:
+    """Show what a terminal's encoding lacks, as λ, by a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _say(kind: str, message: object) -> None:
@@ -106,7 +118,8 @@ def _parser(argv: list[str]) -> argparse.ArgumentParser:
         help="decompose a sound",
         description="Write one sound a component, the residual, a figure and the result (.npz).",
         epilog="Ctrl-C ends after the current iteration and keeps what was reached. A run that is "
-        "killed leaves OUT.checkpoint.npz, from which --start OUT.checkpoint.npz continues.",
+        "killed leaves OUT.checkpoint.npz, from which --start OUT.checkpoint.npz continues. Both "
+        "hold for the last method of a recipe: while its start runs, nothing is kept yet.",
         allow_abbrev=False,
     )
     decomposed.set_defaults(command=decompose)
@@ -121,7 +134,11 @@ def _recipe_named_in(argv: list[str]) -> tuple[str, Recipe]:
     asked.add_argument("--method")
     asked.add_argument("--recipe")
     options = early.parse_known_args(argv)[0]
-    return options.method or options.recipe or RECIPE, _recipe(options, SAMPLE_RATE)
+    return _name(options), _recipe(options, SAMPLE_RATE)
+
+
+def _name(options: argparse.Namespace) -> str:
+    return str(options.method or options.recipe or RECIPE)
 
 
 def _recipe(options: argparse.Namespace, sample_rate: int) -> Recipe:
@@ -133,9 +150,13 @@ def _recipe(options: argparse.Namespace, sample_rate: int) -> Recipe:
 
 def _add_decompose_options(parser: argparse.ArgumentParser, name: str, recipe: Recipe) -> None:
     parser.add_argument(
-        "sound",
+        "sounds",
         metavar="SOUND",
-        help="a WAV, FLAC, MP3 or OGG file, or " + " or ".join(f"example:{e}" for e in EXAMPLES),
+        nargs="+",
+        help="a WAV, FLAC, MP3 or OGG file, or "
+        + " or ".join(f"example:{e}" for e in EXAMPLES)
+        + "; several, or a folder of them, get a folder each in OUT, and a rerun goes on with "
+        "those that have none, or one of another K, recipe, method or seed",
     )
     parser.add_argument(
         "-o", "--out", type=Path, default=Path("out"), help="the folder to write (default: out)"
@@ -243,8 +264,41 @@ def methods() -> int:
 
 
 def decompose(options: argparse.Namespace) -> int:
+    """Decompose one sound, or all of many."""
+    if len(options.sounds) == 1 and not Path(options.sounds[0]).is_dir():
+        return decompose_one(options, options.sounds[0])
+    return decompose_all(options)
+
+
+def decompose_all(options: argparse.Namespace) -> int:
+    """Decompose each sound into a folder of its own; what fails is told, and the rest goes on."""
+    sounds, failures = _named_apart(options.sounds, options.out), 0
+    for number, (name, sound) in enumerate(sounds.items(), start=1):
+        out = options.out / name
+        print(f"{number}/{len(sounds)} {sound}: ", end="", flush=True)
+        try:
+            if not options.estimate and not options.force and _is_done(out, options):
+                print("is done, skipped")
+                continue
+            with redirect_stdout(io.StringIO()) as told:
+                one = options if options.estimate else _continued(options, out)
+                status = decompose_one(one, sound)
+        except (ValueError, OSError, MemoryError) as error:
+            failures += 1
+            print("failed", flush=True)
+            _say("error", f"{sound}: {error or 'out of memory'}")
+            continue
+        print(told.getvalue().splitlines()[-1], flush=True)
+        if status == INTERRUPTED:
+            return status
+    if failures:
+        _say("error", f"{failures} of {len(sounds)} sounds failed")
+    return 2 if failures else 0
+
+
+def decompose_one(options: argparse.Namespace, sound: str) -> int:
     """Decompose a sound and write the result, whole or not at all."""
-    from cdlnmf_lit.presentation import audio, plotting
+    from cdlnmf_lit.presentation import plotting, your_own_sound
 
     out = options.out
     checkpoint = out.parent / f"{out.name}.checkpoint.npz"
@@ -253,7 +307,29 @@ def decompose(options: argparse.Namespace) -> int:
     if not options.estimate:
         _refuse_unwritable(out, options.force)
         _refuse_overwritten(checkpoint, options)
-    x, sample_rate = _sound(options.sound, options.channel)
+    x, sample_rate = _sound(sound, options.channel)
+    with _recipe_named_in_errors(options, x.size / sample_rate):
+        found = _found(x, sample_rate, options, checkpoint, every)
+    if found is None:
+        return 0
+
+    with _folder_aside(out) as aside:
+        your_own_sound.write(found, aside, sample_rate)
+        plotting.components(found, sample_rate).savefig(aside / "components.png")
+    checkpoint.unlink(missing_ok=True)
+    print(f"{found.status}; {_told({name: each[-1] for name, each in found.history.items()})}")
+    print(f"{out}: {found.n_components} components, residual, figure, decomposition.npz")
+    return INTERRUPTED if _is_interrupted(found) else 0
+
+
+def _found(
+    x: NDArray[np.float64],
+    sample_rate: int,
+    options: argparse.Namespace,
+    checkpoint: Path,
+    every: float,
+) -> Decomposition | None:
+    """Tell what a decomposition takes, and return it unless only that was asked."""
     recipe = _recipe(options, sample_rate)
     module, x = METHODS[recipe.method], x.astype(recipe.precision or x.dtype, copy=False)
     asked = _asked_of(recipe, x, options)
@@ -262,9 +338,13 @@ def decompose(options: argparse.Namespace) -> int:
 
     known = {"dtype": x.dtype, **asked}
     relevant = {name: known[name] for name in _keywords(module.estimate) if name in known}
-    print(f"estimate: {module.estimate(len(x), *model, **relevant)}", flush=True)
+    estimate = module.estimate(len(x), *model, **relevant)
+    seconds = at_the_end["iterations"] * estimate.seconds_per_iteration
+    if recipe.start and "start" not in options:
+        seconds += recipe.start.estimate(len(x), options.n_components, x.dtype)[1]
+    print(f"estimate: {estimate}, {seconds:.2g} s in all", flush=True)
     if options.estimate:
-        return 0
+        return None
 
     if recipe.start and "start" not in options:
         module.iterate(x, *model, **asked)  # refuses now what it would refuse after the start
@@ -277,25 +357,77 @@ def decompose(options: argparse.Namespace) -> int:
         closing(_watched(begin, progress, checkpoint, every, stop)) as watched,
     ):
         found = run(watched, **at_the_end)
-    about = {"sample_rate": sample_rate, "seed": options.seed}
+    about = {"sample_rate": sample_rate, "seed": options.seed, "recipe": _name(options)}
     found = replace(found, parameters=found.parameters | about)
     if stop.is_set():
         reached = len(found.history["objective"]) - 1
         found = replace(found, status=f"interrupted at iteration {reached}")
+    return found
 
-    with _folder_aside(out) as aside:
-        for k in range(found.n_components):
-            audio.write(aside / f"component_{k + 1}.wav", found.component(k), sample_rate)
-        audio.write(aside / "residual.wav", found.residual, sample_rate)
-        plotting.components(found, sample_rate).savefig(aside / "components.png")
-        found.save(aside / "decomposition.npz")
-    checkpoint.unlink(missing_ok=True)
-    print(f"{found.status}; {_told({name: each[-1] for name, each in found.history.items()})}")
-    print(f"{out}: {found.n_components} components, residual, figure, decomposition.npz")
-    return INTERRUPTED if stop.is_set() else 0
+
+@contextmanager
+def _recipe_named_in_errors(options: argparse.Namespace, seconds: float) -> Iterator[None]:
+    """Say which recipe chose what is refused, and for how long a sound."""
+    try:
+        yield
+    except ValueError as error:
+        if options.method is not None:
+            raise
+        raise ValueError(f"recipe {_name(options)}, {seconds:.3g} s of sound: {error}") from error
 
 
 # ---- what goes in ----------------------------------------------------------------------------
+
+
+def _named_apart(given: Sequence[str], out: Path) -> dict[str, str]:
+    """Return all sounds that are given, those of folders too, by what tells them apart."""
+    sounds: list[str] = []
+    for each in given:
+        sounds += _sounds_in(Path(each), out) if Path(each).is_dir() else [each]
+    examples = {each.replace(":", "_"): each for each in sounds if each.startswith("example:")}
+    others = [each for each in dict.fromkeys(sounds) if each not in examples.values()]
+    files = [str(Path(each).absolute()) for each in others]
+    common = os.path.commonpath([Path(each).parent for each in files]) if files else ""
+    return examples | {os.path.relpath(each, common): os.path.relpath(each) for each in files}
+
+
+def _sounds_in(folder: Path, out: Path) -> list[str]:
+    """Return the sound files of a folder, without those that were written to ``out``."""
+    from cdlnmf_lit.presentation.audio import SUFFIXES
+
+    written = folder / os.path.relpath(out.resolve(), folder.resolve())
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    given = sorted(path for path in files if path.is_file() and not path.is_relative_to(written))
+    if not given:
+        raise ValueError(
+            f"SOUND must be a folder that holds {', '.join(SUFFIXES)} outside of out, got {folder}"
+        )
+    return list(map(str, given))
+
+
+def _is_done(out: Path, options: argparse.Namespace) -> bool:
+    """Tell whether there is a whole result of as many components, the same recipe and seed."""
+    result = out / "decomposition.npz"
+    if not result.exists():
+        return False
+    found = Decomposition.load(result)
+    kept = (found.n_components, found.parameters.get("recipe"), found.parameters.get("seed"))
+    asked = (options.n_components, _name(options), options.seed)
+    return kept == asked and not _is_interrupted(found)
+
+
+def _is_interrupted(found: Decomposition) -> bool:
+    return found.status.startswith("interrupted")
+
+
+def _continued(options: argparse.Namespace, out: Path) -> argparse.Namespace:
+    """Return the options of one of many sounds: it goes on from what a killed run has left."""
+    one = argparse.Namespace(**vars(options) | {"out": out})
+    one.force = options.force or (out / "decomposition.npz").exists()
+    checkpoint = out.parent / f"{out.name}.checkpoint.npz"
+    if checkpoint.exists() and not options.force:
+        one.start = str(checkpoint)
+    return one
 
 
 def _sound(name: str, channel: str | None) -> tuple[NDArray[np.float64], int]:
@@ -395,6 +527,7 @@ def _watched(
             if stop.is_set():
                 return
             if time.monotonic() - saved >= every:
+                checkpoint.parent.mkdir(parents=True, exist_ok=True)
                 state.decomposition().save(checkpoint)
                 saved = time.monotonic()
 
@@ -419,7 +552,8 @@ def _refuse_unwritable(out: Path, force: bool) -> None:
             f"out must be a new or empty folder, got {str(out)!r}, which holds an earlier result: "
             "pass --force to replace it"
         )
-    tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent).cleanup()
+    there = next(parent for parent in out.parents if parent.exists())
+    tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=there).cleanup()
 
 
 def _refuse_overwritten(checkpoint: Path, options: argparse.Namespace) -> None:
@@ -437,7 +571,7 @@ def _refuse_overwritten(checkpoint: Path, options: argparse.Namespace) -> None:
 def _folder_aside(out: Path) -> Iterator[Path]:
     """Make a folder beside ``out`` that takes its place when the block ends well."""
     aside, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
-    aside.mkdir()
+    aside.mkdir(parents=True)
     try:
         yield aside
         if out.exists():

@@ -5,6 +5,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,6 +230,16 @@ def test_help_lists_every_option_of_the_method(capsys):
     assert "`" not in text
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_what_an_encoding_lacks_is_shown_by_a_question_mark(encoding):
+    argv = [sys.executable, "-m", "cdlnmf_lit", "decompose", "--method", "algorithm-1", "--help"]
+    here = {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONIOENCODING": encoding}
+    ended = subprocess.run(argv, capture_output=True, env=os.environ | here)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert b"--penalty FLOAT" in ended.stdout
+    assert b"With ? > 0 the atoms" in b" ".join(ended.stdout.split())
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_does_what_it_does_in_the_library(place, name):
     audio.write("long.wav", np.tile(sound(), 8), RATE)
@@ -273,6 +284,12 @@ def test_what_is_wrong_is_said_before_the_start_takes_its_time(recording, place,
     assert "start:" not in told.out
 
 
+def test_a_sound_too_short_for_a_recipe_is_told_with_the_recipe(recording, place, capsys):
+    assert main(["decompose", str(recording), "-K", "2"]) == 2
+    told = capsys.readouterr().err
+    assert "recipe notes, 0.5 s of sound: pattern_length must be a whole number from 1" in told
+
+
 def test_a_start_that_is_named_takes_the_place_of_the_recipes(recording, place, capsys):
     argv = ["-K", "2", "--iterations", "1", "--start", "random", "--pattern-length", "4"]
     assert main(["decompose", str(recording), *argv]) == 0
@@ -282,7 +299,7 @@ def test_a_start_that_is_named_takes_the_place_of_the_recipes(recording, place, 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--recipe", "soup"], "recipe must be one of notes, chirps, got 'soup'"),
+        (["--recipe", "soup"], "recipe must be one of notes, chirps, clicks, got 'soup'"),
         (["--recipe", "notes", "--method", "nmf"], "not allowed with argument"),
         (["--method", "magic"], "method must be one of"),
     ],
@@ -359,7 +376,7 @@ def test_a_new_method_appears_without_being_told(recording, place, monkeypatch, 
     still = SimpleNamespace(
         iterate=iterate,
         decompose=decompose_still,
-        estimate=lambda n_samples, n_components, *, rounds=3: f"{rounds} rounds",
+        estimate=lambda n_samples, n_components, *, rounds=3: resources.Estimate(10**9, rounds),
         __doc__="Standing still.",
     )
     monkeypatch.setitem(METHODS, "still", still)
@@ -370,7 +387,8 @@ def test_a_new_method_appears_without_being_told(recording, place, monkeypatch, 
     argv = ["decompose", str(recording), "--method", "still", "-K", "2", "--quiet", *options]
     assert main(argv) == 0
     assert given == {"sharpness": 1.5, "start": "here", "rounds": 5, "slow": False, "rng": 9}
-    assert "estimate: 5 rounds" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "estimate: 1 GB of memory, about 5 s an iteration, 10 s in all" in printed
     assert main([*argv, "--hop", "8"]) == 2
     assert "unrecognized arguments: --hop 8" in capsys.readouterr().err
 
@@ -414,6 +432,12 @@ def test_an_empty_folder_is_taken(recording, place):
     (place / "out").mkdir()
     assert decompose(recording, "--quiet") == 0
     assert (place / "out" / "residual.wav").exists()
+
+
+def test_folders_above_the_result_are_made(recording, place):
+    assert decompose(recording, "-o", "no/such/place", "--checkpoint-every", 0, "--quiet") == 0
+    assert (place / "no" / "such" / "place" / "residual.wav").exists()
+    assert [entry.name for entry in (place / "no" / "such").iterdir()] == ["place"]
 
 
 def test_an_earlier_result_is_kept_unless_forced(recording, place, capsys):
@@ -599,7 +623,7 @@ BAD_INPUT = [
     # the place
     ("good.wav", ["-o", "good.wav"], "out must be a folder, got the file 'good.wav'"),
     ("good.wav", ["-o", "good.wav/out"], "good.wav"),
-    ("good.wav", ["-o", "nowhere/out"], "nowhere"),
+    ("constant.wav", ["-o", "nowhere/deep/out"], "x must not be constant"),
     ("good.wav", ["-o", "full"], "out must be a new or empty folder"),
     ("good.wav", ["-o", "full", "--force"], "which holds other.txt"),
     ("good.wav", ["-o", "."], "out must name a folder of its own, got '.'"),
@@ -655,3 +679,146 @@ def test_a_process_ends_with_code_2_and_no_traceback(place):
     assert process.returncode == 2
     assert message.startswith("cdlnmf-lit: error: ")
     assert message.count("\n") == 1
+
+
+# ---- many sounds -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(place):
+    """Sounds of which two have one stem, and one file that is none."""
+    sounds = place / "sounds"
+    for name in ("a.wav", "a.flac", "deep/a.wav"):
+        (sounds / name).parent.mkdir(parents=True, exist_ok=True)
+        audio.write(sounds / name, sound(), RATE)
+    (sounds / "notes.txt").write_text("no sound")
+    return sounds
+
+
+def results(place):
+    return {path.parent.relative_to(place).as_posix() for path in place.rglob("decomposition.npz")}
+
+
+def test_a_folder_gives_a_folder_for_each_of_its_sounds(folder, place, capsys):
+    assert decompose(folder, "-o", "out", "--quiet") == 0
+    assert results(place) == {"out/a.wav", "out/a.flac", "out/deep/a.wav"}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        "1/3 sounds/a.flac",
+        "2/3 sounds/a.wav",
+        "3/3 sounds/deep/a.wav",
+    ]
+    assert all("2 components, residual, figure, decomposition.npz" in line for line in lines)
+    assert not list(place.rglob("*.checkpoint.npz"))
+
+
+def test_several_files_may_have_one_name(folder, place):
+    sounds = [str(folder / name) for name in ("a.wav", "deep/a.wav", "a.wav")]
+    assert main(["decompose", *sounds, "example:chirps", *SMALL[:-1], "1", "--quiet"]) == 0
+    assert results(place) == {"out/a.wav", "out/deep/a.wav", "out/example_chirps"}
+
+
+def test_a_sound_that_fails_is_named_and_the_rest_goes_on(folder, place, capsys):
+    (folder / "broken.wav").write_bytes(b"RIFF....")
+    audio.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    assert decompose(folder, "--quiet") == 2
+    printed, told = capsys.readouterr()
+    assert results(place) == {"out/a.wav", "out/a.flac", "out/deep/a.wav"}
+    assert printed.count("failed") == 2
+    assert "error: sounds/broken.wav: path=" in told
+    assert "error: sounds/silent.wav: x must not be constant" in told
+    assert told.splitlines()[-1].endswith("2 of 5 sounds failed")
+
+
+def test_a_rerun_does_what_is_left(folder, place, capsys):
+    decompose(folder, "--quiet")
+    kept = place / "out" / "a.wav" / "decomposition.npz"
+    written = kept.stat().st_mtime_ns
+    (place / "out" / "a.flac" / "decomposition.npz").unlink()
+    for other in (place / "out" / "a.flac").iterdir():
+        other.unlink()
+    capsys.readouterr()
+    assert decompose(folder, "--quiet") == 0
+    assert capsys.readouterr().out.count("is done, skipped") == 2
+    assert kept.stat().st_mtime_ns == written
+    assert results(place) == {"out/a.wav", "out/a.flac", "out/deep/a.wav"}
+    assert decompose(folder, "--quiet", "--force") == 0
+    assert kept.stat().st_mtime_ns != written
+
+
+def test_a_rerun_leaves_out_what_was_written_inside_the_folder(folder, place, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "none.wav").mkdir()
+    for out in ("out", "deep/out"):
+        assert decompose(".", "--quiet", "-o", out) == 0
+        before = results(folder)
+        assert f"{out}/a.wav" in before
+        capsys.readouterr()
+        assert decompose(".", "--quiet", "-o", out) == 0
+        assert capsys.readouterr().out.count("is done, skipped") == len(before) == 3
+        assert results(folder) == before
+        shutil.rmtree(out)
+
+
+@pytest.mark.parametrize(
+    "options", [["-K", "1"], ["--seed", "5"], ["--method", "nmf", "-K", "2"]], ids=" ".join
+)
+def test_a_rerun_that_asks_for_something_else_does_it(folder, place, capsys, options):
+    decompose(folder, "--quiet")
+    argv = ["decompose", str(folder), *SMALL, "--quiet", *options]
+    for skipped in (0, 3):
+        capsys.readouterr()
+        assert main(argv) == 0
+        assert capsys.readouterr().out.count("is done, skipped") == skipped
+    found = Decomposition.load(place / "out" / "a.wav" / "decomposition.npz")
+    kept = {"-K": found.n_components, "--method": found.method}
+    kept["--seed"] = found.parameters["seed"]
+    assert str(kept[options[0]]) == options[1]
+
+
+def test_a_result_that_cannot_be_read_is_named_and_the_rest_goes_on(folder, place, capsys):
+    damaged = place / "out" / "a.flac" / "decomposition.npz"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"damaged")
+    assert decompose(folder, "--quiet") == 2
+    assert "a.flac: path must be a saved decomposition, got " in capsys.readouterr().err
+    assert {"out/a.wav", "out/deep/a.wav"} < results(place)
+    assert decompose(folder, "--quiet", "--force") == 0
+    assert Decomposition.load(damaged).n_components == 2
+
+
+def test_a_rerun_goes_on_from_what_a_killed_run_has_left(folder, place):
+    x, rate = audio.read(folder / "a.wav")
+    frame = GaborFrame("hann", 32, length=256).tight()
+    left = algorithm_1.decompose(x, 2, frame, iterations=50, rng=0)
+    (place / "out").mkdir()
+    checkpoint = place / "out" / "a.wav.checkpoint.npz"
+    left.save(checkpoint)
+    assert decompose(folder, "--quiet") == 0
+    assert not checkpoint.exists()
+    objectives = [
+        Decomposition.load(place / "out" / name / "decomposition.npz").history["objective"][0]
+        for name in ("a.wav", "deep/a.wav")
+    ]
+    assert objectives[0] < objectives[1] / 2  # the same sound, from the start
+    assert_allclose(objectives[0], left.history["objective"][-1], rtol=1e-6)
+
+
+def test_an_interrupted_sound_is_done_again(folder, place):
+    decompose(folder, "--quiet")
+    result = place / "out" / "a.wav" / "decomposition.npz"
+    replace(Decomposition.load(result), status="interrupted at iteration 1").save(result)
+    decompose(folder, "--quiet")
+    assert Decomposition.load(result).status == "ran all 3 iterations"
+
+
+def test_many_sounds_can_be_estimated_without_a_trace(folder, place, capsys):
+    assert decompose(folder, "--estimate") == 0
+    assert capsys.readouterr().out.count("GB of memory") == 3
+    assert not (place / "out").exists()
+
+
+def test_a_folder_without_sounds_is_an_error(place, capsys):
+    (place / "empty").mkdir()
+    assert decompose("empty") == 2
+    assert "SOUND must be a folder that holds .wav" in capsys.readouterr().err

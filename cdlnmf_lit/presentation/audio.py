@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
 SUBTYPES = {".flac": "PCM_24", ".mp3": "MPEG_LAYER_III", ".ogg": "VORBIS"}
+SUFFIXES = (".wav", *SUBTYPES)
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 SMALL_MP3 = {"bitrate_mode": "VARIABLE", "compression_level": 0.8}
 PLAYED_PEAK = 0.9
+PICTURE_SIZE = (320, 64)
+PICTURE_WINDOW = 512
+PICTURE_DEPTH = 60.0
+PICTURE_QUALITY = 60
 CAPTION = "margin: 0; color: inherit; font-weight: normal; text-align: left"
 UNKNOWN_SIZE = 0xFFFFFFFF
 
@@ -121,7 +127,7 @@ def write(path: str | os.PathLike[str], x: ArrayLike, sample_rate: int) -> None:
     ValueError: x must lie within [-1, 1] for .mp3, got a peak of 1.5: scale it or write .wav
     """
     path = Path(path)
-    suffix = arguments.choice(path.suffix.lower(), "the suffix of path", (".wav", *SUBTYPES))
+    suffix = arguments.choice(path.suffix.lower(), "the suffix of path", SUFFIXES)
     x = arguments.signal(x)
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     if suffix != ".wav" and (peak := np.max(np.abs(x))) > 1:
@@ -183,20 +189,23 @@ def players(sounds: Mapping[str, ArrayLike], sample_rate: int) -> HTML:
         raise ValueError(f"sounds must have labels to be told apart by, got {list(sounds)}")
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     signals = {label: arguments.signal(x, label) for label, x in sounds.items()}
-    peak = max(float(np.max(np.abs(x))) for x in signals.values()) or 1.0
-    from IPython.display import HTML
-
-    figures = (
-        _figure(PLAYED_PEAK * (x / peak), sample_rate, label) for label, x in signals.items()
-    )
-    text = f'<div class="sounds">{"".join(figures)}</div>'
-    return HTML(text)  # type: ignore[no-untyped-call]
+    played = zip(signals, _at_one_gain(list(signals.values())), strict=True)
+    return _shown("".join(_figure(x, sample_rate, label) for label, x in played))
 
 
-def board(rows: Mapping[str, ArrayLike], columns: Sequence[str], sample_rate: int) -> HTML:
-    """Return a table of players, a row for each method, a column for each source.
+def board(
+    rows: Mapping[str, ArrayLike],
+    columns: Sequence[str],
+    sample_rate: int,
+    *,
+    highest_frequency: float = 4000.0,
+) -> HTML:
+    """Return players under spectrograms, a row for each method, a column for each source.
 
-    All are scaled by the same gain, which takes the largest peak of the table to 0.9.
+    All are scaled by the same gain, which takes the largest peak of the table to 0.9, and all
+    spectrograms share their colours: 60 dB, down from the loudest of all. In the built page one
+    sound plays at a time, another goes on where that one was, and a click in a spectrogram plays
+    from there.
 
     Parameters
     ----------
@@ -206,6 +215,8 @@ def board(rows: Mapping[str, ArrayLike], columns: Sequence[str], sample_rate: in
         Names of the sources.
     sample_rate
         In Hz.
+    highest_frequency
+        Where the spectrograms end, in Hz, or at half the sampling rate.
 
     Raises
     ------
@@ -215,8 +226,8 @@ def board(rows: Mapping[str, ArrayLike], columns: Sequence[str], sample_rate: in
     Examples
     --------
     >>> table = board({"truth": np.ones((2, 2205))}, ["low", "high"], 22050)
-    >>> table.data.count("<audio"), "low: truth" in table.data
-    (2, True)
+    >>> table.data.count("<audio"), table.data.count("<img"), "low: truth" in table.data
+    (2, 2, True)
 
     References
     ----------
@@ -226,27 +237,63 @@ def board(rows: Mapping[str, ArrayLike], columns: Sequence[str], sample_rate: in
         raise ValueError("rows must hold at least one row, got none")
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     sounds = {name: arguments.array(row, name, 2) for name, row in rows.items()}
+    from cdlnmf_lit.presentation.plotting import levels_of
+
     for name, row in sounds.items():
         if len(row) != len(columns):
             raise ValueError(f"{name} must have {len(columns)} sounds, got {len(row)}")
-    peak = max(float(np.max(np.abs(row))) for row in sounds.values()) or 1.0
-    from IPython.display import HTML
+    played = dict(zip(sounds, _at_one_gain(list(sounds.values())), strict=True))
+    levels = {name: [levels_of(x, PICTURE_WINDOW) for x in row] for name, row in played.items()}
+    top = float(max(np.max(each) for row in levels.values() for each in row))
+    highest = highest_frequency / sample_rate
 
-    def cell(name: str, column: str, x: NDArray[Any]) -> str:
-        return f"<td>{_audio(PLAYED_PEAK * (x / peak), sample_rate, f'{column}: {name}')}</td>"
+    def cell(name: str, column: str, n: int) -> str:
+        label = f"{column}: {name}"
+        picture = _picture(levels[name][n], top, highest, label)
+        return f"<td>{picture}{_audio(played[name][n], sample_rate, label)}</td>"
 
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
     lines = (
         f'<tr><th scope="row">{html.escape(name)}</th>'
-        + "".join(cell(name, column, x) for column, x in zip(columns, row, strict=True))
+        + "".join(cell(name, column, n) for n, column in enumerate(columns))
         + "</tr>"
-        for name, row in sounds.items()
+        for name in sounds
     )
-    text = (
-        f'<div class="sounds"><table><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    return _shown(
+        f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     )
-    return HTML(text)  # type: ignore[no-untyped-call]
+
+
+def _at_one_gain(sounds: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Scale sounds so that the largest peak of all is that of what is played."""
+    peak = max(float(np.max(np.abs(x))) for x in sounds) or 1.0
+    return [PLAYED_PEAK * (x / peak) for x in sounds]
+
+
+def _shown(text: str) -> HTML:
+    from IPython.display import HTML
+
+    return HTML(f'<div class="sounds">{text}</div>')  # type: ignore[no-untyped-call]
+
+
+def _picture(levels: NDArray[Any], top: float, highest: float, label: str) -> str:
+    """Return a small spectrogram, up to the share ``highest`` of the sampling rate."""
+    from matplotlib import colormaps
+    from PIL import Image
+
+    from cdlnmf_lit.presentation.plotting import STYLE
+
+    bins = max(2, round(highest * 2 * (len(levels) - 1)))
+    shades = np.clip(1 + (levels[bins::-1] - top) / PICTURE_DEPTH, 0, 1)
+    pixels = colormaps[STYLE["image.cmap"]](shades, bytes=True)[..., :3]
+    buffer = io.BytesIO()
+    image = Image.fromarray(pixels).resize(PICTURE_SIZE, Image.Resampling.BOX)
+    image.save(buffer, "webp", quality=PICTURE_QUALITY, method=6)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return (
+        f'<div class="scope"><img alt="Spectrogram of {html.escape(label)}" '
+        f'style="width: 100%; height: 4em" src="data:image/webp;base64,{data}"></div>'
+    )
 
 
 def _one_channel(
@@ -345,8 +392,11 @@ def _figure(x: NDArray[Any], sample_rate: int, label: str) -> str:
 
 
 def _audio(x: NDArray[Any], sample_rate: int, label: str) -> str:
-    """Return the player alone, with the sound as MP3, or as WAV at a rate that MP3 has not."""
-    if sample_rate in MP3_RATES:
+    """Return the player alone, with the sound as MP3, or as WAV.
+
+    WAV it is at a rate that MP3 has not, and without soundfile, as in a browser's Python.
+    """
+    if sample_rate in MP3_RATES and find_spec("soundfile"):
         kind, encoded = "mpeg", _encoded(x, sample_rate, ".mp3", **SMALL_MP3)
     else:
         buffer = io.BytesIO()

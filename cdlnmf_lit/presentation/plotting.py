@@ -147,7 +147,7 @@ def spectrogram(
     depth = _positive(depth, "depth")
     with style():
         axes = Card(figsize=(WIDTH, 2.8)).add_subplot() if ax is None else ax
-        levels = _levels(x, window_length)
+        levels = levels_of(x, window_length)
         top = float(levels.max()) if highest_level is None else highest_level
         image = _draw_levels(axes, levels, len(x), sample_rate, top, depth)
         axes.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
@@ -198,7 +198,7 @@ def components(
     count, n_samples = decomposition.n_components, len(decomposition.residual)
     sounds = (decomposition.component(k) for k in range(count))
     energies, spectrograms = zip(
-        *((float(sound @ sound), _levels(sound, BOARD_WINDOW)) for sound in sounds), strict=True
+        *((float(sound @ sound), levels_of(sound, BOARD_WINDOW)) for sound in sounds), strict=True
     )
     drawn = np.sort(np.argsort(-np.array(energies), kind="stable")[:LARGEST_BOARD])
     peaks = np.max([levels.max(axis=1) for levels in spectrograms], axis=0)
@@ -365,7 +365,7 @@ def board(
     with style():
         figure = Card(figsize=(WIDTH, 0.7 + 0.95 * len(sounds)))
         panels = figure.subplots(len(sounds), len(columns), sharex=True, sharey=True, squeeze=False)
-        levels = {name: [_levels(x, BOARD_WINDOW) for x in row] for name, row in sounds.items()}
+        levels = {name: [levels_of(x, BOARD_WINDOW) for x in row] for name, row in sounds.items()}
         top = float(max(np.max(each) for row in levels.values() for each in row))
         for line, (name, row) in zip(panels, levels.items(), strict=True):
             line[0].set_ylabel(name)
@@ -599,8 +599,28 @@ def _highest(frequency: float | None, sample_rate: int) -> float:
     return min(highest, sample_rate / 2) / 1000
 
 
-def _levels(x: NDArray[np.floating], window_length: int) -> NDArray[np.floating]:
-    """Return the levels in dB (window_length // 2 + 1, columns), of frames centred on samples."""
+def levels_of(x: NDArray[np.floating], window_length: int) -> NDArray[np.floating]:
+    """The levels of :func:`spectrogram`, in dB.
+
+    Parameters
+    ----------
+    x : (T,) float
+        The signal.
+    window_length
+        In samples.
+
+    Returns
+    -------
+    array (window_length // 2 + 1, columns)
+        Of frames centred on samples.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * np.arange(4096) / 4)
+    >>> levels = levels_of(tone, 64)
+    >>> levels.shape, int(levels[:, 99].argmax()), int(levels[16, 99].round())
+    ((33, 257), 16, 0)
+    """
     g = get_window("hann", window_length)
     hop = _hop(window_length)
     n_frames = 1 + len(x) // hop

@@ -1,10 +1,11 @@
-"""Sliders over figures drawn beforehand, which move in a page with no kernel behind it."""
+"""Sliders over figures: drawn anew by a kernel, or beforehand for a page with none behind it."""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -16,16 +17,19 @@ from matplotlib.figure import Figure
 
 WEBP_QUALITY = 80
 FRAME_DPI = 120
+STATIC = "CDLNMF_STATIC"
+"""The environment variable that is set where pages are made that have no kernel."""
 
 
 def explorer(
     f: Callable[..., Figure | str], *, alt: str, **grids: Sequence[Any]
 ) -> ipywidgets.VBox:
-    """Draw ``f`` at every point of a grid and return sliders that choose among the frames.
+    """Return sliders over the values of a grid, and what ``f`` makes of those they are at.
 
-    ``f`` is called once a point, now; moving a slider computes nothing. Frames that come out
-    equal are kept once. Sliders and frames are linked in the browser, so the widget works in a
-    notebook and in the built page alike.
+    In a notebook ``f`` is called as a slider moves. Where a page is made that has no kernel
+    behind it (``make book`` sets the environment variable ``CDLNMF_STATIC``), ``f`` is called
+    now, at each point of the grid, and sliders choose among these frames in the browser. Frames
+    that come out equal are kept once.
 
     Parameters
     ----------
@@ -35,41 +39,77 @@ def explorer(
         What a figure shows, in words, for those who cannot see it; each ``{name}`` stands for
         the value of that parameter.
     **grids
-        One or two parameters: name to the values that its slider offers.
+        One to three parameters: name to the values that its slider offers.
 
     Raises
     ------
     ValueError
-        If there is no parameter or there are more than two, a grid has fewer than two
+        If there is no parameter or there are more than three, a grid has fewer than two
         values, ``alt`` is empty or names something else, or ``f`` returns something else.
 
     Examples
     --------
     >>> widget = explorer(lambda hop: f"<p>hop {hop}</p>", alt="hop {hop}", hop=[1, 2, 4])
-    >>> slider, frames = widget.children
-    >>> slider.description, slider.options, len(frames.children)
-    ('hop', (('1', 0), ('2', 1), ('4', 2)), 3)
+    >>> slider, shown = widget.children
+    >>> slider.description, slider.options
+    ('hop', (('1', 0), ('2', 1), ('4', 2)))
+    >>> slider.index = 2
+    >>> shown.value
+    '<p>hop 4</p>'
     """
-    if not 1 <= len(grids) <= 2:
-        raise ValueError(f"grids must be one or two parameters, got {len(grids)}: {list(grids)}")
+    if not 1 <= len(grids) <= 3:
+        raise ValueError(f"grids must be one to three parameters, got {len(grids)}: {list(grids)}")
     for name, values in grids.items():
         if len(values) < 2:
             raise ValueError(f"{name} must offer at least two values, got {list(values)}")
     if not alt.strip():
         raise ValueError("alt must say what the figures show, got an empty text")
-    points = [dict(zip(grids, point, strict=True)) for point in product(*grids.values())]
     try:
-        alts = [alt.format(**point) for point in points]
+        alt.format(**dict.fromkeys(grids, ""))
     except (KeyError, IndexError) as error:
         raise ValueError(f"alt must name only {list(grids)} in braces, got {alt!r}") from error
-    texts = [_frame(f(**point), words) for point, words in zip(points, alts, strict=True)]
-    shown = {text: ipywidgets.HTML(text) for text in dict.fromkeys(texts)}
+
+    def draw(*values: Any) -> str:
+        point = dict(zip(grids, values, strict=True))
+        return _frame(f(**point), alt.format(**point))
+
     sliders = [_slider(name, values) for name, values in grids.items()]
-    stacks: list[ipywidgets.Widget] = [shown[text] for text in texts]
-    for slider in reversed(sliders):
-        n = len(slider.options)
+    show = _drawn_beforehand if os.environ.get(STATIC) else _drawn_anew
+    return ipywidgets.VBox([*sliders, show(draw, sliders, list(grids.values()))])
+
+
+def _drawn_anew(
+    draw: Callable[..., str],
+    sliders: Sequence[ipywidgets.SelectionSlider],
+    values: Sequence[Sequence[Any]],
+) -> ipywidgets.HTML:
+    """Return what is drawn again each time that a slider moves."""
+    shown = ipywidgets.HTML()
+
+    def redraw(_: object = None) -> None:
+        at = zip(sliders, values, strict=True)
+        shown.value = draw(*(offered[slider.index] for slider, offered in at))
+
+    for slider in sliders:
+        slider.observe(redraw, "index")
+    redraw()
+    return shown
+
+
+def _drawn_beforehand(
+    draw: Callable[..., str],
+    sliders: Sequence[ipywidgets.SelectionSlider],
+    values: Sequence[Sequence[Any]],
+) -> ipywidgets.Widget:
+    """Return one frame for each point of the grid, and links that choose among them."""
+    texts = [draw(*point) for point in product(*values)]
+    kept = {text: ipywidgets.HTML(text) for text in dict.fromkeys(texts)}
+    stacks: list[ipywidgets.Widget] = [kept[text] for text in texts]
+    for slider, offered in zip(reversed(sliders), reversed(values), strict=True):
+        n = len(offered)
         stacks = [_stack(stacks[i : i + n], slider) for i in range(0, len(stacks), n)]
-    return ipywidgets.VBox([*sliders, *stacks])
+    (whole,) = stacks
+    return whole
 
 
 def _slider(name: str, values: Sequence[Any]) -> ipywidgets.SelectionSlider:

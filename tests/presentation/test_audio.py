@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from cdlnmf_lit.presentation import audio
 
@@ -295,6 +296,32 @@ def test_a_board_of_players_names_each_by_its_row_and_column():
     full, half, silent, tenth = (np.std(decoded(table, i)[0]) for i in range(4))
     assert_allclose([full / half, full / tenth], [2, 10], rtol=0.03)
     assert silent < 1e-4
+
+
+def test_the_spectrograms_of_a_board_share_their_colours_and_say_what_they_are():
+    t = np.arange(RATE) / RATE
+    loud = np.sin(2 * np.pi * 1000 * t) * (t < 0.5)
+    rows = {"truth": np.stack([loud, 0.1 * loud]), "A & B": np.stack([0 * loud, loud])}
+    table = audio.board(rows, ["low", "high"], RATE, highest_frequency=2000)
+    words = re.findall('<img alt="(.*?)"', table.data)
+    assert words[:2] == ["Spectrogram of low: truth", "Spectrogram of high: truth"]
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"), float)
+        for data in re.findall(r"data:image/webp;base64,([^\"]*)", table.data)
+    ]
+    first, faint, silent, again = pictures
+    assert first.shape == (64, 320)
+    assert np.array_equal(first, again)
+    assert first.max() > faint.max() + 20
+    assert silent.max() < 5
+    assert abs(np.argmax(first.mean(axis=1)) - 32) <= 2  # 1 kHz of 2 kHz, upwards
+    assert first[:, :140].max() > first[:, 200:].max() + 100
+
+
+def test_a_board_goes_up_to_half_the_rate_at_most():
+    tone = np.stack([TONE])
+    whole = audio.board({"x": tone}, ["a"], RATE, highest_frequency=10 * RATE)
+    assert whole.data == audio.board({"x": tone}, ["a"], RATE, highest_frequency=RATE / 2).data
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An explorer holds one frame for each point of its grid, and its links show the right one."""
+"""An explorer draws what its sliders are at: anew, or beforehand, one frame a point of its grid."""
 
 import base64
 import io
@@ -6,20 +6,20 @@ import re
 
 import ipywidgets
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ipywidgets.embed import dependency_state
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 from PIL import Image
 
-from cdlnmf_lit.presentation.widgets import explorer
+from cdlnmf_lit.presentation.widgets import STATIC, explorer
 
 grids = st.dictionaries(
-    st.sampled_from(["hop", "window", "step_rule"]),
+    st.sampled_from(["hop", "window", "step_rule", "tone"]),
     st.lists(st.integers(0, 99), min_size=2, max_size=4, unique=True),
     min_size=1,
-    max_size=2,
+    max_size=3,
 )
 
 
@@ -54,8 +54,47 @@ class StaticPage:
         return shown["value"]
 
 
+@pytest.fixture
+def page_with_no_kernel(monkeypatch):
+    monkeypatch.setenv(STATIC, "1")
+
+
 @given(grids=grids, data=st.data())
-def test_the_sliders_choose_the_frame_of_their_values(grids, data):
+def test_in_a_kernel_what_is_shown_is_drawn_as_the_sliders_move(grids, data):
+    calls = []
+
+    def drawn(**point):
+        calls.append(point)
+        return str(sorted(point.items()))
+
+    *sliders, shown = explorer(drawn, alt="numbers", **grids).children
+    point = {name: values[0] for name, values in grids.items()}
+    assert calls == [point]
+    for slider, (name, values) in zip(sliders, grids.items(), strict=True):
+        point[name] = data.draw(st.sampled_from(values))
+        slider.index = values.index(point[name])
+        assert shown.value == str(sorted(point.items()))
+    assert len(calls) <= 1 + len(grids)
+    ipywidgets.Widget.close_all()
+
+
+def test_in_a_kernel_the_words_follow_the_figure():
+    def drawn(hop):
+        figure = Figure(figsize=(1, 1))
+        figure.add_subplot().plot([0, hop])
+        return figure
+
+    slider, shown = explorer(drawn, alt="a line to {hop}", hop=[1, 2]).children
+    before = shown.value
+    slider.index = 1
+    assert 'alt="a line to 1"' in before
+    assert 'alt="a line to 2"' in shown.value
+
+
+@pytest.mark.usefixtures("page_with_no_kernel")
+@given(grids=grids, data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_with_no_kernel_the_sliders_choose_the_frame_of_their_values(grids, data):
     calls = []
 
     def drawn(**point):
@@ -79,6 +118,7 @@ def test_the_sliders_choose_the_frame_of_their_values(grids, data):
     ipywidgets.Widget.close_all()
 
 
+@pytest.mark.usefixtures("page_with_no_kernel")
 def test_frames_that_are_equal_are_kept_once():
     *_, frames = explorer(
         lambda hop, unused: f"hop {hop}", alt="hop", hop=[1, 2], unused=[1, 2, 3]
@@ -87,6 +127,7 @@ def test_frames_that_are_equal_are_kept_once():
     assert len(kept) == 2
 
 
+@pytest.mark.usefixtures("page_with_no_kernel")
 def test_a_figure_becomes_a_light_picture_with_words():
     def drawn(hop):
         figure = Figure(figsize=(5, 2))
@@ -103,6 +144,7 @@ def test_a_figure_becomes_a_light_picture_with_words():
         assert len(child.value) < 20_000
 
 
+@pytest.mark.usefixtures("page_with_no_kernel")
 def test_figures_made_with_pyplot_are_closed():
     def drawn(hop):
         figure, axes = pyplot.subplots()
@@ -124,8 +166,8 @@ def test_sliders_show_readable_values():
 @pytest.mark.parametrize(
     ("f", "alt", "grids", "rule"),
     [
-        (str, "x", {}, "grids must be one or two parameters, got 0"),
-        (str, "x", {name: [1, 2] for name in "abc"}, "grids must be one or two parameters, got 3"),
+        (str, "x", {}, "grids must be one to three parameters, got 0"),
+        (str, "x", {name: [1, 2] for name in "abcd"}, "grids must be one to three .*, got 4"),
         (str, "x", {"a": [1]}, r"a must offer at least two values, got \[1\]"),
         (str, " ", {"a": [1, 2]}, "alt must say what the figures show"),
         (str, "{b}", {"a": [1, 2]}, r"alt must name only \['a'\] in braces, got '{b}'"),

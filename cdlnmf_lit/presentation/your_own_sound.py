@@ -1,0 +1,268 @@
+"""Your own sound: take it apart with a few clicks, and keep what comes out.
+
+Chapter: ``book/experiments/your_own_sound.md``.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import sys
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.decomposition import Decomposition, State, run
+from cdlnmf_lit.methods.recipes import RECIPES, Recipe
+from cdlnmf_lit.presentation import audio
+from cdlnmf_lit.theory import arguments
+from cdlnmf_lit.theory.arguments import Array
+
+if TYPE_CHECKING:
+    import ipywidgets
+
+
+def write(decomposition: Decomposition, folder: str | os.PathLike[str], sample_rate: int) -> None:
+    """Write each component and the residual as a sound, and the result, into a folder.
+
+    ``component_1.wav``, ... and ``residual.wav`` sum to the input; ``decomposition.npz`` is what
+    :meth:`Decomposition.load <cdlnmf_lit.methods.decomposition.Decomposition.load>` reads.
+
+    Parameters
+    ----------
+    decomposition
+        Of any method.
+    folder
+        Made if it is not there.
+    sample_rate
+        In Hz.
+
+    Raises
+    ------
+    ValueError
+        If the rate is not positive.
+    OSError
+        If the folder cannot be written to.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tempfile import TemporaryDirectory
+    >>> found = METHODS["nmf"].decompose(np.sin(0.3 * np.arange(8000.0)), 2, iterations=2)
+    >>> with TemporaryDirectory() as folder:
+    ...     write(found, folder, 8000)
+    ...     print(*sorted(path.name for path in Path(folder).iterdir()))
+    component_1.wav component_2.wav decomposition.npz residual.wav
+
+    References
+    ----------
+    Chapter: ``book/experiments/your_own_sound.md``.
+    """
+    sample_rate = arguments.integer(sample_rate, "sample_rate")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(decomposition.n_components):
+        audio.write(folder / f"component_{k + 1}.wav", decomposition.component(k), sample_rate)
+    audio.write(folder / "residual.wav", decomposition.residual, sample_rate)
+    decomposition.save(folder / "decomposition.npz")
+
+
+def archive(decomposition: Decomposition, sample_rate: int) -> bytes:
+    """Return what :func:`write` writes as one zip file, for a link to download.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = METHODS["nmf"].decompose(np.sin(0.3 * np.arange(8000.0)), 1, iterations=2)
+    >>> zipfile.ZipFile(io.BytesIO(archive(found, 8000))).namelist()
+    ['component_1.wav', 'decomposition.npz', 'residual.wav']
+
+    References
+    ----------
+    Chapter: ``book/experiments/your_own_sound.md``.
+    """
+    buffer = io.BytesIO()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        write(decomposition, folder, sample_rate)
+        for path in sorted(Path(folder).iterdir()):
+            packed.write(path, path.name)
+    return buffer.getvalue()
+
+
+def recipe_named(name: str, sample_rate: int) -> Recipe:
+    """Return a recipe by its name, or a method as it comes.
+
+    Raises
+    ------
+    ValueError
+        If there is neither.
+
+    Examples
+    --------
+    >>> print(recipe_named("nmf", 22050), "|", recipe_named("chirps", 22050).method)
+    nmf | cdl
+
+    References
+    ----------
+    Chapter: ``book/experiments/your_own_sound.md``.
+    """
+    if name in RECIPES:
+        return RECIPES[name](sample_rate)
+    return Recipe(arguments.choice(name, "name", (*RECIPES, *METHODS)))
+
+
+def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.VBox:
+    """Return a panel that takes a sound apart: upload, choose, run, stop, hear, download.
+
+    It needs a kernel. The sound is taken apart in a thread, so that *Stop* is heard; what was
+    reached by then is kept. A recipe hears it once its last method runs, not during its start. In
+    a browser's Python there are no threads, and it runs to its end.
+
+    Parameters
+    ----------
+    x : (T,) float, optional
+        A sound to begin with; else one is uploaded.
+    sample_rate
+        Its rate, in Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> panel = studio(np.sin(0.3 * np.arange(8000.0)), 8000)
+    >>> [type(child).__name__ for child in panel.children][:2]
+    ['FileUpload', 'Dropdown']
+
+    References
+    ----------
+    Chapter: ``book/experiments/your_own_sound.md``.
+    """
+    import ipywidgets
+
+    wide = {"description_width": "8em"}
+    upload = ipywidgets.FileUpload(accept=",".join(audio.SUFFIXES), description="Sound")
+    name = ipywidgets.Dropdown(options=[*RECIPES, *METHODS], description="Recipe", style=wide)
+    count = ipywidgets.BoundedIntText(4, min=1, max=64, description="Components K", style=wide)
+    costs = ipywidgets.HTML()
+    begin = ipywidgets.Button(description="Take apart")
+    stop = ipywidgets.Button(description="Stop", disabled=True)
+    progress = ipywidgets.IntProgress(0, min=0, max=1, layout={"width": "20em"})
+    told, heard = ipywidgets.HTML(), ipywidgets.HTML()
+    asked_to_stop = threading.Event()
+    at_hand: dict[str, Any] = {"rate": sample_rate}
+    if x is not None:
+        at_hand["x"] = arguments.signal(x)
+
+    def chosen() -> Recipe:
+        return recipe_named(name.value, at_hand["rate"])
+
+    def look(_: object = None) -> None:
+        if "x" not in at_hand:
+            costs.value = "Upload a sound, of one channel or several."
+            return
+        length, rate = len(at_hand["x"]), at_hand["rate"]
+        memory, seconds = chosen().estimate(length, count.value, at_hand["x"].dtype)
+        costs.value = (
+            f"{length / rate:.1f} s at {rate} Hz. It will take about {seconds:.0f} s "
+            f"and {memory / 1e9:.1g} GB of memory."
+        )
+
+    def take_in(_: object) -> None:
+        (file, *_others) = upload.value
+        try:
+            at_hand["x"], at_hand["rate"] = _read_bytes(bytes(file["content"]), file["name"])
+            told.value = ""
+        except (ValueError, OSError) as error:
+            told.value = _error(error)
+        look()
+
+    def work(recipe: Recipe, signal: Array, rate: int, n_components: int) -> None:
+        try:
+            states = begun(recipe, signal, n_components)
+            found = run(_until(asked_to_stop, states, progress), recipe.iterations)
+            heard.value = _results(found, rate)
+            ended = "stopped" if asked_to_stop.is_set() else "done"
+            told.value = f"{ended} after {len(found.history['objective']) - 1} iterations"
+        except (ValueError, MemoryError, OSError) as error:
+            told.value = _error(error)
+        finally:
+            begin.disabled, stop.disabled = False, True
+
+    def begun(recipe: Recipe, signal: Array, n_components: int) -> Iterator[State]:
+        progress.value, progress.max = 0, recipe.iterations
+        told.value = f"first: {recipe.start}" if recipe.start else ""
+        states = _states(recipe, signal, n_components)
+        told.value = str(recipe.method)
+        return states
+
+    def start(_: object) -> None:
+        if "x" not in at_hand:
+            return look()
+        begin.disabled, stop.disabled = True, False
+        asked_to_stop.clear()
+        heard.value = ""
+        asked = chosen(), at_hand["x"], at_hand["rate"], count.value
+        if sys.platform == "emscripten":
+            work(*asked)
+        else:
+            threading.Thread(target=work, args=asked, daemon=True).start()
+
+    upload.observe(take_in, "value")
+    for each in (name, count):
+        each.observe(look, "value")
+    begin.on_click(start)
+    stop.on_click(lambda _: asked_to_stop.set())
+    look()
+    buttons = ipywidgets.HBox([begin, stop, progress])
+    return ipywidgets.VBox([upload, name, count, costs, buttons, told, heard])
+
+
+def _error(error: Exception) -> str:
+    return f"<b>{html.escape(str(error) or 'out of memory')}</b>"
+
+
+def _read_bytes(content: bytes, name: str) -> tuple[Array, int]:
+    """Read an uploaded file; of several channels their mean."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(content)
+        return audio.read(path, "mean")
+
+
+def _states(recipe: Recipe, x: Array, n_components: int) -> Iterator[State]:
+    """The states of the recipe's last method, once it has its start."""
+    options = recipe.asked_of(x)
+    for of_the_run in ("iterations", "tolerance"):
+        options.pop(of_the_run, None)
+    x = x.astype(recipe.precision or x.dtype, copy=False)
+    if recipe.start is not None:
+        options["start"] = recipe.start.decompose(x, n_components, 0)
+    return METHODS[recipe.method].iterate(x, n_components, **options, rng=0)
+
+
+def _until(stop: threading.Event, states: Iterator[State], progress: Any) -> Iterator[State]:
+    """Hand the states on and show how far they are, until asked to stop."""
+    for number, state in enumerate(states):
+        progress.value = number
+        yield state
+        if stop.is_set():
+            return
+
+
+def _results(found: Decomposition, sample_rate: int) -> str:
+    """Return players of the components and the residual, and a link to all files."""
+    sounds = {f"component {k + 1}": found.component(k) for k in range(found.n_components)}
+    data = base64.b64encode(archive(found, sample_rate)).decode("ascii")
+    link = f'<a download="components.zip" href="data:application/zip;base64,{data}">'
+    players = audio.players({**sounds, "residual": found.residual}, sample_rate).data
+    return f"{players}<p>{link}Download them all, and the result</a></p>"
