@@ -5,10 +5,13 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 PORT ?= 8000
+K ?= 4
+OUT ?= out
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SCRIPTS := node_modules/.ready
 HTML := _build/html
 
 # The package has threads of its own, so linear algebra keeps to one.
@@ -24,12 +27,16 @@ ifdef FULL
 export CDLNMF_FULL := $(FULL)
 endif
 
-.PHONY: help book serve test test-nightly lint format picture clean distclean
+.PHONY: help decompose book pdf serve test test-browser test-nightly lint format picture clean distclean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-book: $(READY) ## execute every chapter whose code changed and build the HTML (FULL=1: with all seeds)
+decompose: $(READY) ## take a sound apart (SOUND=file or folder, K=4 components, OUT=out)
+	@test -n "$(SOUND)" || { echo "SOUND must name a file or a folder: make decompose SOUND=my.wav" >&2; exit 2; }
+	$(BIN)/cdlnmf-lit decompose "$(SOUND)" -K $(K) -o "$(OUT)"
+
+book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build the HTML (FULL=1: with all seeds)
 	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
 	@test -f _build/.complete || rm -rf _build/.doctrees $(HTML)
 	@rm -f _build/.complete
@@ -37,17 +44,24 @@ book: $(READY) ## execute every chapter whose code changed and build the HTML (F
 	@touch _build/.complete
 	@echo "The book is built: file://$(CURDIR)/$(HTML)/index.html"
 
+pdf: book ## print the whole book as a PDF (needs Chromium: CHROMIUM=/path/to/it)
+	$(BIN)/python book/_ext/pdf.py
+
 serve: book ## build the book and open it on localhost (PORT=8000)
 	@echo "The book is at http://localhost:$(PORT)/ (Ctrl-C ends)"
 	@(sleep 1; $(BIN)/python -m webbrowser "http://localhost:$(PORT)/" >/dev/null 2>&1) & \
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
 
 test: $(READY) ## unit, property, doctest and chapter tests, with coverage
-	$(PYTEST) tests cdlnmf_lit --cov
+	$(PYTEST) tests cdlnmf_lit --ignore=tests/browser --cov
 	$(PYTEST) book
 
+test-browser: book ## open every page of the built book in Chromium (CHROMIUM=/path/to/it)
+	$(BIN)/python book/_ext/chromium.py
+	$(PYTEST) --dist load tests/browser
+
 test-nightly: $(READY) ## the same with at least 200 examples of each property
-	$(PYTEST) tests cdlnmf_lit --cov --hypothesis-profile=nightly
+	$(PYTEST) tests cdlnmf_lit --ignore=tests/browser --cov --hypothesis-profile=nightly
 	$(PYTEST) book
 
 lint: $(READY) ## formatting, style and types
@@ -67,7 +81,7 @@ clean: ## remove what was built, keep the environment
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the environment too
-	rm -rf $(VENV)
+	rm -rf $(VENV) node_modules
 
 # The environment. Made anew only when pyproject.toml changes.
 $(READY): pyproject.toml
@@ -80,3 +94,8 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+# The scripts of the pages. Without npm or a network the book is built all the same, and says so.
+$(SCRIPTS): package.json .npmrc | $(READY)
+	@if $(BIN)/npm install --loglevel=error; then touch $@; else \
+	  echo "npm could not install what package.json names: the book is built without it." >&2; fi

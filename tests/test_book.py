@@ -31,8 +31,6 @@ FILES = {
     "_toc.yml": "format: jb-book\nroot: book/one\nchapters:\n- file: book/two\n",
     "book/one.md": CHAPTER.format(name="one"),
     "book/two.md": CHAPTER.format(name="two"),
-    "book/_static/book.css": "",
-    "book/_static/sliders.js": "",
     "book/reference/references.bib": "",
     "cdlnmf_lit/__init__.py": "from cdlnmf_lit.a import one\nfrom cdlnmf_lit.b import two\n",
     "cdlnmf_lit/a.py": "def one():\n    return 1\n",
@@ -45,16 +43,17 @@ def small_book(tmp_path, monkeypatch):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    for name in ("Makefile", "_config.yml"):
+    for name in ("Makefile", "_config.yml", "package.json"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "book" / "_ext", tmp_path / "book" / "_ext")
+    for name in ("book/_ext", "book/_static"):
+        shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path
 
 
 def make_book(folder):
     """Run `make book` with this environment: did it succeed, and which pages were executed?"""
-    environment = [f"BIN={Path(sys.executable).parent}", "READY=pyproject.toml"]
+    environment = [f"BIN={Path(sys.executable).parent}", "READY=pyproject.toml", "SCRIPTS="]
     done = subprocess.run(
         ["make", "book", *environment], cwd=folder, capture_output=True, text=True, check=False
     )

@@ -146,6 +146,58 @@ def test_the_reference_lists_every_module_that_readers_use():
     )
 
 
+def test_the_reference_prints_every_public_name():
+    """Of the modules that it lists it prints what has a docstring; the data it names itself."""
+    text = (ROOT / "book" / "reference" / "api.md").read_text("utf8")
+    for module in re.findall(r"automodule:: (\S+)", text):
+        for name, value in public(ROOT / f"{module.replace('.', '/')}.py"):
+            assert inspect.getdoc(value), f"{name} has no docstring"
+            methods = vars(value).items() if inspect.isclass(value) else ()
+            for method, each in methods:
+                if not method.startswith("_") and inspect.isfunction(each):
+                    assert inspect.getdoc(each), f"{name}.{method} has no docstring"
+    for name in cdlnmf_lit.__all__:
+        value = getattr(cdlnmf_lit, name)
+        module = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "")
+        assert f"automodule:: {module}\n" in text or f"`{name}`" in text, name
+
+
+def test_the_notation_names_what_there_is():
+    text = (ROOT / "book" / "notation.md").read_text("utf8")
+    trees = [ast.parse(path.read_text("utf8")) for path in modules(*ALLOWED)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    known = {
+        getattr(node, key)
+        for node in nodes
+        for key in ("name", "id", "attr", "arg")
+        if hasattr(node, key)
+    }
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("| $")]
+    columns = [row[2] for row in rows if len(row) > 5]
+    identifiers = {
+        w
+        for code in re.findall(r"`(.*?)`", " ".join(columns))
+        for w in re.findall(r"[a-zA-Z_]\w+", code)
+    }
+    assert len(identifiers) > 30
+    assert identifiers <= known, identifiers - known
+
+
+def test_the_bibliography_has_the_papers_23_references():
+    text = (ROOT / "book" / "reference" / "bibliography.md").read_text("utf8")
+    works = (ROOT / "book" / "reference" / "references.bib").read_text("utf8")
+    numbered = re.findall(r"\[(\d+)\] \| {cite:t}`(\w+)`", text)
+    assert sorted(int(number) for number, _ in numbered) == list(range(1, 24))
+    entries = {
+        entry.split(",", 1)[0]: entry for entry in re.split(r"^@\w+{", works, flags=re.M)[1:]
+    }
+    assert {key for _, key in numbered} <= {*entries}
+    for key, entry in entries.items():
+        fields = set(re.findall(r"(\w+) = {", entry))
+        assert {"author", "title", "year"} <= fields, key
+        assert fields & {"journal", "booktitle", "publisher"}, key
+
+
 def test_every_work_in_the_bibliography_is_cited():
     works = (ROOT / "book" / "reference" / "references.bib").read_text("utf8")
     pages = "".join(path.read_text("utf8") for path in (ROOT / "book").rglob("*.md"))
@@ -159,6 +211,24 @@ def test_every_work_in_the_bibliography_is_cited():
 def test_chapters_are_in_the_table_of_contents(chapter):
     toc = (ROOT / "_toc.yml").read_text("utf8")
     assert relative(chapter).removesuffix(".md") in re.findall(r"(?:root|file): (\S+)", toc)
+
+
+@pytest.mark.parametrize(
+    "chapter", [path for path in CHAPTERS if path.parent.name != "book"], ids=relative
+)
+def test_chapters_have_exercises_with_folded_solutions(chapter):
+    text = chapter.read_text("utf8")
+    (section,) = re.findall(r"^## Exercises\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    exercises = re.split(r"^\*\*\d+\.\*\* ", section, flags=re.MULTILINE)[1:]
+    assert len(exercises) >= 2
+    for exercise in exercises:
+        cells = re.findall(
+            r"^```{code-cell} ipython3\n:tags: \[hide-cell[^\n]*\]\n(.*?)^```",
+            exercise,
+            re.MULTILINE | re.DOTALL,
+        )
+        folded = ":::{dropdown} Solution" in exercise or any("assert" in cell for cell in cells)
+        assert folded, f"no folded solution that asserts: {exercise.splitlines()[0]}"
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=relative)
@@ -228,6 +298,20 @@ def test_commands_that_pages_name_exist(page):
 def test_the_command_line_is_a_console_script():
     assert PROJECT["project"]["scripts"] == {"cdlnmf-lit": "cdlnmf_lit.__main__:main"}
     assert callable(import_module("cdlnmf_lit.__main__").main)
+
+
+def test_make_takes_a_sound_apart():
+    """With the environment that is there (READY=): what it would run, and what it asks for."""
+
+    def make(*words: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", "READY=", "BIN=the/environment", *words]
+        return subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+
+    planned = make("--dry-run", "decompose", "SOUND=a b.wav", "K=3", "OUT=c").stdout
+    assert 'the/environment/cdlnmf-lit decompose "a b.wav" -K 3 -o "c"' in planned
+    unnamed = make("decompose")
+    assert unnamed.returncode == 2
+    assert unnamed.stderr.startswith("SOUND must name a file or a folder")
 
 
 def tracked() -> list[Path]:

@@ -13,6 +13,8 @@ function nameSliders() {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  // The button for the search is named by its text, which its label would hide.
+  document.querySelector(".search-button-field")?.removeAttribute("aria-label");
   nameSliders();
   new MutationObserver(nameSliders).observe(document.body, {
     attributeFilter: ["aria-valuetext"],

@@ -1,0 +1,73 @@
+"""All links of the built book lead somewhere, and nothing is taken from elsewhere."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tests.browser.site_server import HTML, ROOT, pages
+
+TAKEN = {"img": "src", "script": "src", "link": "href", "audio": "src", "iframe": "src"}
+TEXT = {".html", ".ipynb", ".js", ".json", ".md", ".txt"}
+NO_FILE = {"canonical", "search", "index", "next", "prev", "alternate"}
+
+
+@cache
+def soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text("utf8"), "html.parser")
+
+
+@cache
+def anchors(path: Path) -> frozenset[str]:
+    elements = soup(path).find_all(True)
+    return frozenset(str(e[key]) for e in elements for key in ("id", "name") if e.get(key))
+
+
+def target(page: Path, link: str) -> tuple[Path, str]:
+    parts = urlsplit(link)
+    path = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+    return (path / "index.html" if path.is_dir() else path), unquote(parts.fragment)
+
+
+@pytest.mark.parametrize("address", pages())
+def test_links_lead_somewhere(address: str) -> None:
+    page, dead = HTML / address, []
+    for link in {str(a["href"]) for a in soup(page).find_all("a", href=True)}:
+        if urlsplit(link).scheme or link.startswith("//"):
+            continue
+        path, fragment = target(page.resolve(), link)
+        has_anchors = path.suffix == ".html" and "lite" not in path.parts
+        if not path.exists() or (fragment and has_anchors and fragment not in anchors(path)):
+            dead.append(link)
+    assert not dead
+
+
+@pytest.mark.parametrize("address", pages())
+def test_what_a_page_takes_is_the_sites_own(address: str) -> None:
+    page, elsewhere, missing = HTML / address, [], []
+    for tag, key in TAKEN.items():
+        for element in soup(page).find_all(tag):
+            source = str(element.get(key) or "")
+            if not source or source.startswith("data:") or set(element.get("rel") or ()) & NO_FILE:
+                continue
+            if urlsplit(source).scheme or source.startswith("//"):
+                elsewhere.append(source)
+            elif not target(page.resolve(), source)[0].exists():
+                missing.append(source)
+    assert not elsewhere
+    assert not missing
+
+
+@pytest.mark.parametrize("address", pages())
+def test_pictures_have_words(address: str) -> None:
+    silent = [image for image in soup(HTML / address).find_all("img") if image.get("alt") is None]
+    assert not silent
+
+
+def test_nothing_says_where_it_was_built() -> None:
+    texts = [path for path in HTML.rglob("*") if path.suffix in TEXT]
+    assert not [path for path in texts if str(ROOT) in path.read_text("utf8", errors="replace")]

@@ -1,0 +1,245 @@
+"""Every page of the built book, in a browser, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Response, Route
+
+from tests.browser.site_server import FRONT, HTML, REPORTS, ROOT, pages
+
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+LARGEST_PAGE = 5e6
+SHOWN = """area => [...area.querySelectorAll(".widget-html")]
+  .filter(each => each.offsetParent).map(each => each.innerHTML).join()"""
+SETTLED = """() => { window.settled = new Promise(done =>
+  addEventListener("resize", () => setTimeout(done, 400), { once: true })); }"""
+"""The theme looks for what scrolls 300 ms after a change of width."""
+PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
+  .every((audio, at) => audio.paused === (at !== n))"""
+LONGEST_PICTURE = 65_000  # rows of a JPEG
+WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
+NARROW = {"width": 320, "height": 844}  # what WCAG 1.4.10 asks of a page that scrolls one way
+
+
+@dataclass
+class Seen:
+    """What a page asked for and what it complained of."""
+
+    page: Page
+    site: str
+    requests: int = 0
+    loaded: int = 0
+    external: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        self.page.context.route("**/*", self._route)  # workers, too
+        self.page.context.on("response", self._response)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("console", self._console)
+
+    def _route(self, route: Route, request: Request) -> None:
+        self.requests += 1
+        if request.url.startswith(self.site) or request.url.startswith("data:"):
+            route.continue_()
+        else:
+            self.external.append(request.url)
+            route.abort()
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.url}")
+        self.loaded += int(response.headers.get("content-length", 0))
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(f"console: {message.text}")
+
+    def open(self, address: str) -> None:
+        self.page.goto(self.site + address, wait_until="load")
+        self.page.evaluate("() => window.MathJax?.startup?.promise.then(() => true)")
+        if self.page.locator(".widget-subarea script[type*=widget-view]").count():
+            self.page.wait_for_selector(".widget-subarea [role=slider]")
+
+
+@pytest.fixture
+def seen(browser: Browser, site: str) -> Iterator[Seen]:
+    context = browser.new_context(viewport=WIDE, color_scheme="light")
+    found = Seen(context.new_page(), site)
+    found.watch()
+    yield found
+    context.close()
+
+
+def violations(page: Page, *ignored: str) -> list[str]:
+    """What axe-core finds, one line a rule and element."""
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(path=AXE)
+    options = {
+        "runOnly": {"type": "tag", "values": WCAG},
+        "rules": {rule: {"enabled": False} for rule in ignored},
+        "resultTypes": ["violations"],
+    }
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [
+        f"{rule['id']}: {node['target']} {node['html'][:120]}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def durations(page: Page) -> list[float]:
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('audio')].every(a => a.readyState > 0 || a.error)"
+    )
+    return page.evaluate("() => [...document.querySelectorAll('audio')].map(a => a.duration || 0)")
+
+
+def moved_sliders(page: Page) -> int:
+    """Move every slider by the keyboard; each must change what is shown, and have a name."""
+    sliders = page.locator(".widget-subarea [role=slider]")
+    for n in range(sliders.count()):
+        slider = sliders.nth(n)
+        assert slider.get_attribute("aria-label"), "a slider has no name"
+        area = slider.locator("xpath=ancestor::*[contains(@class, 'widget-subarea')]")
+        before = area.evaluate(SHOWN)
+        value = slider.get_attribute("aria-valuetext")
+        slider.focus()
+        for _ in range(20):
+            page.keyboard.press("ArrowRight")
+            page.wait_for_timeout(50)
+            if area.evaluate(SHOWN) != before:
+                break
+        else:
+            raise AssertionError(f"{slider.get_attribute('aria-label')} changes nothing")
+        assert slider.get_attribute("aria-valuetext") != value
+    return sliders.count()
+
+
+def brightness(page: Page) -> float:
+    colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 765
+
+
+def picture(page: Page, name: str) -> None:
+    """Take the whole page, from its top: what sticks to the window is at its head."""
+    page.evaluate("() => scrollTo(0, 0)")
+    height = page.evaluate("() => document.documentElement.scrollHeight")
+    clip = {"x": 0, "y": 0, "width": WIDE["width"], "height": min(height, LONGEST_PICTURE)}
+    path = REPORTS / f"{name}.jpg"
+    page.screenshot(path=path, quality=60, type="jpeg", full_page=True, clip=clip)
+    assert path.stat().st_size
+
+
+@pytest.mark.parametrize("address", pages())
+def test_a_page(seen: Seen, address: str) -> None:
+    page = seen.page
+    seen.open(address)
+    loaded = seen.loaded
+    page.add_style_tag(content="* { transition: none !important }")  # colours are final at once
+    name = address.removesuffix(".html").replace("/", "-")
+
+    text = page.locator("main").inner_text()
+    for raw in ("{eq}", "{ref}", "{cite", "{doc}", "??", "\\(", "\\["):
+        assert raw not in text, f"{raw} is not rendered"
+    assert page.locator("mjx-merror").count() == 0
+
+    lengths = durations(page)
+    assert all(0 < length < math.inf for length in lengths), lengths
+    unnamed = "() => [...document.querySelectorAll('audio')].filter(a => !a.ariaLabel).length"
+    assert page.evaluate(unnamed) == 0
+    sliders = moved_sliders(page)
+
+    assert brightness(page) > 0.9
+    found = violations(page)
+    picture(page, f"{name}-light")
+    page.evaluate(
+        "() => Object.assign(document.documentElement.dataset, {theme: 'dark', mode: 'dark'})"
+    )
+    page.wait_for_timeout(300)
+    assert brightness(page) < 0.2
+    found += violations(page)
+    picture(page, f"{name}-dark")
+    page.evaluate(SETTLED)
+    page.set_viewport_size(PHONE)
+    page.evaluate("() => settled")
+    page.screenshot(path=REPORTS / f"{name}-phone.jpg", quality=60, type="jpeg")
+    found += violations(page, "color-contrast")  # which width does not change
+    page.set_viewport_size(NARROW)
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+
+    report = {
+        "page": address,
+        "requests": seen.requests,
+        "external": len(seen.external),
+        "violations": len(found),
+        "sliders": sliders,
+        "players": len(lengths),
+        "html": (HTML / address).stat().st_size,
+        "loaded": loaded,
+    }
+    (REPORTS / f"{name}.json").write_text(json.dumps(report), encoding="utf8")
+    assert not seen.external
+    assert not seen.complaints
+    assert width <= NARROW["width"], "the page is wider than a narrow screen"
+    assert not found, "\n".join(found)
+    assert report["html"] <= LARGEST_PAGE
+
+
+def test_search_finds(seen: Seen) -> None:
+    seen.open(FRONT)
+    seen.page.keyboard.press("Control+k")
+    seen.page.keyboard.type("semi-NMF")
+    seen.page.keyboard.press("Enter")
+    seen.page.get_by_text("Search finished").wait_for()  # results are listed one by one
+    results = seen.page.locator("#search-results li a").all_inner_texts()
+    assert any("Semi" in result for result in results), results
+    assert not seen.external
+    assert not seen.complaints
+
+
+def test_the_front_page_plays_the_notes_apart_and_together(seen: Seen) -> None:
+    """One click starts a sound; a second one goes on with another where the first one was."""
+    seen.open(FRONT)
+    page, players = seen.page, seen.page.locator(".sounds audio")
+    assert players.count() >= 5
+    durations(page)
+    players.nth(0).evaluate("audio => audio.play()")
+    page.wait_for_function("() => document.querySelector('.sounds audio').currentTime > 1")
+    page.locator(".sounds .scope").nth(2).scroll_into_view_if_needed()
+    players.nth(2).evaluate("audio => audio.play()")
+    page.wait_for_function(PLAYS_ALONE, arg=2)
+    assert players.nth(2).evaluate("audio => audio.currentTime") > 1
+    scope = page.locator(".sounds .scope").nth(3)
+    box = scope.bounding_box()
+    assert box
+    players.nth(3).evaluate(
+        "audio => audio.addEventListener('seeked', () => { audio.dataset.at = audio.currentTime; })"
+    )
+    scope.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    page.wait_for_function("() => document.querySelectorAll('.sounds audio')[3].dataset.at")
+    page.wait_for_function(PLAYS_ALONE, arg=3)
+    at, length = players.nth(3).evaluate("audio => [+audio.dataset.at, audio.duration]")
+    assert abs(at / length - 0.5) < 0.05
+
+
+def test_the_address_of_the_book_leads_to_the_front_page(seen: Seen) -> None:
+    seen.page.goto(seen.site)
+    seen.page.wait_for_url(seen.site + FRONT)
+    assert not seen.external
+    assert not seen.complaints
+
+
+def test_every_page_is_reached_from_the_front_page(seen: Seen) -> None:
+    seen.open(FRONT)
+    links = seen.page.evaluate("() => [...document.querySelectorAll('nav a')].map(a => a.href)")
+    reached = {link.removeprefix(seen.site).partition("#")[0] for link in links}
+    assert {page for page in pages() if page.startswith("book/") and "intro" not in page} <= reached
