@@ -73,6 +73,7 @@ class Seen:
 @pytest.fixture
 def seen(browser: Browser, site: str) -> Iterator[Seen]:
     context = browser.new_context(viewport=WIDE, color_scheme="light")
+    context.set_default_timeout(180_000)
     found = Seen(context.new_page(), site)
     found.watch()
     yield found
@@ -113,9 +114,9 @@ def moved_sliders(page: Page) -> int:
         before = area.evaluate(SHOWN)
         value = slider.get_attribute("aria-valuetext")
         slider.focus()
-        for _ in range(20):
+        for pause in [50, 100, 200, 400] + 16 * [1000]:  # a slow machine draws late
             page.keyboard.press("ArrowRight")
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(pause)
             if area.evaluate(SHOWN) != before:
                 break
         else:
