@@ -301,7 +301,7 @@ def decompose_one(options: argparse.Namespace, sound: str) -> int:
     from cdlnmf_lit.presentation import plotting, your_own_sound
 
     out = options.out
-    checkpoint = out.parent / f"{out.name}.checkpoint.npz"
+    checkpoint = _checkpoint_of(out)
     arguments.integer(options.seed, "seed", at_least=0)
     every = arguments.non_negative(options.checkpoint_every, "checkpoint_every")
     if not options.estimate:
@@ -420,11 +420,16 @@ def _is_interrupted(found: Decomposition) -> bool:
     return found.status.startswith("interrupted")
 
 
+def _checkpoint_of(out: Path) -> Path:
+    """Return where a run into ``out`` keeps what it has reached."""
+    return out.parent / f"{out.name}.checkpoint.npz"
+
+
 def _continued(options: argparse.Namespace, out: Path) -> argparse.Namespace:
     """Return the options of one of many sounds: it goes on from what a killed run has left."""
     one = argparse.Namespace(**vars(options) | {"out": out})
     one.force = options.force or (out / "decomposition.npz").exists()
-    checkpoint = out.parent / f"{out.name}.checkpoint.npz"
+    checkpoint = _checkpoint_of(out)
     if checkpoint.exists() and not options.force:
         one.start = str(checkpoint)
     return one
