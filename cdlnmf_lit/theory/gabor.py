@@ -486,14 +486,14 @@ class GaborFrame:
         Chapter: ``book/theory/gabor.md``.
         """
         n_samples = integer(n_samples, "n_samples")
-        lowest, highest = np.inf, 0.0
-        for rows in self._coupled(0, n_samples).values():
-            bands = self._bands(rows[0])
-            if len(bands) == 1:
-                values = bands[0]
-            else:
-                values = scipy.linalg.eigvals_banded(bands, lower=True)
-            lowest, highest = min(lowest, values.min()), max(highest, values.max())
+        if len(self._diagonals) == 1:
+            values = [self._diagonals[0, :n_samples]]
+        else:
+            matrices = self._coupled(0, n_samples).values()
+            values = [
+                scipy.linalg.eigvals_banded(self._bands(rows[0]), lower=True) for rows in matrices
+            ]
+        lowest, highest = min(map(np.min, values)), max(map(np.max, values))
         return max(float(lowest), 0.0), float(highest)
 
     def dual(self) -> GaborFrame:
@@ -581,8 +581,9 @@ class GaborFrame:
         A, B = self.bounds(max(self.hop, T_g))
         if self.hop > M or A <= np.finfo(float).eps * B:
             raise ValueError(no_frame)
-        if M >= T_g:
-            return self._applied(power, margin=0).astype(self.window.dtype), self.origin
+        if len(self._diagonals) == 1:
+            S = self._diagonals[0, (np.arange(T_g) - self.origin) % self.hop]
+            return (S**power * self.window).astype(self.window.dtype), self.origin
         longest = max(LONGEST_CHAIN * M, 8 * T_g)
         margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))
         for margin in margins.tolist():
@@ -607,8 +608,6 @@ class GaborFrame:
 
 
 def _apply_power(bands: Array, rhs: Array, power: float) -> Array:
-    if len(bands) == 1:
-        return np.asarray(bands[0][:, None] ** power * rhs)
     values, vectors = scipy.linalg.eig_banded(bands, lower=True)
     floor = np.finfo(float).eps * values[-1]
     return np.asarray(vectors @ (np.maximum(values, floor)[:, None] ** power * (vectors.T @ rhs)))

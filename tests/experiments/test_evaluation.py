@@ -575,6 +575,8 @@ def test_measured_sees_the_largest_moment():
     assert 8e6 <= peak < 9e6
     _, _, small = measured(lambda: None)  # what was held before does not count
     assert small < 1e5
+    _, _, of_python = measured(lambda: [str(n) for n in range(100_000)])
+    assert of_python < 1e5
     with pytest.raises(RuntimeError, match="memory is being traced already"):
         measured(lambda: measured(work))
     with pytest.raises(ZeroDivisionError):
