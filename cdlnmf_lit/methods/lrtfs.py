@@ -622,8 +622,11 @@ def _rank_one(model: Model, x: Array) -> tuple[Array, Array]:
         V = X.real**2 + X.imag**2
         return V.sum(axis=0), V @ model.counts
 
-    by_channel, by_frame = zip(*in_threads(powers, model.frame.blocks(x.size)), strict=True)
-    spectrum = np.asarray(sum(by_channel)) / len(model.alpha)
+    spectrum, by_frame = np.zeros(len(model.counts), model.counts.dtype), []
+    for of_channels, of_frames in in_threads(powers, model.frame.blocks(x.size)):
+        spectrum += of_channels
+        by_frame.append(of_frames)
+    spectrum /= len(model.alpha)
     loudness = np.concatenate(by_frame) / max(float(spectrum @ model.counts), _tiny(x.dtype))
     return tuple(np.maximum(each, LEAST * each.mean()) for each in (spectrum, loudness))
 

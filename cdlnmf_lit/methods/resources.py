@@ -91,7 +91,7 @@ def require_memory(needed: float, task: str) -> None:
     if needed > there:
         raise MemoryError(
             f"{task} needs about {needed / 1e9:.2g} GB of memory, and {there / 1e9:.2g} GB are "
-            "free: use a larger hop, float32, or a shorter piece"
+            "free: use float32, a shorter piece or, with frames, a larger hop"
         )
 
 

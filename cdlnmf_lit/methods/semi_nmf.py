@@ -373,8 +373,11 @@ class Data:
                 ZZ += wide @ wide.T
             return np.hstack([*in_tiles, in_others]), ZZ
 
-        ZA, ZZ = zip(*in_threads(of_part, self.parts), strict=True)
-        return np.asarray(sum(ZA)), np.asarray(sum(ZZ))
+        ZA, ZZ = np.zeros((K, R)), np.zeros((K, K))
+        for of_spectra, of_activations in in_threads(of_part, self.parts):
+            ZA += of_spectra
+            ZZ += of_activations
+        return ZA, ZZ
 
 
 def _tiles(rows: Array, K: int) -> tuple[Array, Array]:

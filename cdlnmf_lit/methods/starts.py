@@ -191,7 +191,10 @@ def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Arra
         V = np.abs(rows_of(rows)) ** power
         return V.sum(axis=0, dtype=float), V.sum(axis=1, dtype=float)
 
-    over_frames, over_channels = zip(*in_threads(sums, frame.blocks(sound.size)), strict=True)
-    spectrum, activations = np.sum(over_frames, axis=0), np.concatenate(over_channels)
+    spectrum, over_channels = np.zeros(frame.channels // 2 + 1), []
+    for of_channels, of_frames in in_threads(sums, frame.blocks(sound.size)):
+        spectrum += of_channels
+        over_channels.append(of_frames)
+    activations = np.concatenate(over_channels)
     loudness = np.sqrt(spectrum.sum()) or 1.0
     return spectrum / loudness, activations / loudness

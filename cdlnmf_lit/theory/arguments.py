@@ -21,7 +21,8 @@ def array(value: ArrayLike, name: str, ndim: int, *, allow_complex: bool = False
     ------
     ValueError
         If the array is empty, has another number of dimensions, holds integers, NaN or
-        infinities, or is complex where only real numbers are meant.
+        infinities, or is complex where only real numbers are meant; if it is no array, but a
+        list of several of them.
 
     Examples
     --------
@@ -32,7 +33,12 @@ def array(value: ArrayLike, name: str, ndim: int, *, allow_complex: bool = False
         ...
     ValueError: x must hold floating-point numbers, got int64: convert it, e.g. x.astype(float)
     """
-    found = np.asarray(value)
+    try:
+        found = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} must be one array, got a list of parts that differ in shape"
+        ) from error
     if found.ndim != ndim:
         rule = {1: "one-dimensional", 2: "two-dimensional"}.get(ndim, f"{ndim}-dimensional")
         remedy = ": pick or average the channels first" if (ndim, found.ndim) == (1, 2) else ""

@@ -41,8 +41,8 @@ def test_what_does_not_fit_is_refused_and_what_just_fits_is_not(monkeypatch):
     with pytest.raises(MemoryError) as refused:
         require_memory(2.1e9, "a walk")
     assert str(refused.value) == (
-        "a walk needs about 2.1 GB of memory, and 2 GB are free: use a larger hop, float32, or a "
-        "shorter piece"
+        "a walk needs about 2.1 GB of memory, and 2 GB are free: use float32, a shorter piece or, "
+        "with frames, a larger hop"
     )
 
 

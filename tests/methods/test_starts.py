@@ -1,5 +1,7 @@
 """Given starts are checked and copied; any method's result becomes spectra and activations."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,6 +103,16 @@ def test_components_of_another_length_are_cut_or_followed_by_silence(T, wanted, 
     kept = min(T, wanted)
     x[:kept] = found.component(0)[:kept]
     np.testing.assert_allclose(Z[0] / Z[0].max(), np.maximum(x**2 / (x**2).max(), 1e-6))
+
+
+def test_the_margins_are_summed_as_they_come():
+    T, frame = 2**17, GaborFrame("hann", hop=32, channels=2**14)
+    sound = np.random.default_rng(0).standard_normal(T)
+    tracemalloc.start()
+    starts._margins(sound, frame, 1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < len(frame.blocks(T)) * (frame.channels // 2 + 1) * 8 / 2  # one array a block
 
 
 def test_a_silent_component_stays_nearly_silent():

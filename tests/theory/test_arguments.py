@@ -19,6 +19,7 @@ from cdlnmf_lit.theory.arguments import array, choice, integer, non_negative, si
         (np.ones(3, complex), "x must be real, got complex128"),
         ([0.0, np.nan], "x must be finite, got nan at index 1"),
         ([0.0, -np.inf], "x must be finite, got -inf at index 1"),
+        ([[0.0], [1.0, 2.0]], "x must be one array, got a list of parts that differ in shape"),
     ],
 )
 def test_signals(value, message):
