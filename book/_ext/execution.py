@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
-LONGEST = "piano chirps overlap initialisation claims your_own_sound evaluation gabor".split()
+LONGEST = (
+    "piano",
+    "chirps",
+    "overlap",
+    "initialisation",
+    "claims",
+    "your_own_sound",
+    "evaluation",
+    "gabor",
+)
 """The chapters to begin with; what they sweep, others find."""
 AT_ONCE = 4
 """Chapters at a time, at most: each has threads and memory of its own."""
