@@ -160,7 +160,7 @@ def chirps_trials(
 
 @lru_cache(maxsize=10)
 def _piano(seed: int) -> Mixture:
-    """One object for all settings: a quarter of a second to make, and 14 MB."""
+    """Make each piano once, for all settings."""
     return piano(rng=seed)
 
 
