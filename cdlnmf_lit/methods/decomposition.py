@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
-from cdlnmf_lit.theory.blocks import placed
+from cdlnmf_lit.theory.blocks import placed, segment_energies
 from cdlnmf_lit.theory.convolution import synthesize
 
 FORMS = ("atoms", "spectra", "sounds")
@@ -57,6 +58,8 @@ class Decomposition:
         atoms: magnitudes, to the power that ``parameters["power"]`` says (1 if it says none).
     sounds : array (K, T), or None
         With the spectra, the components themselves.
+    sample_rate : int, or None
+        In Hz, where it is known.
 
     Raises
     ------
@@ -85,6 +88,7 @@ class Decomposition:
     parameters: dict[str, Any] = field(default_factory=dict)
     spectra: Array | None = None
     sounds: Array | None = None
+    sample_rate: int | None = None
 
     def __post_init__(self) -> None:
         given = [name for name in FORMS if getattr(self, name) is not None]
@@ -95,6 +99,41 @@ class Decomposition:
     def n_components(self) -> int:
         """``K``."""
         return len(self.activations)
+
+    @property
+    def objective(self) -> float:
+        """What the method has lowered, at its end."""
+        return float(self.history["objective"][-1])
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the run was ended from outside, before its iterations or its tolerance."""
+        return self.status.startswith("stopped")
+
+    def apply(self, y: ArrayLike, *, rng: Any = 0, watch: Any = None) -> Decomposition:
+        """Find the patterns of this result in another signal of the same rate.
+
+        The method that made it is run with ``held="patterns"``, at the same penalty.
+
+        Parameters
+        ----------
+        y : array (T,)
+            The other signal.
+        rng, watch
+            See :meth:`~cdlnmf_lit.methods.method.Method.decompose`.
+
+        Raises
+        ------
+        ValueError
+            If the parameters do not tell what made it, or ``y`` cannot be taken.
+        """
+        from cdlnmf_lit.methods.method import Method
+
+        method = Method.from_parameters(self.parameters | {"method": self.method})
+        start = method.patterns_of(self), None
+        return method.decompose(
+            y, self.n_components, start=start, held="patterns", rng=rng, watch=watch
+        )
 
     def components(self) -> Array:
         """The K components in time, ``(K, T)``; with the residual they sum to the signal."""
@@ -134,6 +173,7 @@ class Decomposition:
                 "parameters": self.parameters,
                 "hop": self.hop,
                 "first_sample": self.first_sample,
+                "sample_rate": self.sample_rate,
             }
         )
         arrays: dict[str, Any] = {
@@ -174,10 +214,7 @@ class Decomposition:
 
 def _loudest(sound: Array, length: int) -> Array:
     """The stretch of ``length`` samples that has the most energy."""
-    energy = np.concatenate([[0.0], np.cumsum(np.square(sound, dtype=float))])
-    begin = 0
-    if sound.size > length:
-        begin = int(np.argmax(energy[length:] - energy[:-length]))
+    begin = 0 if sound.size <= length else int(np.argmax(segment_energies(sound, length)))
     return placed(sound[begin : begin + length], 0, length)
 
 
@@ -238,10 +275,8 @@ def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Dec
 
     Examples
     --------
-    >>> from cdlnmf_lit.methods import algorithm_1
-    >>> from cdlnmf_lit.theory.gabor import GaborFrame
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> found = run(algorithm_1.iterate(x, 1, frame, rng=0), iterations=3)
+    >>> from cdlnmf_lit import NMF
+    >>> found = run(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 1), iterations=3)
     >>> found.status, found.history["objective"].shape
     ('ran all 3 iterations', (4,))
 

@@ -9,34 +9,218 @@ Chapter: ``book/methods/nmf.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from numbers import Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.starts import factors_of, given, of_as_many
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
-from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame
+from cdlnmf_lit.methods import method
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.method import (
+    OneOf,
+    OnFrames,
+    State,
+    on,
+    option,
+    optional,
+    positive,
+    require_sound,
+)
+from cdlnmf_lit.methods.starts import factors_of
+from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative
+from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, summed
+from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
-DIVERGENCES = {"euclidean": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
-"""The β of each divergence that has a name."""
-UPDATES = ("minimise", "full")
-STARTS = ("random",)
 ALONE = 2 * SINGLE - 1
 """Multiplications up to which BLAS has no work for a second thread, which would cost it more."""
 FEW, SHARE, MOST_SHARES = 2**14, 2**18, 16
 """Numbers in the smallest block and the smallest share of the work, and the most shares."""
 
 
-# ---- the divergence and its updates ---------------------------------------------------------
+@dataclass(frozen=True, eq=False)
+class Problem(method.Problem):
+    r"""A matrix to factorise, and how: ``V ≈ Zᵀ W``.
+
+    .. math:: Z ← Z \Big(\frac{W (V M^{β-2})^T}{W (M^{β-1})^T}\Big)^γ, \quad
+        W ← W \Big(\frac{Z (V M^{β-2})}{Z M^{β-1}}\Big)^γ, \qquad M = Z^T W
+
+    Parameters
+    ----------
+    V : array (N, F)
+        ``V ≥ 0``; positive if ``β ≤ 0``. It is read, never copied.
+    beta, exponent : float
+        ``β`` and ``γ``.
+
+    Examples
+    --------
+    >>> problem = Problem(np.outer([1.0, 2.0], [3.0, 4.0]), beta=1.0, exponent=1.0)
+    >>> W, Z = problem.updated(np.ones((1, 2)), np.ones((1, 2)))
+    >>> np.allclose(Z.T @ W, problem.V)
+    True
+
+    References
+    ----------
+    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+
+    V: Array
+    beta: float
+    exponent: float
+
+    def updated(self, W: Array, Z: Array) -> tuple[Array, Array]:
+        """The activations ``(K, N)`` of all frames, then the spectra ``(K, F)``, in one pass."""
+        lifted = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
+        moved = Z if self.held == "activations" else np.empty_like(Z)
+
+        def share(blocks: list[slice]) -> tuple[Array, Array]:
+            return self._share(blocks, W, Z, lifted, moved)
+
+        up, down = summed(share, self.shares(len(W)))
+        if self.held == "patterns":
+            return W, moved
+        if self.beta == 1:
+            down = moved.sum(axis=1, keepdims=True)
+        elif self.beta == 2:
+            down = down @ W
+        return self._moved(W.copy(), up, down), moved
+
+    def _share(
+        self, blocks: list[slice], W: Array, Z: Array, lifted: Array, moved: Array
+    ) -> tuple[Array, Array]:
+        """Move the activations of some frames; what these say of the spectra."""
+        K, F = W.shape
+        longest = max(rows.stop - rows.start for rows in blocks)
+        buffers, ones = np.empty((2, longest, F), W.dtype), np.ones((K + 1, longest), W.dtype)
+        up, down = np.zeros_like(W), np.zeros((K, K if self.beta == 2 else F), W.dtype)
+        sums, gram = W.sum(axis=1, keepdims=True), W @ W.T
+        for rows in blocks:
+            v = self.V[rows]
+            lifted_z = ones[:, : len(v)]
+            z = lifted_z[:K]
+            z[:] = Z[:, rows]
+            if self.held != "activations":
+                q, p = self._weighed(v, lifted_z, lifted, buffers)
+                if p is None:
+                    cost = sums if self.beta == 1 else gram @ z
+                else:
+                    cost = W @ p.T
+                moved[:, rows] = self._moved(z, W @ q.T, cost)
+            if self.held != "patterns":
+                q, p = self._weighed(v, lifted_z, lifted, buffers)
+                up += z @ q
+                if p is not None:
+                    down += z @ p
+                elif self.beta == 2:
+                    down += z @ z.T
+        return up, down
+
+    def _weighed(self, v: Array, z: Array, W: Array, buffers: Array) -> tuple[Array, Array | None]:
+        """``V M**(β - 2)`` and ``M**(β - 1)`` of a block; None where it needs no model of it."""
+        if self.beta == 2:
+            return v, None
+        M, Q = buffers[:, : len(v)]
+        np.matmul(z.T, W, out=M)
+        if self.beta == 1:
+            return np.divide(v, M, out=M), None
+        if self.beta == 0:
+            np.divide(v.dtype.type(1), M, out=M)
+            np.multiply(v, M, out=Q)
+            return np.multiply(Q, M, out=Q), M
+        np.power(M, v.dtype.type(self.beta - 1), out=Q)
+        np.divide(Q, M, out=M)
+        return np.multiply(v, M, out=M), Q
+
+    def _moved(self, factor: Array, up: Array, down: Array) -> Array:
+        """``factor (up / down)**exponent``, in the memory of ``factor``; 0 where all three are."""
+        down = down + np.finfo(down.dtype).tiny
+        if self.exponent == 1:
+            factor *= up
+            factor /= down
+            return factor
+        up /= down
+        up **= self.exponent
+        factor *= up
+        return factor
+
+    def objective(self, W: Array, Z: Array) -> float:
+        """``D_β(V | ZᵀW + ε)``, in a pass of its own; without ``ε`` for ``β = 2``."""
+
+        def share(blocks: list[slice]) -> float:
+            total = 0.0
+            for rows in blocks:
+                M = Z[:, rows].T @ W
+                if self.beta != 2:
+                    M += self.offset
+                total += float(beta_divergence(self.V[rows], M, self.beta).sum(dtype=float))
+            return total
+
+        return float(sum(in_threads(share, self.shares(len(W)))))
+
+    @cached_property
+    def offset(self) -> Any:
+        """``ε``, so small that no entry shows it, so large that ``V / ε²`` is a number.
+
+        It stands for a further component that never moves, so that no model is zero; for
+        ``β = 2`` none is needed, nor added.
+        """
+        info = np.finfo(self.V.dtype)
+        return self.V.dtype.type(max(np.cbrt(float(info.tiny)) * self.mean, float(info.tiny)))
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean of ``V``."""
+        rows_of = pieces(len(self.V), max(1, SHARE // self.V.shape[1]))
+        total = sum(in_threads(lambda rows: self.V[rows].sum(dtype=float), rows_of))
+        return float(total) / self.V.size
+
+    def shares(self, n_components: int) -> list[list[slice]]:
+        """The blocks of frames, one list a thread's work; the same whatever the threads."""
+        N, F = self.V.shape
+        blocks = pieces(N, max(1, ALONE // ((n_components + 1) * F), FEW // F))
+        n_shares = 2 ** int(np.log2(max(1, min(MOST_SHARES, N * F / SHARE))))
+        edges = np.linspace(0, len(blocks), min(n_shares, len(blocks)) + 1).astype(int).tolist()
+        return [blocks[i:j] for i, j in pairwise(edges)]
+
+    # ---- starts, states, sounds ----------------------------------------------------------------
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Uniform numbers from 0.1 to 1.1, with the mean of ``V`` in their product."""
+        N, F = self.V.shape
+        W, Z = 0.1 + rng.random((K, F)), 0.1 + rng.random((K, N))
+        scale = np.sqrt(self.mean / self._mean_of(W, Z))
+        return (scale * W).astype(self.V.dtype), (scale * Z).astype(self.V.dtype)
+
+    def activations_for(self, W: Array) -> Array:
+        """The same number everywhere, with the mean of ``V`` in the product."""
+        Z = np.ones((len(W), len(self.V)), self.V.dtype)
+        return Z * self.V.dtype.type(self.mean / (self._mean_of(W, Z) or 1.0))
+
+    def _mean_of(self, W: Array, Z: Array) -> float:
+        return float(W.sum(axis=1) @ Z.sum(axis=1)) / self.V.size
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        asked = self.method
+        return factors_of(found, asked.frame, self.x.size, asked.power, self.V.dtype)
+
+    def after(self, state: State) -> State:
+        return State(
+            state.iteration + 1, *self.updated(state.patterns, state.activations), problem=self
+        )
+
+    def record(self, state: State) -> dict[str, float]:
+        return {"objective": self.objective(state.patterns, state.activations)}
+
+    def result(self, state: State) -> dict[str, Any]:
+        W, Z = state.patterns, state.activations
+        return masked(self.x, self.method.frame, W, lambda rows: wiener_masks(W, Z[:, rows]))
+
+
+# ---- the divergence, and back to sound ----------------------------------------------------------
 
 
 def beta_divergence(V: ArrayLike, model: ArrayLike, beta: float) -> Array:
@@ -100,298 +284,6 @@ def mm_exponent(beta: float) -> float:
     return 1 / (max(beta, 1.0) - min(beta, 2.0) + 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Problem:
-    r"""A matrix to factorise, and how.
-
-    Parameters
-    ----------
-    V : array (N, F)
-        ``V ≥ 0``; positive if ``β ≤ 0``. It is read, never copied.
-    beta : float
-    exponent : float
-        Of the updates.
-
-    Examples
-    --------
-    >>> problem = Problem(np.outer([1.0, 2.0], [3.0, 4.0]), beta=1.0, exponent=1.0)
-    >>> W, Z = problem.updated(np.ones((1, 2)), np.ones((1, 2)))
-    >>> np.allclose(Z.T @ W, problem.V)
-    True
-
-    References
-    ----------
-    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
-    """
-
-    V: Array
-    beta: float
-    exponent: float
-
-    @cached_property
-    def mean(self) -> float:
-        """The mean of ``V``."""
-        total = sum(in_threads(lambda rows: self.V[rows].sum(dtype=float), self._whole))
-        return float(total) / self.V.size
-
-    @cached_property
-    def offset(self) -> Any:
-        """``ε``, so small that no entry shows it, so large that ``V / ε²`` is a number.
-
-        It stands for a further component that never moves, so that no model is zero; for
-        ``β = 2`` none is needed, nor added.
-        """
-        info = np.finfo(self.V.dtype)
-        return self.V.dtype.type(max(np.cbrt(float(info.tiny)) * self.mean, float(info.tiny)))
-
-    @cached_property
-    def _whole(self) -> list[slice]:
-        return pieces(len(self.V), max(1, SHARE // self.V.shape[1]))
-
-    def shares(self, n_components: int) -> list[list[slice]]:
-        """The blocks of frames, one list a thread's work; the same whatever the threads."""
-        N, F = self.V.shape
-        blocks = pieces(N, max(1, ALONE // ((n_components + 1) * F), FEW // F))
-        n_shares = 2 ** int(np.log2(max(1, min(MOST_SHARES, N * F / SHARE))))
-        edges = np.linspace(0, len(blocks), min(n_shares, len(blocks)) + 1).astype(int).tolist()
-        return [blocks[i:j] for i, j in pairwise(edges)]
-
-    def updated(self, W: Array, Z: Array) -> tuple[Array, Array]:
-        """One iteration: the activations of all frames, then the spectra, in one pass over ``V``.
-
-        Returns
-        -------
-        W : array (K, F)
-        Z : array (K, N)
-        """
-        K, F = W.shape
-        lifted = np.vstack([W, np.full((1, F), self.offset, W.dtype)])
-        sums, gram = W.sum(axis=1, keepdims=True), W @ W.T
-        updated = np.empty_like(Z)
-
-        def share(blocks: list[slice]) -> tuple[Array, Array]:
-            longest = max(rows.stop - rows.start for rows in blocks)
-            buffers = np.empty((2, longest, F), W.dtype)
-            ones = np.ones((K + 1, longest), W.dtype)
-            up, down = np.zeros_like(W), np.zeros((K, K if self.beta == 2 else F), W.dtype)
-            for rows in blocks:
-                v = self.V[rows]
-                lifted_z = ones[:, : len(v)]
-                z = lifted_z[:K]
-                z[:] = Z[:, rows]
-                q, p = self._weighed(v, lifted_z, lifted, buffers)
-                if p is None:
-                    cost = sums if self.beta == 1 else gram @ z
-                else:
-                    cost = W @ p.T
-                updated[:, rows] = self._moved(z, W @ q.T, cost)
-                q, p = self._weighed(v, lifted_z, lifted, buffers)
-                up += z @ q
-                if p is not None:
-                    down += z @ p
-                elif self.beta == 2:
-                    down += z @ z.T
-            return up, down
-
-        up, down = np.zeros_like(W), np.asarray(0.0, W.dtype)
-        for up_of_share, down_of_share in in_threads(share, self.shares(K)):
-            up, down = up + up_of_share, down + down_of_share
-        if self.beta == 1:
-            down = updated.sum(axis=1, keepdims=True)
-        elif self.beta == 2:
-            down = down @ W
-        return self._moved(W.copy(), up, down), updated
-
-    def _weighed(self, v: Array, z: Array, W: Array, buffers: Array) -> tuple[Array, Array | None]:
-        """``V M**(β - 2)`` and ``M**(β - 1)`` of a block; None where it needs no model of it."""
-        if self.beta == 2:
-            return v, None
-        M, Q = buffers[:, : len(v)]
-        np.matmul(z.T, W, out=M)
-        if self.beta == 1:
-            return np.divide(v, M, out=M), None
-        if self.beta == 0:
-            np.divide(v.dtype.type(1), M, out=M)
-            np.multiply(v, M, out=Q)
-            return np.multiply(Q, M, out=Q), M
-        np.power(M, v.dtype.type(self.beta - 1), out=Q)
-        np.divide(Q, M, out=M)
-        return np.multiply(v, M, out=M), Q
-
-    def _moved(self, factor: Array, up: Array, down: Array) -> Array:
-        """``factor (up / down)**exponent``, in the memory of ``factor``; 0 where all three are."""
-        down = down + np.finfo(down.dtype).tiny
-        if self.exponent == 1:
-            factor *= up
-            factor /= down
-            return factor
-        up /= down
-        up **= self.exponent
-        factor *= up
-        return factor
-
-    def objective(self, W: Array, Z: Array) -> float:
-        """``D_β(V | ZᵀW + ε)``, in a pass of its own; without ``ε`` for ``β = 2``."""
-
-        def share(blocks: list[slice]) -> float:
-            total = 0.0
-            for rows in blocks:
-                M = Z[:, rows].T @ W
-                if self.beta != 2:
-                    M += self.offset
-                total += float(beta_divergence(self.V[rows], M, self.beta).sum(dtype=float))
-            return total
-
-        return float(sum(in_threads(share, self.shares(len(W)))))
-
-
-# ---- a matrix -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Factors:
-    r"""One iterate ``V ≈ Zᵀ W``.
-
-    Parameters
-    ----------
-    iteration : int
-        Iterations done.
-    spectra : array (K, F)
-        ``W ≥ 0``.
-    activations : array (K, N)
-        ``Z ≥ 0``.
-    problem : Problem
-
-    Examples
-    --------
-    >>> start = next(factorize(np.ones((3, 2)), 1, rng=0))
-    >>> start.iteration, start.spectra.shape, start.activations.shape
-    (0, (1, 2), (1, 3))
-
-    References
-    ----------
-    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
-    """
-
-    iteration: int
-    spectra: Array
-    activations: Array
-    problem: Problem
-
-    @cached_property
-    def objective(self) -> float:
-        """``D_β(V | ZᵀW)``, computed when it is first asked for."""
-        return self.problem.objective(self.spectra, self.activations)
-
-
-def factorize(
-    V: ArrayLike,
-    n_components: int,
-    *,
-    divergence: str | float = "kullback-leibler",
-    update: str = "minimise",
-    start: str | tuple[ArrayLike, ArrayLike] = "random",
-    rng: Any = None,
-) -> Iterator[Factors]:
-    r"""Iterate NMF of a matrix: yield the start, then an iterate each time, without end.
-
-    .. math:: \min_{W, Z ≥ 0} \; \sum_{n,f} d_β\Big( V[n,f] \,\Big|\, \sum_k Z[k,n]\, W[k,f] \Big)
-
-    Parameters
-    ----------
-    V : array (N, F)
-        Not negative; for the Itakura-Saito divergence positive. It is read, never copied.
-    n_components : int
-        ``K``.
-    divergence : {"kullback-leibler", "itakura-saito", "euclidean"}, or float
-        By name or by its β.
-    update : {"minimise", "full"}
-        Each factor to the minimum of its majoriser; or further, with exponent 1 where
-        ``0 ≤ β < 1``. Neither raises the objective.
-    start : "random", or pair of arrays
-        Spectra ``(K, F)`` and activations ``(K, N)``, not negative. What is 0 stays 0.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    Factors
-
-    Raises
-    ------
-    ValueError
-        For a matrix with a negative entry, of zeros, or with a zero where ``β ≤ 0``; more
-        components than rows or columns; an unknown name; a start of the wrong shape or sign.
-
-    Examples
-    --------
-    >>> V = np.outer([1.0, 2.0, 3.0], [1.0, 4.0])
-    >>> for factors in factorize(V, 1, rng=0):
-    ...     if factors.iteration == 1:
-    ...         break
-    >>> np.allclose(factors.activations.T @ factors.spectra, V)
-    True
-
-    References
-    ----------
-    Equation (8) of the paper, references [11] and [12]. Chapter: ``book/methods/nmf.md``.
-    """
-    V = array(V, "V", 2)
-    least, beta = V.min(), _beta(divergence)
-    if least < 0:
-        raise ValueError(f"V must not be negative, got {least}")
-    if not np.any(V):
-        raise ValueError("V must not be zero everywhere")
-    if beta <= 0 and least == 0:
-        raise ValueError(
-            f"V must be positive for β = {beta:g}, got 0, whose divergence is infinite: raise it "
-            "to a floor, e.g. np.maximum(V, 1e-10 * V.mean())"
-        )
-    N, F = V.shape
-    K = integer(n_components, "n_components", at_most=min(N, F))
-    problem = Problem(V, beta, _exponent(update, beta))
-    if isinstance(start, tuple):
-        W, Z = given(start, {"spectra": (K, F), "activations": (K, N)}, V.dtype)
-    else:
-        choice(start, "start", STARTS)
-        W, Z = _random(problem, K, np.random.default_rng(rng))
-    return _iterates(problem, W, Z)
-
-
-def _iterates(problem: Problem, W: Array, Z: Array) -> Iterator[Factors]:
-    iteration = 0
-    while True:
-        yield Factors(iteration, W, Z, problem)
-        W, Z = problem.updated(W, Z)
-        iteration += 1
-
-
-def _beta(divergence: Any) -> float:
-    if isinstance(divergence, Real) and np.isfinite(float(divergence)):
-        return float(divergence)
-    return DIVERGENCES[choice(divergence, "divergence", DIVERGENCES)]
-
-
-def _exponent(update: Any, beta: float) -> float:
-    if choice(update, "update", UPDATES) == "minimise":
-        return mm_exponent(beta)
-    if not 0 <= beta <= 2:
-        raise ValueError(f"update must be minimise for β outside [0, 2], got {update!r}")
-    return 1.0
-
-
-def _random(problem: Problem, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Uniform numbers from 0.1 to 1.1, with the mean of ``V`` in their product."""
-    N, F = problem.V.shape
-    W, Z = 0.1 + rng.random((K, F)), 0.1 + rng.random((K, N))
-    mean = float(W.sum(axis=1) @ Z.sum(axis=1)) / (N * F)
-    scale = np.sqrt(problem.mean / mean)
-    return (scale * W).astype(problem.V.dtype), (scale * Z).astype(problem.V.dtype)
-
-
-# ---- a signal -------------------------------------------------------------------------------
-
-
 def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:
     r"""The share that each component has in the model of some frames; they sum to 1.
 
@@ -428,300 +320,243 @@ def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:
         yield mask
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    r"""One iterate of :func:`iterate`.
+def masked(
+    x: Array, frame: GaborFrame, spectra: Array, masks: Callable[[slice], Iterator[Array]]
+) -> dict[str, Any]:
+    """What masks of some frames make of a signal: the parts of a :class:`Decomposition`.
 
     Parameters
     ----------
-    factors : Factors
-        Spectra, activations and objective.
     x : array (T,)
     frame : GaborFrame
-    parameters : dict
-        For the record.
+        Tight, so that the sounds sum to the signal.
+    spectra : array (K, …)
+    masks : callable
+        From the rows of a block to ``K`` masks ``(n, F)`` that sum to 1.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 16, 32).tight()
-    >>> start = next(iterate(x, 2, frame, rng=0))
-    >>> start.factors.spectra.shape, list(start.record)
-    ((2, 17), ['objective'])
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), hann(32, 16)
+    >>> parts = masked(x, frame, np.ones((1, 17)), lambda rows: iter([1.0]))
+    >>> np.allclose(parts["sounds"], x), np.allclose(parts["residual"], 0)
+    (True, True)
 
     References
     ----------
-    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+    rows_of = frame.lazy_half_analysis(x)
+
+    def parts(rows: slice) -> Any:
+        X = rows_of(rows)
+        return (mask * X for mask in masks(rows))
+
+    sounds = frame.half_syntheses(parts, len(spectra), x.size, x.dtype)
+    return {
+        "atoms": None,
+        "spectra": spectra,
+        "sounds": sounds,
+        "residual": x - sounds.sum(axis=0),
+        "hop": frame.hop,
+        "first_sample": frame.first_sample,
+    }
+
+
+# ---- options ---------------------------------------------------------------------------------
+
+DIVERGENCES = {"euclidean": 2.0, "kullback-leibler": 1.0, "itakura-saito": 0.0}
+"""The β of each divergence that has a name."""
+
+
+def _divergence(value: Any, name: str) -> str | float:
+    if isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value)):
+        return float(value)
+    return choice(value, name, DIVERGENCES)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class OfSpectrogram(OnFrames):
+    """A method on the spectrogram of a signal, by a β-divergence; see :class:`NMF`.
+
+    Examples
+    --------
+    >>> NMF(divergence="itakura-saito").beta
+    0.0
+
+    References
+    ----------
+    Equation (7) of the paper. Chapter: ``book/methods/nmf.md``.
     """
 
-    factors: Factors
-    x: Array
-    frame: GaborFrame
-    parameters: dict[str, Any]
+    frame: GaborFrame = on(hann(2048, 1024))
+    divergence: str | float = option(
+        "kullback-leibler",
+        f"Of the spectrogram from its model: {', '.join(DIVERGENCES)}, or its β.",
+        _divergence,
+    )
+    power: float | None = option(
+        None,
+        "``p`` of (7): 1 for magnitudes, 2 for powers; None takes 2 for the Itakura-Saito "
+        "divergence, 1 for the others.",
+        optional(positive),
+    )
+    floor: float = option(
+        1e-10,
+        "The spectrogram is raised to this share of its mean, so that silence has a finite "
+        "Itakura-Saito divergence.",
+        non_negative,
+    )
+    iterations: int = option(200, "How many to run at the most.", method.at_least(0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beta <= 0 and self.floor == 0:
+            raise ValueError(f"floor must be positive for β = {self.beta:g}, got {self.floor!r}")
 
     @property
-    def record(self) -> dict[str, float]:
-        """What the history keeps."""
-        return {"objective": self.factors.objective}
+    def beta(self) -> float:
+        """``β``."""
+        named = isinstance(self.divergence, str)
+        return DIVERGENCES[self.divergence] if named else self.divergence  # type: ignore
 
-    def sounds(self) -> Array:
-        """The components in time, ``(K, T)``: the signal through each Wiener mask."""
-        W, Z = self.factors.spectra, self.factors.activations
-        X_of = self.frame.lazy_half_analysis(self.x)
+    def check(self, x: Array) -> None:
+        require_sound(x)
+        self.require_tight(x.size)
 
-        def masked(rows: slice) -> Any:
-            X = X_of(rows)
-            return (mask * X for mask in wiener_masks(W, Z[:, rows]))
+    def resolved(self, x: Array) -> Self:
+        usual = 2.0 if self.beta == 0 else 1.0
+        return self if self.power is not None else replace(self, power=usual)
 
-        return self.frame.half_syntheses(masked, len(W), self.x.size, self.x.dtype)
-
-    def decomposition(self) -> Decomposition:
-        """This iterate as a :class:`Decomposition`."""
-        frame, sounds = self.frame, self.sounds()
-        return Decomposition(
-            method="nmf",
-            atoms=None,
-            activations=self.factors.activations,
-            hop=frame.hop,
-            first_sample=frame.first_sample,
-            residual=self.x - sounds.sum(axis=0),
-            status=f"at iteration {self.factors.iteration}",
-            parameters=dict(self.parameters),
-            spectra=self.factors.spectra,
-            sounds=sounds,
-        )
+    def spectrogram(self, x: Array) -> Array:
+        """``V``, raised to its floor."""
+        V = self.frame.spectrogram(x, self.resolved(x).power or 1.0)
+        np.maximum(V, V.dtype.type(self.floor * V.mean(dtype=float)), out=V)
+        return V
 
 
-def iterate(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    divergence: str | float = "kullback-leibler",
-    power: float | None = None,
-    floor: float = 1e-10,
-    update: str = "minimise",
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    rng: Any = None,
-) -> Iterator[State]:
-    r"""Iterate NMF of a signal's spectrogram: yield the start, then a state each time, without end.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class NMF(OfSpectrogram, name="nmf"):
+    r"""Spectra and activations of the spectrogram.
 
     .. math::
         \min_{W, Z ≥ 0} \; \sum_{n,f} d_β\Big( |X[n,f]|^p \,\Big|\, \sum_k Z[k,n]\, W[k,f] \Big)
 
-    Parameters
-    ----------
-    x : array (T,)
-        The signal.
-    n_components : int
-        ``K``.
-    frame : GaborFrame, optional
-        Tight, so that the components sum to the signal. Default: Hann window of 2048 samples,
-        hop 1024, the paper's overlap of 50 %.
-    divergence : {"kullback-leibler", "itakura-saito", "euclidean"}, or float
-        By name or by its β.
-    power : float, optional
-        ``p`` of (7): 1 for magnitudes, 2 for powers. Default: 2 for the Itakura-Saito
-        divergence, 1 for the others.
-    floor : float
-        The spectrogram is raised to this share of its mean, so that silence has a finite
-        Itakura-Saito divergence.
-    update : {"minimise", "full"}
-        Each factor to the minimum of its majoriser; or further, with exponent 1 where
-        ``0 ≤ β < 1``. Neither raises the objective.
-    start : "random", Decomposition, or pair of arrays
-        Initial values: random and as loud as the signal; the result of any method; or
-        ``(spectra, activations)`` as in :class:`Factors`.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    State
+    The frame has to be tight, so that the components sum to the signal. Neither update raises the
+    objective. A factor that is held keeps its scale; the other one takes all of it.
 
     Raises
     ------
     ValueError
-        For a silent signal, a frame that is not tight, more components than frames or channels,
-        no floor where ``β ≤ 0``, an unknown name, or a start of the wrong shape or sign.
-    MemoryError
-        If the arrays it needs exceed the memory there is: see :func:`estimate`.
+        For an option that does not meet its rule: a floor of 0 where ``β ≤ 0``, full steps for
+        ``β`` outside [0, 2].
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 16, 32).tight()
-    >>> for state in iterate(x, 2, frame, rng=0):
-    ...     if state.factors.iteration == 2:
-    ...         break
-    >>> state.record["objective"] < next(iterate(x, 2, frame, rng=0)).record["objective"]
-    True
-
-    References
-    ----------
-    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
-    """
-    x = signal(x)
-    if not np.any(x):
-        raise ValueError("x must not be zero everywhere")
-    frame = default_frame() if frame is None else frame
-    lower, upper = frame.bounds(x.size)
-    if abs(lower - 1) > 1e-6 or abs(upper - 1) > 1e-6:
-        raise ValueError(
-            f"frame must be tight with bounds 1, got {lower:.4g} and {upper:.4g}: use frame.tight()"
-        )
-    N, F = frame.n_frames(x.size), frame.channels // 2 + 1
-    K = integer(n_components, "n_components", at_most=min(N, F))
-    beta, floor = _beta(divergence), non_negative(floor, "floor")
-    exponent = _exponent(update, beta)
-    if power is None:
-        power = 2.0 if beta == 0 else 1.0
-    if non_negative(power, "power") == 0:
-        raise ValueError(f"power must be positive, got {power!r}")
-    if beta <= 0 and floor == 0:
-        raise ValueError(f"floor must be positive for β = {beta:g}, got {floor!r}")
-    if isinstance(start, tuple):
-        begin = given(start, {"spectra": (K, F), "activations": (K, N)}, x.dtype)
-    elif isinstance(start, Decomposition):
-        of_as_many(start, K)
-    else:
-        choice(start, "start", STARTS)
-    require_memory(
-        _bytes_needed(x.size, K, frame, x.dtype),
-        f"factorising the spectrogram of {x.size} samples into {K} components at hop {frame.hop}",
-    )
-    V = frame.spectrogram(x, power)
-    np.maximum(V, V.dtype.type(floor * V.mean(dtype=float)), out=V)
-    problem = Problem(V, beta, exponent)
-    if isinstance(start, Decomposition):
-        W, Z = factors_of(start, frame, x.size, float(power), x.dtype)
-    elif isinstance(start, tuple):
-        W, Z = begin
-    else:
-        W, Z = _random(problem, K, np.random.default_rng(rng))
-    parameters = {
-        "n_components": K,
-        "hop": frame.hop,
-        "channels": frame.channels,
-        "window_length": frame.window.size,
-        "divergence": divergence if isinstance(divergence, str) else beta,
-        "power": float(power),
-        "floor": floor,
-        "update": update,
-        "start": start if isinstance(start, str) else type(start).__name__,
-    }
-    return (State(factors, x, frame, parameters) for factors in _iterates(problem, W, Z))
-
-
-def decompose(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    divergence: str | float = "kullback-leibler",
-    power: float | None = None,
-    floor: float = 1e-10,
-    update: str = "minimise",
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    iterations: int = 200,
-    tolerance: float = 0.0,
-    rng: Any = None,
-) -> Decomposition:
-    """Decompose a signal by NMF of its spectrogram: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, n_components, frame, divergence, power, floor, update, start, rng
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError, MemoryError
-        See :func:`iterate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 16, 32).tight()
-    >>> found = decompose(x, 2, frame, iterations=5, rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> found = NMF(frame=hann(32, 16), iterations=5).decompose(x, 2)
     >>> np.allclose(found.components().sum(axis=0), x)
     True
 
     References
     ----------
-    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
-    """
-    states = iterate(
-        x,
-        n_components,
-        frame,
-        divergence=divergence,
-        power=power,
-        floor=floor,
-        update=update,
-        start=start,
-        rng=rng,
-    )
-    return run(states, iterations, tolerance)
-
-
-def default_frame() -> GaborFrame:
-    """The paper's frame for NMF: a Hann window of 2048 samples, overlap 50 %; made tight.
-
-    Examples
-    --------
-    >>> default_frame().hop
-    1024
-
-    References
-    ----------
-    Section 4 of the paper. Chapter: ``book/methods/nmf.md``.
-    """
-    return GaborFrame("hann", 1024, 2048).tight()
-
-
-# ---- before a run ---------------------------------------------------------------------------
-
-
-def estimate(
-    n_samples: int,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    divergence: str | float = "kullback-leibler",
-    dtype: Any = np.float64,
-) -> Estimate:
-    """Memory and time that :func:`iterate` will take, without running it.
-
-    The time is that of a few frames on this machine, so it is rough.
-
-    Examples
-    --------
-    >>> estimate(345_500, 8).memory_bytes < 2 * 10**8
-    True
-
-    References
-    ----------
+    Equations (7) and (8) of the paper, references [11] and [12].
     Chapter: ``book/methods/nmf.md``.
     """
-    frame = default_frame() if frame is None else frame
-    n_samples = integer(n_samples, "n_samples")
-    K = integer(n_components, "n_components")
-    dtype = np.dtype(dtype)
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    few = min(N, max(1, 2 * SHARE // F))
-    problem = Problem(np.ones((few, F), dtype), _beta(divergence), 1.0)
-    W, Z = np.ones((K, F), dtype), np.ones((K, few), dtype)
-    seconds = seconds_of(lambda: problem.objective(*problem.updated(W, Z))) * N / few
-    return Estimate(_bytes_needed(n_samples, K, frame, dtype), seconds)
+
+    update: str = option(
+        "minimise",
+        "Each factor to the minimum of its majoriser; or full, further, with exponent 1 where "
+        "``0 ≤ β < 1``.",
+        OneOf("minimise", "full"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.update == "full" and not 0 <= self.beta <= 2:
+            raise ValueError(f"update must be minimise for β outside [0, 2], got {self.update!r}")
+
+    @property
+    def exponent(self) -> float:
+        """``γ``."""
+        return 1.0 if self.update == "full" else mm_exponent(self.beta)
+
+    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
+        return Problem(self.spectrogram(x), self.beta, self.exponent, method=self, x=x, **asked)
+
+    def factorize(
+        self,
+        V: ArrayLike,
+        n_components: int,
+        *,
+        start: Any = None,
+        held: str | None = None,
+        rng: Any = 0,
+    ) -> Iterator[State]:
+        r"""Iterate NMF of a matrix: yield the start, then a state each time, without end.
+
+        Parameters
+        ----------
+        V : array (N, F)
+            Not negative; for ``β ≤ 0`` positive. It is read, never copied.
+        n_components, start, held, rng
+            See :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+
+        Raises
+        ------
+        ValueError
+            For a matrix with a negative entry, of zeros, or with a zero where ``β ≤ 0``.
+
+        Examples
+        --------
+        >>> states = NMF().factorize(np.outer([1.0, 2.0, 3.0], [1.0, 4.0]), 1)
+        >>> abs([next(states).objective for _ in range(2)][1]) < 1e-12
+        True
+        """
+        V = array(V, "V", 2)
+        require_factorizable(V, self.beta)
+        N, F = V.shape
+        K = integer(n_components, "n_components", at_most=min(N, F))
+        problem = Problem(V, self.beta, self.exponent, method=self, held=held)
+        shapes = {"patterns": (K, F), "activations": (K, N)}
+        return self.states_of(problem, shapes, V.dtype, start, rng)
+
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """The spectrogram, three iterates, the sounds twice, and each thread's blocks."""
+        N, F = self.shape(n_samples)
+        block = min(N * max(self.frame.channels, self.frame.window.size), BLOCK)
+        numbers = N * F + 3 * K * (N + F) + 2 * (K + 2) * n_samples + 8 * n_threads() * block
+        return int(numbers * dtype.itemsize)
+
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """A few frames, and their objective."""
+        N, F = self.shape(n_samples)
+        few = min(N, max(1, 2 * SHARE // F))
+        problem = Problem(np.ones((few, F), dtype), self.beta, 1.0)
+        W, Z = np.ones((K, F), dtype), np.ones((K, few), dtype)
+        return lambda: problem.objective(*problem.updated(W, Z)), N / few
 
 
-def _bytes_needed(n_samples: int, K: int, frame: GaborFrame, dtype: np.dtype) -> int:
-    """The spectrogram, three iterates, the sounds twice, and each thread's blocks."""
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    block = min(N * max(frame.channels, frame.window.size), BLOCK)
-    numbers = N * F + 3 * K * (N + F) + 2 * (K + 2) * n_samples + 8 * n_threads() * block
-    return int(numbers * dtype.itemsize)
+def require_factorizable(V: Array, beta: float) -> None:
+    """Refuse a matrix of which there is no divergence.
+
+    Examples
+    --------
+    >>> require_factorizable(np.eye(2), 0.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: V must be positive for β = 0, got 0, whose divergence is infinite: raise it to a ...
+
+    References
+    ----------
+    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+    least = V.min()
+    if least < 0:
+        raise ValueError(f"V must not be negative, got {least}")
+    if not np.any(V):
+        raise ValueError("V must not be zero everywhere")
+    if beta <= 0 and least == 0:
+        raise ValueError(
+            f"V must be positive for β = {beta:g}, got 0, whose divergence is infinite: raise it "
+            "to a floor, e.g. np.maximum(V, 1e-10 * V.mean())"
+        )

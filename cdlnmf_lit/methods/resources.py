@@ -19,8 +19,8 @@ class Estimate:
 
     Examples
     --------
-    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25))
-    0.3 GB of memory, about 0.25 s an iteration
+    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25, seconds=25.0))
+    0.3 GB of memory, about 0.25 s an iteration, 25 s in all
 
     References
     ----------
@@ -29,11 +29,12 @@ class Estimate:
 
     memory_bytes: int
     seconds_per_iteration: float
+    seconds: float
 
     def __str__(self) -> str:
         return (
             f"{self.memory_bytes / 1e9:.2g} GB of memory, "
-            f"about {self.seconds_per_iteration:.2g} s an iteration"
+            f"about {self.seconds_per_iteration:.2g} s an iteration, {self.seconds:.2g} s in all"
         )
 
 

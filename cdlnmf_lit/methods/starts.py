@@ -5,13 +5,14 @@ Chapter: ``book/methods/nmf.md``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.theory.arguments import Array, array
-from cdlnmf_lit.theory.blocks import in_threads, placed
+from cdlnmf_lit.theory.blocks import in_threads, placed, segment_energies
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 OPENING = 1e-6
@@ -19,9 +20,13 @@ OPENING = 1e-6
 
 
 def given(
-    start: tuple[Any, ...], shapes: dict[str, tuple[int, ...]], dtype: Any, *, signed: str = ""
-) -> list[Array]:
-    """The arrays of a start, copied in the precision wanted.
+    start: tuple[Any, ...],
+    shapes: Mapping[str, tuple[int, ...]],
+    dtype: Any,
+    *,
+    signed: tuple[str, ...] = (),
+) -> Any:
+    """The arrays of a start, copied in the precision wanted; None for activations to be found.
 
     Parameters
     ----------
@@ -29,9 +34,9 @@ def given(
     shapes : dict
         The name and the shape of each.
     dtype : dtype
-        Real, or complex for the array that ``signed`` names.
-    signed : str
-        The array that may be negative or complex.
+        Real, or complex for the arrays that ``signed`` names.
+    signed : tuple of str
+        The arrays that may be negative or complex.
 
     Raises
     ------
@@ -40,13 +45,13 @@ def given(
 
     Examples
     --------
-    >>> W, Z = given(([[1.0, 2.0]], [[3.0]]), {"spectra": (1, 2), "activations": (1, 1)}, float)
+    >>> W, Z = given(([[1.0, 2.0]], [[3.0]]), {"patterns": (1, 2), "activations": (1, 1)}, float)
     >>> Z
     array([[3.]])
-    >>> given(([[1.0, -2.0]],), {"spectra": (1, 2)}, float)
+    >>> given(([[1.0, -2.0]],), {"patterns": (1, 2)}, float)
     Traceback (most recent call last):
         ...
-    ValueError: start's spectra must not be negative, got -2.0
+    ValueError: start's patterns must not be negative, got -2.0
 
     References
     ----------
@@ -55,15 +60,81 @@ def given(
     if len(start) != len(shapes):
         raise ValueError(f"start must hold {', '.join(shapes)}, got {len(start)} values")
     wide = np.issubdtype(dtype, np.complexfloating)
-    found = []
+    found: list[Array | None] = []
     for value, (name, shape) in zip(start, shapes.items(), strict=True):
-        free = name == signed
+        if value is None and name == "activations":
+            found.append(None)
+            continue
+        free = name in signed
         values = array(value, f"start's {name}", len(shape), allow_complex=wide and free)
         if values.shape != shape:
             raise ValueError(f"start's {name} must have shape {shape}, got {values.shape}")
         if not free and values.min() < 0:
             raise ValueError(f"start's {name} must not be negative, got {values.min()}")
         found.append(np.array(values, dtype if free else np.zeros(0, dtype).real.dtype, order="C"))
+    return tuple(found)
+
+
+def opened(factor: Array, share: float = OPENING) -> Array:
+    """A factor without zeros, which a multiplicative update would keep for ever.
+
+    Parameters
+    ----------
+    factor : array
+        Not negative.
+    share : float
+        What stands for a zero, relative to the largest.
+
+    Examples
+    --------
+    >>> opened(np.array([0.0, 2.0]), 0.1)
+    array([0.2, 2. ])
+
+    References
+    ----------
+    Chapter: ``book/methods/nmf.md``.
+    """
+    return np.asarray(np.maximum(factor, share * factor.max()))
+
+
+def loudness(x: Array, model: Array) -> Any:
+    """The factor by which a model fits a signal best, in the precision of the model.
+
+    Examples
+    --------
+    >>> print(loudness(np.array([2.0, 2.0]), np.array([1.0, 1.0])))
+    2.0
+
+    References
+    ----------
+    Chapter: ``book/methods/nmf.md``.
+    """
+    smallest = np.finfo(model.dtype).tiny
+    return model.dtype.type(float(model @ x) / max(float(model @ model), smallest))
+
+
+def segments(x: Array, K: int, length: int, rng: np.random.Generator) -> Array:
+    """Segments of a signal, drawn by their energy, apart from each other.
+
+    Returns
+    -------
+    array (K, length)
+
+    Examples
+    --------
+    >>> segments(np.array([0.0, 0.0, 3.0, 4.0, 0.0]), 1, 2, np.random.default_rng(1))
+    array([[3., 4.]])
+
+    References
+    ----------
+    Chapter: ``book/methods/nmf.md``.
+    """
+    chances, found = segment_energies(x, length), np.empty((K, length), x.dtype)
+    for k in range(K):
+        total = chances.sum()
+        begin = int(rng.choice(chances.size, p=chances / total if total > 0 else None))
+        found[k] = x[begin : begin + length]
+        chances[max(0, begin - length // 2) : begin + length // 2 + 1] = 0
     return found
 
 
@@ -128,7 +199,7 @@ def activations_of(found: Decomposition, hop: int, first_sample: int, n_activati
     for moved, z in zip(Z, found.activations, strict=True):
         np.add.at(moved, positions[inside], np.maximum(z[inside], 0))
     if (found.hop, found.first_sample) != (hop, first_sample):
-        Z = np.maximum(Z, OPENING * Z.max())
+        Z = opened(Z)
     return Z
 
 
@@ -180,7 +251,7 @@ def factors_of(
     W, Z = np.empty((K, F), dtype), np.empty((K, N), dtype)
     for k in range(K):
         W[k], Z[k] = _margins(placed(found.component(k), 0, n_samples), frame, power)
-    return np.maximum(W, OPENING * W.max()), np.maximum(Z, OPENING * Z.max())
+    return opened(W), opened(Z)
 
 
 def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -77,6 +77,26 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not outlive a fork
+
+
+def summed(function: Callable[[Item], tuple[Any, ...]], items: Iterable[Item]) -> list[Any]:
+    """Sums of the values that ``function(item)`` returns, added in order as they come.
+
+    The arrays of the first become the sums: the function has to return new ones.
+
+    Examples
+    --------
+    >>> summed(lambda n: (n, np.full(2, n)), [1, 2])
+    [3, array([3, 3])]
+    """
+    totals: list[Any] = []
+    for found in in_threads(function, items):
+        if not totals:
+            totals = list(found)
+            continue
+        for n, value in enumerate(found):
+            totals[n] += value
+    return totals
 
 
 def pieces(length: int, size: int) -> list[slice]:
@@ -160,6 +180,18 @@ def overlap_add(frames: Array, hop: int) -> Array:
         piece = frames[:, hop * j : hop * (j + 1)]
         rows[j : j + n_frames, : piece.shape[1]] += piece
     return rows.reshape(-1)[:length]
+
+
+def segment_energies(x: Array, length: int) -> Array:
+    """Energies of all segments of a signal, ``(T - length + 1,)``, in double precision.
+
+    Examples
+    --------
+    >>> segment_energies(np.array([1.0, 2.0, 0.0]), 2)
+    array([5., 4.])
+    """
+    energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=float))])
+    return np.maximum(energy[length:] - energy[:-length], 0)
 
 
 def placed(piece: Array, start: int, length: int) -> Array:

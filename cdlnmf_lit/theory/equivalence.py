@@ -6,6 +6,8 @@ Chapters: ``book/theory/theorem_1.md``, ``book/theory/corollary_1.md``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -438,6 +440,119 @@ def rank_one_factors(coefficients: ArrayLike) -> RankOne:
     spectrum, z = parts[:M] + 1j * parts[M:], left[:, 0] / peak
     distance = np.linalg.norm(alpha - np.outer(z, spectrum)) / np.linalg.norm(alpha)
     return RankOne(spectrum, z, float(distance))
+
+
+# ---- Theorem 1 for real signals, at any hop and number of channels -------------------------
+
+
+def half_spectrum_gains(channels: int) -> Array:
+    """Factors that give half of a real signal's channels the norm of all: 1 at the ends, else √2.
+
+    Parameters
+    ----------
+    channels : int
+        ``M``.
+
+    Returns
+    -------
+    array (M // 2 + 1,)
+
+    Examples
+    --------
+    >>> half_spectrum_gains(5)
+    array([1.        , 1.41421356, 1.41421356])
+
+    References
+    ----------
+    Equation (9) of the paper. Chapter: ``book/methods/semi_nmf.md``.
+    """
+    nu = np.arange(channels // 2 + 1)
+    return np.where((nu > 0) & (2 * nu != channels), np.sqrt(2.0), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class AtomsOfSpectra:
+    r"""Theorem 1 for real atoms, which half of their spectra and real weights describe as well.
+
+    .. math:: d_k[s] = g[s] \, w_k[s], \qquad w_k = M · \mathrm{IDFT}(ŵ_k)
+
+    With ``M < T_g`` the weights repeat: samples of the window that are ``M`` apart share one.
+
+    Parameters
+    ----------
+    frame : GaborFrame
+        That synthesises, with its phase counted from the start of each window.
+    dtype : dtype
+        Of the atoms.
+
+    Examples
+    --------
+    >>> theorem = AtomsOfSpectra(GaborFrame("hann", 4, 8).tight(), float)
+    >>> d = theorem.atoms(np.ones((1, 8)))
+    >>> np.allclose(theorem.atoms_of(theorem.spectra_of(d)), d)
+    True
+
+    References
+    ----------
+    Theorem 1 of the paper. Chapter: ``book/theory/theorem_1.md``.
+    """
+
+    frame: GaborFrame
+    dtype: Any
+
+    @cached_property
+    def window(self) -> Array:
+        """``g``, in the precision of the atoms."""
+        return self.frame.window.astype(self.dtype, copy=False)
+
+    @cached_property
+    def place(self) -> Array:
+        """The point of the Fourier transform that each sample of the window reads."""
+        return (np.arange(self.window.size) - self.frame.origin) % self.frame.channels
+
+    @cached_property
+    def shares(self) -> Array:
+        """``Σ g²`` over the samples that share a weight, so that ``‖d_k‖² = Σ shares w_k²``."""
+        folded: Array = self.fold(self.window[None] ** 2)[0]
+        return folded
+
+    def unfold(self, weights: Array) -> Array:
+        """Weights ``(K, P)``, ``P = min(T_g, M)``, at each sample of the window."""
+        if self.window.size <= self.frame.channels:
+            return weights
+        return weights[:, self.place]
+
+    def fold(self, values: Array) -> Array:
+        """Adjoint of :meth:`unfold`: the sums of the samples that share a weight."""
+        T_g, M = self.window.size, self.frame.channels
+        if T_g <= M:
+            return values
+        padded = np.zeros((len(values), -(-T_g // M) * M), values.dtype)
+        padded[:, :T_g] = values
+        return np.roll(padded.reshape(len(values), -1, M).sum(axis=1), -self.frame.origin, axis=1)
+
+    def atoms(self, weights: Array) -> Array:
+        """``d_k = g w_k``, ``(K, T_g)``."""
+        return self.window * self.unfold(weights)
+
+    def fitted(self, atoms: Array) -> Array:
+        """The weights whose atoms are nearest to the given ones; 0 where the window is."""
+        shares = np.maximum(self.shares, np.finfo(atoms.dtype).tiny)
+        return self.fold(self.window * atoms) / shares
+
+    def atoms_of(self, spectra: Array) -> Array:
+        """The atoms of half-spectra ``ŵ_k``, ``(K, M // 2 + 1)``."""
+        weights = scipy.fft.irfft(spectra, self.frame.channels, norm="forward")
+        return np.asarray(self.window * weights[:, self.place])
+
+    def spectra_of(self, atoms: Array) -> Array:
+        """The half-spectra of the weights whose atoms are nearest to the given ones."""
+        weights = self.fitted(atoms)
+        if self.window.size <= self.frame.channels:
+            points = np.zeros((len(atoms), self.frame.channels), weights.dtype)
+            points[:, self.place] = weights
+            weights = points
+        return np.asarray(scipy.fft.rfft(weights, norm="forward"))
 
 
 # ---- Corollary 1: the objectives of (15) ---------------------------------------------------

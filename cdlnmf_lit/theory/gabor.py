@@ -5,7 +5,7 @@ Equations (3)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import scipy.linalg
-import scipy.signal
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
@@ -27,7 +26,7 @@ LONGEST_CHAIN = 1024
 """Coupled samples up to which a dual window is sought where ``M < T_g``."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GaborFrame:
     r"""A Gabor dictionary ``φ[τ, ν]``: a window, moved by a hop and modulated by channels.
 
@@ -69,6 +68,8 @@ class GaborFrame:
     (6, 8)
     >>> np.round(frame.dual().synthesis(X, 5).real, 12)
     array([0., 1., 2., 3., 4.])
+    >>> frame.tight()
+    GaborFrame('hann', 2, 8).tight()
 
     References
     ----------
@@ -81,6 +82,8 @@ class GaborFrame:
     phase: str
     origin: int
     _reach: tuple[int, int] = field(repr=False)
+    _name: str | tuple[Any, ...] | None = field(repr=False)
+    _source: tuple[GaborFrame, str] | None = field(repr=False)
 
     def __init__(
         self,
@@ -92,13 +95,15 @@ class GaborFrame:
         phase: str = "time-invariant",
         origin: int = 0,
         _reach: tuple[int, int] | None = None,
+        _source: tuple[GaborFrame, str] | None = None,
     ) -> None:
         if channels is not None:
             channels = integer(channels, "channels")
+        name = None
         if isinstance(window, str) or (
             isinstance(window, tuple) and any(isinstance(part, str) for part in window)
         ):
-            g = _named_window(window, length, channels)
+            name, g = window, _named_window(window, length, channels)
         else:
             g = array(window, "window", 1)
         if length is not None and length != g.size:
@@ -113,9 +118,97 @@ class GaborFrame:
             "phase": choice(phase, "phase", PHASES),
             "origin": origin,
             "_reach": _reach or (g.size - 1 - origin, origin),
+            "_name": name,
+            "_source": _source,
         }
-        for name, value in values.items():
-            object.__setattr__(self, name, value)
+        for field_name, value in values.items():
+            object.__setattr__(self, field_name, value)
+
+    # ---- as a value ------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GaborFrame) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        g = self.window
+        return g.tobytes(), g.dtype, self.hop, self.channels, self.phase, self.origin, self._reach
+
+    def __repr__(self) -> str:
+        if self._source is not None:
+            return f"{self._source[0]!r}.{self._source[1]}()"
+        window = repr(self._name or self.window.tolist())
+        parts = [window, str(self.hop), str(self.channels)]
+        if self.window.size != self.channels and self._name:
+            parts.append(f"length={self.window.size}")
+        if self.phase != PHASES[0]:
+            parts.append(f"phase={self.phase!r}")
+        if self.origin:
+            parts.append(f"origin={self.origin}")
+        return f"GaborFrame({', '.join(parts)})"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What makes this frame anew, in numbers, strings and lists.
+
+        A window is kept by its name, or else by its values.
+
+        Examples
+        --------
+        >>> GaborFrame("hann", 2, 8).tight().parameters["made"]
+        ['tight']
+        """
+        if self._source is not None:
+            source, step = self._source
+            parameters = source.parameters
+            return parameters | {"made": [*parameters["made"], step]}
+        window = self.window.tolist() if self._name is None else self._name
+        return {
+            "window": list(window) if isinstance(window, tuple) else window,
+            "window_length": self.window.size,
+            "hop": self.hop,
+            "channels": self.channels,
+            "phase": self.phase,
+            "origin": self.origin,
+            "made": [],
+        }
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Any]) -> GaborFrame:
+        """The frame of these :attr:`parameters`.
+
+        Raises
+        ------
+        ValueError
+            If one of them is missing, or makes no frame.
+
+        Examples
+        --------
+        >>> frame = GaborFrame(("kaiser", 8.6), 2, 8).tight()
+        >>> GaborFrame.from_parameters(frame.parameters) == frame
+        True
+        """
+        wanted = ("window", "hop", "channels", "window_length", "phase", "origin", "made")
+        if missing := [name for name in wanted if name not in parameters]:
+            raise ValueError(f"parameters must tell a frame's {missing[0]}, which is not there")
+        window = parameters["window"]
+        if isinstance(window, list):
+            named = any(isinstance(part, str) for part in window)
+            window = tuple(window) if named else np.array(window, float)
+        frame = cls(
+            window,
+            parameters["hop"],
+            parameters["channels"],
+            length=parameters["window_length"],
+            phase=parameters["phase"],
+            origin=parameters["origin"],
+        )
+        for step in parameters["made"]:
+            frame = getattr(frame, choice(step, "made", ("tight", "dual")))()
+        return frame
 
     # ---- positions -----------------------------------------------------------------------
 
@@ -517,7 +610,7 @@ class GaborFrame:
         ----------
         Section 2.2.1 of the paper. Chapter: ``book/theory/gabor.md``.
         """
-        return self._with_window(*self._solve(-1.0), self._reach)
+        return self._with_window("dual", *self._solve(-1.0), self._reach)
 
     def tight(self) -> GaborFrame:
         """The canonical tight frame, of bounds 1: ``Φ Φ* = identity`` and ``‖Φ‖ = 1``.
@@ -537,11 +630,19 @@ class GaborFrame:
         ----------
         Needed by Algorithm 1's unit step. Chapter: ``book/theory/gabor.md``.
         """
-        return self._with_window(*self._solve(-0.5), None)
+        return self._with_window("tight", *self._solve(-0.5), None)
 
-    def _with_window(self, window: Array, origin: int, reach: tuple[int, int] | None) -> GaborFrame:
+    def _with_window(
+        self, step: str, window: Array, origin: int, reach: tuple[int, int] | None
+    ) -> GaborFrame:
         return GaborFrame(
-            window, self.hop, self.channels, phase=self.phase, origin=origin, _reach=reach
+            window,
+            self.hop,
+            self.channels,
+            phase=self.phase,
+            origin=origin,
+            _reach=reach,
+            _source=(self, step),
         )
 
     @cached_property
@@ -607,6 +708,28 @@ class GaborFrame:
         return solved
 
 
+def hann(length: int, hop: int) -> GaborFrame:
+    """The tight frame of a Hann window: what most methods here are given.
+
+    Parameters
+    ----------
+    length : int
+        ``T_g``, and the number of channels.
+    hop : int
+        ``a``.
+
+    Examples
+    --------
+    >>> hann(2048, 1024)
+    GaborFrame('hann', 1024, 2048).tight()
+
+    References
+    ----------
+    Section 4 of the paper. Chapter: ``book/theory/gabor.md``.
+    """
+    return GaborFrame("hann", hop, length).tight()
+
+
 def _apply_power(bands: Array, rhs: Array, power: float) -> Array:
     values, vectors = scipy.linalg.eig_banded(bands, lower=True)
     floor = np.finfo(float).eps * values[-1]
@@ -617,6 +740,10 @@ def _named_window(window: str | tuple[Any, ...], length: int | None, channels: i
     if length is None and channels is None:
         raise ValueError(f"length or channels must be given with the named window {window!r}")
     T_g = integer(channels if length is None else length, "length")
+    if window == "hann" and T_g > 1:  # scipy.signal takes longer to import than all the rest
+        return 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, T_g + 1)[:-1])
+    import scipy.signal
+
     try:
         return np.asarray(scipy.signal.get_window(window, T_g))
     except (ValueError, TypeError) as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse.linalg
 
 from cdlnmf_lit.theory.arguments import Array
+
+if TYPE_CHECKING:
+    import scipy.sparse.linalg
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Operator:
 
     def as_linear_operator(self) -> scipy.sparse.linalg.LinearOperator:
         """The same map between flattened arrays, for SciPy's solvers."""
+        import scipy.sparse.linalg
+
         return scipy.sparse.linalg.LinearOperator(
             (int(np.prod(self.shape_out)), int(np.prod(self.shape_in))),
             matvec=lambda u: self(u.reshape(self.shape_in)).ravel(),

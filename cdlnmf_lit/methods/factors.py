@@ -1,0 +1,86 @@
+"""What the two factors of a decomposition have in common, whichever method finds them.
+
+Chapter: ``book/methods/method.md``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cdlnmf_lit.theory.arguments import Array
+
+
+def ratio(up: Array, down: Array) -> Array:
+    """``up / down``, by which an update multiplies; 1 where there is nothing to divide.
+
+    A component that is silent, and of which nothing is asked, so stays as it is.
+
+    Examples
+    --------
+    >>> ratio(np.array([1.0, 0.0, 0.0]), np.array([2.0, 2.0, 0.0]))
+    array([0.5, 0. , 1. ])
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    found = np.ones_like(up)
+    np.divide(up, down, out=found, where=down > np.finfo(up.dtype).tiny * (1 + up))
+    return found
+
+
+def norms(patterns: Array) -> Array:
+    """``‖W_k‖``, ``(K,)``; 1 for a pattern that is zero, by which one may divide.
+
+    Examples
+    --------
+    >>> norms(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([5., 1.])
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    sizes: Array = np.linalg.norm(patterns.reshape(len(patterns), -1), axis=1)
+    return np.where(sizes > 0, sizes, np.ones_like(sizes))
+
+
+def normalised(
+    patterns: Array, activations: Array, sizes: Array | None = None
+) -> tuple[Array, Array]:
+    """The same products with patterns of norm 1: what they lose the activations gain.
+
+    Parameters
+    ----------
+    patterns : array (K, …)
+    activations : array (K, N)
+    sizes : array (K,), optional
+        What to divide by. Default: :func:`norms` of the patterns.
+
+    Examples
+    --------
+    >>> normalised(np.array([[3.0, 4.0]]), np.array([[1.0]]))
+    (array([[0.6, 0.8]]), array([[5.]]))
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    sizes = norms(patterns) if sizes is None else sizes
+    return patterns / sizes.reshape(-1, *[1] * (patterns.ndim - 1)), sizes[:, None] * activations
+
+
+def in_ball(patterns: Array) -> Array:
+    """The nearest patterns of norm at most 1.
+
+    Examples
+    --------
+    >>> in_ball(np.array([[3.0, 4.0], [0.5, 0.0]]))
+    array([[0.6, 0.8],
+           [0.5, 0. ]])
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    return np.asarray(patterns / np.maximum(np.linalg.norm(patterns, axis=1, keepdims=True), 1))

@@ -1,0 +1,823 @@
+"""A method is a value: what it is asked, how it is run, and what that takes.
+
+Chapter: ``book/methods/method.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import Field, dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.starts import given, of_as_many
+from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+METHODS: dict[str, type[Method]] = {}
+"""The methods by name; a class that has one enters itself."""
+HELD = ("patterns", "activations")
+PRECISIONS = ("float32", "float64")
+FACTS = (
+    "n_components",
+    "held",
+    "sample_rate",
+    "seed",
+    "recipe",
+    "hop",
+    "channels",
+    "window_length",
+)
+"""What the parameters of a result tell of its run beside the method's own options."""
+
+Watch = Callable[["Method", Iterator["State"]], Iterator["State"]]
+"""What is given each stage of a run and its states, and hands them on."""
+Start = str | Decomposition | tuple[ArrayLike, ArrayLike | None]
+
+
+# ---- one iterate, and what it is an iterate of ---------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """One iterate of any method; some add what they keep from one iteration to the next.
+
+    Parameters
+    ----------
+    iteration : int
+        Iterations done.
+    patterns : array (K, …)
+        Atoms, spectra, or patterns of several spectra: what each component is made of.
+    activations : array (K, N)
+        Where, and how strongly.
+    problem : Problem
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> start = next(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2))
+    >>> start.iteration, start.patterns.shape, start.activations.shape, list(start.record)
+    (0, (2, 1025), (2, 5), ['objective'])
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+
+    iteration: int
+    patterns: Array
+    activations: Array
+    problem: Any
+
+    @cached_property
+    def record(self) -> Mapping[str, float]:
+        """What the history keeps: at least ``objective``, always the same names."""
+        told: Mapping[str, float] = self.problem.record(self)
+        return told
+
+    @property
+    def objective(self) -> float:
+        """What the method lowers."""
+        return self.record["objective"]
+
+    @property
+    def relative_residual(self) -> float:
+        """What the components leave of what is decomposed, as a share of its norm."""
+        return self.record["relative_residual"]
+
+    def decomposition(self) -> Decomposition:
+        """This iterate as a :class:`~cdlnmf_lit.methods.decomposition.Decomposition`."""
+        problem = self.problem
+        return Decomposition(
+            method=problem.method.name,
+            activations=self.activations,
+            status=f"at iteration {self.iteration}",
+            parameters=problem.method.parameters | problem.about,
+            **problem.result(self),
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem:
+    """What stays fixed while a method iterates. Each method has its own, with its equations.
+
+    Parameters
+    ----------
+    method : Method
+        What is asked, with every option that depends on the signal told as a number.
+    x : array (T,), or None
+        The signal, where one is decomposed.
+    held : {"patterns", "activations"}, or None
+        The factor that stays as the start gives it.
+    about : dict
+        What a result tells of its run: numbers and strings.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> next(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2, held="patterns")).problem.held
+    'patterns'
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+
+    method: Any = None
+    x: Any = None
+    held: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def begin(self, K: int, start: Any, rng: np.random.Generator) -> State:
+        """The iterate to begin with."""
+        match start:
+            case Decomposition():
+                return self.first(*self.taken(start))
+            case (W, None):
+                return self.first(W, self.activations_for(W))
+            case (W, Z):
+                return self.first(W, Z)
+        return self.first(*self.drawn(K, start, rng))
+
+    def states(self, state: State) -> Iterator[State]:
+        """All iterates from one on, without end."""
+        while True:
+            yield state
+            state = self.after(state)
+
+    def first(self, W: Array, Z: Array) -> State:
+        """The iterate of a start's factors."""
+        return State(0, W, Z, self)
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The factors of a start by its name."""
+        raise NotImplementedError
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        """The factors of another result, of any method, in this one's terms."""
+        raise NotImplementedError
+
+    def activations_for(self, W: Array) -> Array:
+        """Activations to begin with where only the patterns are given."""
+        raise NotImplementedError
+
+    def after(self, state: Any) -> Any:
+        """One iteration."""
+        raise NotImplementedError
+
+    def record(self, state: Any) -> Mapping[str, float]:
+        """What the history keeps of an iterate: at least its ``objective``."""
+        raise NotImplementedError
+
+    def result(self, state: Any) -> dict[str, Any]:
+        """What a :class:`Decomposition` holds of an iterate beside its activations."""
+        raise NotImplementedError
+
+
+# ---- options -------------------------------------------------------------------------------
+
+Rule = Callable[[Any, str], Any]
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """The rule that an option is one of some names.
+
+    Examples
+    --------
+    >>> OneOf("minimise", "full")("leap", "update")
+    Traceback (most recent call last):
+        ...
+    ValueError: update must be one of minimise, full, got 'leap'
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+    def __call__(self, value: Any, name: str) -> str:
+        return choice(value, name, self.names)
+
+
+def option(default: Any, words: str, rule: Rule) -> Any:
+    """A field of a method: its default, what it says, and the rule that its value has to meet.
+
+    Parameters
+    ----------
+    default : object
+    words : str
+        For the documentation and the command line.
+    rule : callable
+        From a value and its name to the value as it is kept; raises where it does not fit.
+
+    Examples
+    --------
+    >>> option(1, "How many.", integer).metadata["words"]
+    'How many.'
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    return field(default=default, metadata={"words": words, "rule": rule})
+
+
+def at_least(least: int) -> Rule:
+    """The rule that an option is a whole number, not below another one.
+
+    Examples
+    --------
+    >>> at_least(0)(-1, "iterations")
+    Traceback (most recent call last):
+        ...
+    ValueError: iterations must be a whole number of at least 0, got -1
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    return lambda value, name: integer(value, name, at_least=least)
+
+
+def positive(value: Any, name: str) -> float:
+    """The rule that an option is a number above 0.
+
+    Examples
+    --------
+    >>> positive(0.0, "power")
+    Traceback (most recent call last):
+        ...
+    ValueError: power must be positive, got 0.0
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    if non_negative(value, name) == 0:
+        raise ValueError(f"{name} must be positive, got {value!r}")
+    return float(value)
+
+
+def optional(rule: Rule) -> Rule:
+    """The rule that an option is None, or meets another rule.
+
+    Examples
+    --------
+    >>> optional(positive)(None, "power")
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    return lambda value, name: None if value is None else rule(value, name)
+
+
+def _start(value: Any, name: str) -> Any:
+    return value
+
+
+def _frame(value: Any, name: str) -> GaborFrame:
+    if not isinstance(value, GaborFrame):
+        raise ValueError(f"{name} must be a GaborFrame, got {value!r}")
+    return value
+
+
+# ---- the method ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Method:
+    """What every method is: a frozen value whose fields are its options.
+
+    Each method adds options of its own, and says what its documentation lists under *Said by each*.
+
+    Raises
+    ------
+    ValueError
+        When the value is made, if an option does not meet its rule.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import CDL, NMF
+    >>> method = NMF(iterations=20) >> CDL(atom_length=300, starts=2)
+    >>> print(method)
+    nmf (iterations 20) → cdl (atom length 300), best of 2
+    >>> method
+    CDL(start=NMF(iterations=20), starts=2, atom_length=300)
+    >>> Method.from_parameters(method.parameters) == method
+    True
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+
+    start: str | Method = option("random", "What to begin from, by its name.", _start)
+    starts: int = option(
+        1, "How many starts to try; the result of the lowest objective is kept.", at_least(1)
+    )
+    precision: str | None = option(
+        None, "Of the computation; that of the signal if None.", optional(OneOf(*PRECISIONS))
+    )
+    iterations: int = option(100, "How many to run at the most.", at_least(0))
+    tolerance: float = option(
+        0.0,
+        "Stop once the objective has fallen, over the last ten iterations, by less than this share "
+        "of itself; 0 runs them all.",
+        non_negative,
+    )
+
+    name: ClassVar[str]
+    STARTS: ClassVar[tuple[str, ...]] = ("random",)
+    SIGNED: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, name: str = "", **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if name:
+            cls.name = name
+            METHODS[name] = cls
+            cls.__doc__ = _with_options(cls)
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = each.metadata["rule"](getattr(self, each.name), each.name)
+            object.__setattr__(self, each.name, value)
+        if not isinstance(self.start, Method):
+            choice(self.start, "start", self.STARTS)
+
+    # ---- run -------------------------------------------------------------------------------
+
+    def iterate(
+        self,
+        x: ArrayLike,
+        n_components: int,
+        *,
+        start: Start | None = None,
+        held: str | None = None,
+        rng: Any = 0,
+    ) -> Iterator[Any]:
+        """Yield the start, then a state an iteration, without end.
+
+        Parameters
+        ----------
+        x : array (T,)
+            The signal.
+        n_components : int
+            ``K``.
+        start : str, Decomposition or pair of arrays, optional
+            What to begin from in place of the method's own start: another of its names, the result
+            of any method, or patterns and activations as in :class:`State`; ``(patterns, None)``
+            where the activations are to be found.
+        held : {"patterns", "activations"}, optional
+            The factor that stays as the start gives it, to the bit.
+        rng : seed or numpy.random.Generator
+            Of the start.
+
+        Raises
+        ------
+        ValueError
+            For a signal, a number of components or a start that does not fit, before any work.
+        MemoryError
+            If it needs more memory than there is.
+        """
+        x, K = self.checked(x, n_components, start, held)
+        begin: Any = self.start if start is None else start
+        if isinstance(begin, Method):
+            begin = begin.decompose(x, K, rng=rng)
+        return self._states(x, K, start, begin, held, rng)
+
+    def decompose(
+        self,
+        x: ArrayLike,
+        n_components: int,
+        *,
+        start: Start | None = None,
+        held: str | None = None,
+        rng: Any = 0,
+        watch: Watch | None = None,
+    ) -> Decomposition:
+        """Run all stages and starts to a result; the same seed gives the same bytes.
+
+        Parameters
+        ----------
+        x, n_components, start, held, rng
+            See :meth:`iterate`. With a ``start`` that is given the method's own ``start`` and
+            ``starts`` do not count.
+        watch : callable, optional
+            ``watch(method, states)`` is given every stage of the run and its states, and hands
+            them on. If it ends before they do, what was reached is the result.
+
+        Raises
+        ------
+        ValueError, MemoryError
+            See :meth:`iterate`.
+        """
+        x, K = self.checked(x, n_components, start, held)
+        if start is None and self.starts > 1:
+            return self._best(x, K, held, rng, watch)
+        begin: Any = self.start if start is None else start
+        if isinstance(begin, Method):
+            begin = begin.decompose(x, K, rng=rng, watch=watch)
+        states = self._states(x, K, start, begin, held, rng)
+        with closing(watch(self, states) if watch else states) as watched:  # type: ignore[type-var]
+            return run(watched, self.iterations, self.tolerance)
+
+    def _best(
+        self, x: Array, K: int, held: str | None, rng: Any, watch: Watch | None
+    ) -> Decomposition:
+        """The result of the lowest objective; one is kept at a time."""
+        once, best = replace(self, starts=1), None
+        for seed in np.random.default_rng(rng).integers(2**32, size=self.starts).tolist():
+            found = once.decompose(x, K, held=held, rng=seed, watch=watch)
+            if best is None or found.objective < best.objective:
+                best = found
+            if found.is_stopped:
+                break
+        assert best is not None
+        return replace(best, parameters=best.parameters | {"starts": self.starts})
+
+    def _states(
+        self, x: Array, K: int, start: Start | None, begin: Any, held: str | None, rng: Any
+    ) -> Iterator[Any]:
+        asked = self.resolved(x)
+        about: dict[str, Any] = {"n_components": K} | ({"held": held} if held else {})
+        if start is not None:
+            about["start"] = start if isinstance(start, str) else type(start).__name__
+        if isinstance(begin, tuple):
+            begin = self.given(begin, x.size, K, x.dtype)
+        problem = asked.problem(x, K, held=held, about=about)
+        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
+
+    def states_of(
+        self, problem: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any, start: Any, rng: Any
+    ) -> Iterator[Any]:
+        """All iterates of a problem that is no signal's, but a matrix's."""
+        begin = self.start if start is None else start
+        if isinstance(begin, tuple):
+            begin = given(begin, shapes, dtype, signed=self.SIGNED)
+        else:
+            choice(begin, "start", self.STARTS)
+        K = shapes["activations"][0]
+        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
+
+    def checked(
+        self, x: ArrayLike, n_components: int, start: Any = None, held: str | None = None
+    ) -> tuple[Array, int]:
+        """The signal in the precision asked for, and ``K``, if all stages can take them.
+
+        Raises
+        ------
+        ValueError, MemoryError
+            See :meth:`iterate`.
+        """
+        x = signal(x)
+        x = x.astype(self.precision or x.dtype, copy=False)
+        self.check(x)
+        K = integer(n_components, "n_components", at_most=self.most_components(x.size))
+        if held is not None:
+            choice(held, "held", HELD)
+        match start:
+            case None:
+                if isinstance(self.start, Method):
+                    self.start.checked(x, K)
+            case Decomposition():
+                of_as_many(start, K)
+            case tuple():
+                self.given(start, x.size, K, x.dtype)
+            case _:
+                choice(start, "start", self.STARTS)
+        task = f"{self.name} of {x.size} samples into {K} components"
+        require_memory(self.bytes_needed(x.size, K, x.dtype), task)
+        return x, K
+
+    # ---- chains ----------------------------------------------------------------------------
+
+    def __rshift__(self, following: Method) -> Method:
+        """``a >> b``: what ``a`` finds is what ``b`` begins from."""
+        if isinstance(following.start, Method):
+            return replace(following, start=self >> following.start)
+        return replace(following, start=self)
+
+    @property
+    def stages(self) -> tuple[Method, ...]:
+        """The methods of a chain, the first to run first."""
+        return (*self.start.stages, self) if isinstance(self.start, Method) else (self,)
+
+    @property
+    def runs(self) -> int:
+        """How many times a stage is run, all starts counted."""
+        before = self.start.runs if isinstance(self.start, Method) else 0
+        return self.starts * (before + 1)
+
+    # ---- what it takes -----------------------------------------------------------------------
+
+    def estimate(self, n_samples: int, n_components: int, dtype: Any = np.float64) -> Estimate:
+        """Memory and time that all stages will take, without running them.
+
+        The memory is counted from the arrays; the time is that of a small piece of an iteration,
+        run on this machine, so it is rough. A tolerance may end a stage sooner.
+
+        Parameters
+        ----------
+        n_samples : int
+            ``T``.
+        n_components : int
+            ``K``.
+        dtype : dtype
+            Of the signal.
+        """
+        T, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
+        dtype = np.dtype(self.precision or dtype)
+        work, share = self.rehearsal(T, K, dtype)
+        an_iteration = share * seconds_of(work)
+        memory, seconds = self.bytes_needed(T, K, dtype), self.iterations * an_iteration
+        if isinstance(self.start, Method):
+            before = self.start.estimate(T, K, dtype)
+            memory, seconds = max(memory, before.memory_bytes), seconds + before.seconds
+        return Estimate(memory, an_iteration, self.starts * seconds)
+
+    # ---- as plain values -----------------------------------------------------------------------
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The name of the method and all options, in numbers, strings, lists and dictionaries."""
+        return {"method": self.name} | {
+            each.name: _plain(getattr(self, each.name)) for each in fields(self)
+        }
+
+    @staticmethod
+    def from_parameters(parameters: Mapping[str, Any]) -> Method:
+        """The method that has these :attr:`parameters`, or that made a result which has them.
+
+        Raises
+        ------
+        ValueError
+            If there is no such method, it has no such option, or a frame is not told.
+        """
+        asked = dict(parameters)
+        kind = METHODS[choice(asked.pop("method", None), "method", METHODS)]
+        known = {each.name for each in fields(kind)}
+        for name in asked:
+            choice(name, f"an option of {kind.name}", (*known, *FACTS))
+        options = {name: value for name, value in asked.items() if name in known}
+        start = options.get("start")
+        if isinstance(start, Mapping):
+            options["start"] = Method.from_parameters(start)
+        elif start not in kind.STARTS:  # it was given, and only its type is told
+            options.pop("start", None)
+        if "frame" in known:
+            if not isinstance(asked.get("frame"), Mapping):
+                raise ValueError("parameters must tell the frame's window, which is not there")
+            options["frame"] = GaborFrame.from_parameters(asked["frame"])
+        return kind(**options)
+
+    def __repr__(self) -> str:
+        told = [f"{name}={value!r}" for name, value in self._changed().items()]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+    def __str__(self) -> str:
+        words = self._changed()
+        for unsaid in ("start", "starts", "precision"):
+            words.pop(unsaid, None)
+        if frame := words.pop("frame", None):
+            words = {"hop": frame.hop, "window": frame.window.size} | words
+        if "share" in words:
+            words["λ/λmax"] = words.pop("share")
+        told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in words.items())
+        before = f"{self.start} → " if isinstance(self.start, Method) else ""
+        after = f", best of {self.starts}" if self.starts > 1 else ""
+        return f"{before}{self.name}" + (f" ({told})" if told else "") + after
+
+    def _changed(self) -> dict[str, Any]:
+        """The options that are not at their defaults."""
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+    # ---- said by each ------------------------------------------------------------------------
+
+    def check(self, x: Array) -> None:
+        """Refuse a signal that the method, as it is asked, cannot take."""
+        raise NotImplementedError
+
+    def most_components(self, n_samples: int) -> int:
+        """The largest ``K`` for a signal of so many samples."""
+        raise NotImplementedError
+
+    def resolved(self, x: Array) -> Self:
+        """The same method with the options that depend on the signal told as numbers."""
+        return self
+
+    def problem(self, x: Array, K: int, **asked: Any) -> Any:
+        """What is iterated on: the method's own :class:`Problem`."""
+        raise NotImplementedError
+
+    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
+        """Of ``patterns`` and ``activations``."""
+        raise NotImplementedError
+
+    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
+        """The arrays of a start, checked and copied."""
+        pair: tuple[Array, Array | None] = given(
+            start, self.shapes(n_samples, K), dtype, signed=self.SIGNED
+        )
+        return pair
+
+    def patterns_of(self, found: Decomposition) -> Array:
+        """The patterns of one of its own results, to be found in another signal."""
+        return np.asarray(found.atoms if found.spectra is None else found.spectra)
+
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """Memory that a run takes, at the most."""
+        raise NotImplementedError
+
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """A small piece of work, and how many times it an iteration is."""
+        raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    return value.parameters if isinstance(value, Method | GaborFrame) else value
+
+
+def _with_options(kind: type[Method]) -> str:
+    """The docstring of a method with its options, which are said where they stand."""
+    own = {name: value for name, value in vars(kind).items() if isinstance(value, Field)}
+    annotations = {n: t for each in reversed(kind.__mro__) for n, t in _annotated(each).items()}
+    options = {each.name: each for each in fields(kind)} | own
+    lines = ["Parameters", "----------"]
+    for name, each in options.items():
+        rule = each.metadata["rule"]
+        values = f"{{{', '.join(map(repr, rule.names))}}}" if isinstance(rule, OneOf) else ""
+        lines += [f"{name} : {values or annotations[name]}", f"    {each.metadata['words']}"]
+        lines[-1] += f" Default: ``{each.default!r}``."
+    before, heading, after = (kind.__doc__ or "").partition("    Raises\n")
+    return before + "\n".join(f"    {line}" for line in lines) + "\n\n" + heading + after
+
+
+def _annotated(kind: type) -> dict[str, str]:
+    return {name: str(told) for name, told in vars(kind).get("__annotations__", {}).items()}
+
+
+# ---- methods on the frames of a signal ---------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class OnFrames(Method):
+    """A method on the coefficients of a Gabor frame.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> NMF().frame
+    GaborFrame('hann', 1024, 2048).tight()
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+
+    frame: GaborFrame = field(metadata={"words": "The Gabor frame.", "rule": _frame})
+
+    def shape(self, n_samples: int) -> tuple[int, int]:
+        """Frames ``N`` and channels ``F = M // 2 + 1`` of a real signal."""
+        return self.frame.n_frames(n_samples), self.frame.channels // 2 + 1
+
+    def most_components(self, n_samples: int) -> int:
+        return min(self.shape(n_samples))
+
+    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
+        N, F = self.shape(n_samples)
+        return {"patterns": (K, F), "activations": (K, N)}
+
+    def require_tight(self, n_samples: int) -> None:
+        """Refuse a frame whose components would not sum to the signal."""
+        lower, upper = self.frame.bounds(n_samples)
+        if abs(lower - 1) > 1e-6 or abs(upper - 1) > 1e-6:
+            raise ValueError(
+                f"frame must be tight with bounds 1, got {lower:.4g} and {upper:.4g}: "
+                "use frame.tight()"
+            )
+
+    def require_contraction(self, n_samples: int) -> None:
+        """Refuse a frame in which a unit step could raise the objective."""
+        upper = self.frame.bounds(n_samples)[1]
+        if upper > 1 + 1e-6:
+            raise ValueError(f"frame must have ‖Φ‖² ≤ 1, got {upper:.4g}: use frame.tight()")
+
+    def require_time_invariance(self) -> None:
+        """Refuse a frame that counts its phase from the signal's first sample."""
+        if self.frame.phase != "time-invariant":
+            raise ValueError(f"frame must count its phase time-invariant, got {self.frame.phase!r}")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Sparse(Method):
+    """A method whose objective has a penalty ``λ`` on the activations.
+
+    Raises
+    ------
+    ValueError
+        If both the penalty and its share are given.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import CDL
+    >>> CDL(atom_length=2, share=0.5).resolved(np.array([0.0, 3.0, 4.0, 0.0])).penalty
+    2.5
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/method.md``.
+    """
+
+    penalty: float | None = option(
+        None, "``λ``, in the paper's units; None takes the share.", optional(non_negative)
+    )
+    share: float | None = option(
+        None,
+        "``λ`` as a share of ``lambda_max``, the largest that any patterns of norm 1 could need.",
+        optional(non_negative),
+    )
+
+    USUAL_SHARE: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.penalty is not None and self.share is not None:
+            raise ValueError(
+                f"share must be None where a penalty is given, {self.penalty}, got {self.share}"
+            )
+
+    def lambda_max(self, x: Array) -> float:
+        """The smallest penalty with which no patterns of norm 1 are used at all."""
+        raise NotImplementedError
+
+    def resolved(self, x: Array) -> Self:
+        if self.penalty is not None:
+            return self
+        share = self.USUAL_SHARE if self.share is None else self.share
+        penalty = share * self.lambda_max(x) if share else 0.0
+        return replace(self, penalty=penalty, share=None)
+
+
+def on(frame: GaborFrame) -> Any:
+    """The option ``frame`` of a method, with its default.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.theory.gabor import hann
+    >>> on(hann(64, 16)).default
+    GaborFrame('hann', 16, 64).tight()
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    return option(frame, "The Gabor frame.", _frame)
+
+
+def require_sound(x: Array) -> None:
+    """Refuse a signal that is silent throughout.
+
+    Examples
+    --------
+    >>> require_sound(np.zeros(3))
+    Traceback (most recent call last):
+        ...
+    ValueError: x must not be silent, got 0.0 at every sample
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    if not x.any():
+        raise ValueError("x must not be silent, got 0.0 at every sample")
+
+
+def require_change(x: Array) -> None:
+    """Refuse a signal that is the same at every sample.
+
+    Examples
+    --------
+    >>> require_change(np.ones(3))
+    Traceback (most recent call last):
+        ...
+    ValueError: x must not be constant, got 1.0 at every sample
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    if np.ptp(x) == 0:
+        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
