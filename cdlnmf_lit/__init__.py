@@ -19,7 +19,17 @@ from cdlnmf_lit.methods import (
     semi_nmf,
     sparse_coding,
 )
+from cdlnmf_lit.methods.algorithm_1 import Algorithm1
+from cdlnmf_lit.methods.algorithm_1_complex import Algorithm1Complex
+from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.complex_isnmf import ComplexISNMF
+from cdlnmf_lit.methods.complex_nmf import ComplexNMF
+from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.lrtfs import LRTFS
+from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.methods.semi_nmf import SemiNMF
 from cdlnmf_lit.theory.convolution import (
     Convolution,
     correlate_with_activations,
@@ -29,6 +39,7 @@ from cdlnmf_lit.theory.convolution import (
     synthesize,
 )
 from cdlnmf_lit.theory.equivalence import (
+    AtomsOfSpectra,
     activations_on_frames,
     atom_of_spectrum,
     cdl_objective,
@@ -36,22 +47,34 @@ from cdlnmf_lit.theory.equivalence import (
     factorized_objective,
     factors_of_model,
     free_phase_objective,
+    half_spectrum_gains,
     model_of_factors,
     rank_one_factors,
     spectrum_of_atom,
     synthesize_factors,
     window_support,
 )
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from cdlnmf_lit.theory.operators import Operator
 
 __version__ = version("cdlnmf-lit")
 __all__ = [
+    "CDL",
+    "LRTFS",
     "METHODS",
+    "NMF",
+    "Algorithm1",
+    "Algorithm1Complex",
+    "AtomsOfSpectra",
+    "ComplexISNMF",
+    "ComplexNMF",
     "Convolution",
+    "ConvolutiveNMF",
     "Decomposition",
     "GaborFrame",
+    "Method",
     "Operator",
+    "SemiNMF",
     "activations_on_frames",
     "algorithm_1",
     "algorithm_1_complex",
@@ -67,6 +90,8 @@ __all__ = [
     "factorized_objective",
     "factors_of_model",
     "free_phase_objective",
+    "half_spectrum_gains",
+    "hann",
     "lrtfs",
     "model_of_factors",
     "nmf",

@@ -13,15 +13,16 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import METHODS
-from cdlnmf_lit.methods.decomposition import Decomposition, State, run
-from cdlnmf_lit.methods.recipes import RECIPES, Recipe
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.method import Method, State
+from cdlnmf_lit.methods.recipes import RECIPES
+from cdlnmf_lit.methods.watchers import all_of, reporting, until
 from cdlnmf_lit.presentation import audio
 from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.arguments import Array
@@ -55,8 +56,9 @@ def write(decomposition: Decomposition, folder: str | os.PathLike[str], sample_r
     Examples
     --------
     >>> import numpy as np
+    >>> from cdlnmf_lit.methods.nmf import NMF
     >>> from tempfile import TemporaryDirectory
-    >>> found = METHODS["nmf"].decompose(np.sin(0.3 * np.arange(8000.0)), 2, iterations=2)
+    >>> found = NMF(iterations=2).decompose(np.sin(0.3 * np.arange(8000.0)), 2)
     >>> with TemporaryDirectory() as folder:
     ...     write(found, folder, 8000)
     ...     print(*sorted(path.name for path in Path(folder).iterdir()))
@@ -81,7 +83,8 @@ def archive(decomposition: Decomposition, sample_rate: int) -> bytes:
     Examples
     --------
     >>> import numpy as np
-    >>> found = METHODS["nmf"].decompose(np.sin(0.3 * np.arange(8000.0)), 1, iterations=2)
+    >>> from cdlnmf_lit.methods.nmf import NMF
+    >>> found = NMF(iterations=2).decompose(np.sin(0.3 * np.arange(8000.0)), 1)
     >>> zipfile.ZipFile(io.BytesIO(archive(found, 8000))).namelist()
     ['component_1.wav', 'decomposition.npz', 'residual.wav']
 
@@ -100,7 +103,7 @@ def archive(decomposition: Decomposition, sample_rate: int) -> bytes:
     return buffer.getvalue()
 
 
-def recipe_named(name: str, sample_rate: int) -> Recipe:
+def method_named(name: str, sample_rate: int) -> Method:
     """Return a recipe by its name, or a method as it comes.
 
     Raises
@@ -110,7 +113,7 @@ def recipe_named(name: str, sample_rate: int) -> Recipe:
 
     Examples
     --------
-    >>> print(recipe_named("nmf", 22050), "|", recipe_named("chirps", 22050).method)
+    >>> print(method_named("nmf", 22050), "|", method_named("chirps", 22050).name)
     nmf | cdl
 
     References
@@ -119,15 +122,15 @@ def recipe_named(name: str, sample_rate: int) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name](sample_rate)
-    return Recipe(arguments.choice(name, "name", (*RECIPES, *METHODS)))
+    return METHODS[arguments.choice(name, "name", (*RECIPES, *METHODS))]()
 
 
 def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.VBox:
     """Return a panel that takes a sound apart: upload, choose, run, stop, hear, download.
 
-    It needs a kernel. The sound is taken apart in a thread, so that *Stop* is heard; what was
-    reached by then is kept. A recipe hears it once its last method runs, not during its start. In
-    a browser's Python there are no threads, and it runs to its end.
+    It needs a kernel. The sound is taken apart in a thread, so that *Stop* is heard, in any stage
+    of a recipe; what was reached by then is kept. In a browser's Python there are no threads, and
+    it runs to its end.
 
     Parameters
     ----------
@@ -163,18 +166,18 @@ def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.
     if x is not None:
         at_hand["x"] = arguments.signal(x)
 
-    def chosen() -> Recipe:
-        return recipe_named(name.value, at_hand["rate"])
+    def chosen() -> Method:
+        return method_named(name.value, at_hand["rate"])
 
     def look(_: object = None) -> None:
         if "x" not in at_hand:
             costs.value = "Upload a sound, of one channel or several."
             return
         length, rate = len(at_hand["x"]), at_hand["rate"]
-        memory, seconds = chosen().estimate(length, count.value, at_hand["x"].dtype)
+        needed = chosen().estimate(length, count.value, at_hand["x"].dtype)
         costs.value = (
-            f"{length / rate:.1f} s at {rate} Hz. It will take about {seconds:.0f} s "
-            f"and {memory / 1e9:.1g} GB of memory."
+            f"{length / rate:.1f} s at {rate} Hz. It will take about {needed.seconds:.0f} s "
+            f"and {needed.memory_bytes / 1e9:.1g} GB of memory."
         )
 
     def take_in(_: object) -> None:
@@ -186,24 +189,21 @@ def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.
             told.value = _error(error)
         look()
 
-    def work(recipe: Recipe, signal: Array, rate: int, n_components: int) -> None:
+    def show(stage: Method, state: State) -> None:
+        progress.value, progress.max = state.iteration, max(stage.iterations, 1)
+        told.value = stage.name
+
+    def work(method: Method, signal: Array, rate: int, n_components: int) -> None:
         try:
-            states = begun(recipe, signal, n_components)
-            found = run(_until(asked_to_stop, states, progress), recipe.iterations)
+            watch = all_of(reporting(show), until(asked_to_stop))
+            found = method.decompose(signal, n_components, watch=watch)
             heard.value = _results(found, rate)
-            ended = "stopped" if asked_to_stop.is_set() else "done"
+            ended = "stopped" if found.is_stopped else "done"
             told.value = f"{ended} after {len(found.history['objective']) - 1} iterations"
         except (ValueError, MemoryError, OSError) as error:
             told.value = _error(error)
         finally:
             begin.disabled, stop.disabled = False, True
-
-    def begun(recipe: Recipe, signal: Array, n_components: int) -> Iterator[State]:
-        progress.value, progress.max = 0, recipe.iterations
-        told.value = f"first: {recipe.start}" if recipe.start else ""
-        states = _states(recipe, signal, n_components)
-        told.value = str(recipe.method)
-        return states
 
     def start(_: object) -> None:
         if "x" not in at_hand:
@@ -237,26 +237,6 @@ def _read_bytes(content: bytes, name: str) -> tuple[Array, int]:
         path = Path(folder) / Path(name).name
         path.write_bytes(content)
         return audio.read(path, "mean")
-
-
-def _states(recipe: Recipe, x: Array, n_components: int) -> Iterator[State]:
-    """The states of the recipe's last method, once it has its start."""
-    options = recipe.asked_of(x)
-    for of_the_run in ("iterations", "tolerance"):
-        options.pop(of_the_run, None)
-    x = x.astype(recipe.precision or x.dtype, copy=False)
-    if recipe.start is not None:
-        options["start"] = recipe.start.decompose(x, n_components, 0)
-    return METHODS[recipe.method].iterate(x, n_components, **options, rng=0)
-
-
-def _until(stop: threading.Event, states: Iterator[State], progress: Any) -> Iterator[State]:
-    """Hand the states on and show how far they are, until asked to stop."""
-    for number, state in enumerate(states):
-        progress.value = number
-        yield state
-        if stop.is_set():
-            return
 
 
 def _results(found: Decomposition, sample_rate: int) -> str:
