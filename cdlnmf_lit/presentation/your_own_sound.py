@@ -190,7 +190,7 @@ def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.
         look()
 
     def show(stage: Method, state: State) -> None:
-        progress.value, progress.max = state.iteration, max(stage.iterations, 1)
+        progress.max, progress.value = max(stage.iterations, 1), state.iteration
         told.value = stage.name
 
     def work(method: Method, signal: Array, rate: int, n_components: int) -> None:
