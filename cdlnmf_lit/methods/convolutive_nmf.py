@@ -343,8 +343,11 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     """
     K, L, F = patterns.shape
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
-    S = delayed(activations, L, rows).reshape(K * L, -1)
-    return _product(S.T, patterns.reshape(K * L, F))
+    seen, flat = activations[:, rows.start : rows.stop + L - 1], patterns.reshape(K * L, F)
+    found = np.empty((rows.stop - rows.start, F), patterns.dtype)
+    for block in pieces(len(found), ROWS):
+        found[block] = _product(delayed(seen, L, block).reshape(K * L, -1).T, flat)
+    return found
 
 
 def _product(left: Array, right: Array) -> Array:
