@@ -463,6 +463,8 @@ class Method:
         self, problem: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any, start: Any, rng: Any
     ) -> Iterator[Any]:
         """All iterates of a problem that is no signal's, but a matrix's."""
+        if problem.held is not None:
+            choice(problem.held, "held", HELD)
         begin = self.start if start is None else start
         if isinstance(begin, tuple):
             begin = given(begin, shapes, dtype, signed=self.SIGNED)

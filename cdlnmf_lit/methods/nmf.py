@@ -433,6 +433,56 @@ class OfSpectrogram(OnFrames):
         np.maximum(V, V.dtype.type(self.floor * V.mean(dtype=float)), out=V)
         return V
 
+    def problem(self, x: Array, K: int, **asked: Any) -> Any:
+        return self.problem_of(self.spectrogram(x), method=self, x=x, **asked)
+
+    def problem_of(self, V: Array, **asked: Any) -> Any:
+        """What is iterated on, of a matrix ``(N, F)``."""
+        raise NotImplementedError
+
+    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
+        return self.shapes_of(K, *self.shape(n_samples))
+
+    def shapes_of(self, K: int, N: int, F: int) -> dict[str, tuple[int, ...]]:
+        """Of ``patterns`` and ``activations``, for a matrix ``(N, F)``."""
+        return {"patterns": (K, F), "activations": (K, N)}
+
+    def factorize(
+        self,
+        V: ArrayLike,
+        n_components: int,
+        *,
+        start: Any = None,
+        held: str | None = None,
+        rng: Any = 0,
+    ) -> Iterator[Any]:
+        r"""Iterate on a matrix: yield the start, then a state each time, without end.
+
+        Parameters
+        ----------
+        V : array (N, F)
+            Not negative; for ``β ≤ 0`` positive. In the precision wanted it is never copied.
+        n_components, start, held, rng
+            See :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+
+        Raises
+        ------
+        ValueError
+            For a matrix with a negative entry, of zeros, or with a zero where ``β ≤ 0``.
+
+        Examples
+        --------
+        >>> states = NMF().factorize(np.outer([1.0, 2.0, 3.0], [1.0, 4.0]), 1)
+        >>> abs([next(states).objective for _ in range(2)][1]) < 1e-12
+        True
+        """
+        V = array(V, "V", 2)
+        V = V.astype(self.precision or V.dtype, copy=False)
+        require_factorizable(V, self.beta)
+        K = integer(n_components, "n_components", at_most=min(V.shape))
+        problem = self.problem_of(V, method=self, held=held)
+        return self.states_of(problem, self.shapes_of(K, *V.shape), V.dtype, start, rng)
+
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class NMF(OfSpectrogram, name="nmf"):
@@ -480,45 +530,8 @@ class NMF(OfSpectrogram, name="nmf"):
         """``γ``."""
         return 1.0 if self.update == "full" else mm_exponent(self.beta)
 
-    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
-        return Problem(self.spectrogram(x), self.beta, self.exponent, method=self, x=x, **asked)
-
-    def factorize(
-        self,
-        V: ArrayLike,
-        n_components: int,
-        *,
-        start: Any = None,
-        held: str | None = None,
-        rng: Any = 0,
-    ) -> Iterator[State]:
-        r"""Iterate NMF of a matrix: yield the start, then a state each time, without end.
-
-        Parameters
-        ----------
-        V : array (N, F)
-            Not negative; for ``β ≤ 0`` positive. It is read, never copied.
-        n_components, start, held, rng
-            See :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
-
-        Raises
-        ------
-        ValueError
-            For a matrix with a negative entry, of zeros, or with a zero where ``β ≤ 0``.
-
-        Examples
-        --------
-        >>> states = NMF().factorize(np.outer([1.0, 2.0, 3.0], [1.0, 4.0]), 1)
-        >>> abs([next(states).objective for _ in range(2)][1]) < 1e-12
-        True
-        """
-        V = array(V, "V", 2)
-        require_factorizable(V, self.beta)
-        N, F = V.shape
-        K = integer(n_components, "n_components", at_most=min(N, F))
-        problem = Problem(V, self.beta, self.exponent, method=self, held=held)
-        shapes = {"patterns": (K, F), "activations": (K, N)}
-        return self.states_of(problem, shapes, V.dtype, start, rng)
+    def problem_of(self, V: Array, **asked: Any) -> Problem:
+        return Problem(V, self.beta, self.exponent, **asked)
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The spectrogram, three iterates, the sounds twice, and each thread's blocks."""

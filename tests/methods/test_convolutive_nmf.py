@@ -1,6 +1,7 @@
 """Convolutive NMF is the literal one, never rises, is NMF at length 1, moves with the signal."""
 
 import tracemalloc
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -8,27 +9,26 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cdlnmf_lit.methods import convolutive_nmf, nmf
+from cdlnmf_lit.methods import convolutive_nmf
 from cdlnmf_lit.methods.convolutive_nmf import (
+    ConvolutiveNMF,
     Problem,
-    decompose,
     delayed,
-    estimate,
-    factorize,
-    iterate,
     masks,
     model,
-    normalised,
     undelayed,
 )
 from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.factors import normalised
+from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory import blocks
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.gabor import hann
 from tests.strategies import dtypes, normal, seeds
 
 BETAS = {"euclidean": 2, "kullback-leibler": 1, "itakura-saito": 0}
 divergences = st.sampled_from(list(BETAS))
 penalties = st.sampled_from([0.0, 0.1, 3.0])
+free_or_held = st.sampled_from([None, "patterns", "activations"])
 
 
 @st.composite
@@ -45,8 +45,9 @@ def problems(draw, *, silence=False):
     return V, W, Z
 
 
-def states(V, W, Z, **options):
-    return factorize(V, len(W), pattern_length=W.shape[1], start=(W, Z), **options)
+def states(V, W, Z, held=None, **options):
+    method = ConvolutiveNMF(pattern_length=W.shape[1], **options)
+    return method.factorize(V, len(W), start=(W, Z), held=held)
 
 
 def last(iterates, iterations):
@@ -104,16 +105,18 @@ def gradients(V, W, Z, beta):
     return in_W, in_Z
 
 
-def literal_step(V, W, Z, beta, penalty):
+def literal_step(V, W, Z, beta, penalty, held=None):
     """One joint iteration: activations, then patterns, then the norms."""
     gamma = {2: 1, 1: 1, 0: 0.5}[beta]
-    _, (up, down) = gradients(V, W, Z, beta)
-    Z = Z * (up / (down + penalty * sizes(W)[:, None])) ** gamma
-    (up, down), _ = gradients(V, W, Z, beta)
-    if not penalty:
-        return W * (up / down) ** gamma, Z
-    pull = penalty * Z.sum(axis=1) / sizes(W)
-    W = W * (up / (down + pull[:, None, None] * W)) ** (1 / (3 - beta))
+    if held != "activations":
+        _, (up, down) = gradients(V, W, Z, beta)
+        Z = Z * (up / (down + penalty * sizes(W)[:, None])) ** gamma
+    if held != "patterns":
+        (up, down), _ = gradients(V, W, Z, beta)
+        pull = (penalty * Z.sum(axis=1) / sizes(W))[:, None, None]
+        W = W * (up / (down + pull * W)) ** (1 / (3 - beta) if penalty else gamma)
+    if held or not penalty:
+        return W, Z
     return W / sizes(W)[:, None, None], Z * sizes(W)[:, None]
 
 
@@ -143,26 +146,31 @@ def test_the_sum_over_delays_is_the_adjoint(K, L, n, seed):
     assert np.sum(delayed(Z, L, slice(0, n)) * S) == pytest.approx(np.sum(Z * undelayed(S)))
 
 
-@given(problems(), divergences, penalties)
-def test_the_iterates_are_the_literal_ones(problem, divergence, penalty):
+@given(problems(), divergences, penalties, free_or_held)
+def test_the_iterates_are_the_literal_ones(problem, divergence, penalty, held):
+    """A factor that is held stays to the bit, and is not scaled to norm 1 either."""
     V, W, Z = problem
     beta = BETAS[divergence]
-    iterates = states(V, W, Z, divergence=divergence, penalty=penalty)
-    if penalty:
+    iterates = states(V, W, Z, held, divergence=divergence, penalty=penalty)
+    if penalty and not held:
         W, Z = W / sizes(W)[:, None, None], Z * sizes(W)[:, None]
-    for factors in islice(iterates, 5):
+    for iteration, factors in enumerate(islice(iterates, 5)):
+        assert factors.iteration == iteration
+        if held:
+            kept = W if held == "patterns" else Z
+            np.testing.assert_array_equal(getattr(factors, held), kept)
         np.testing.assert_allclose(factors.patterns, W, rtol=1e-4, atol=1e-8 * W.max())
         np.testing.assert_allclose(factors.activations, Z, rtol=1e-4, atol=1e-8 * Z.max())
         wanted = literal_objective(V, W, Z, beta, penalty)
         assert factors.objective == pytest.approx(wanted, rel=1e-6, abs=1e-9 * V.sum())
-        W, Z = literal_step(V, W, Z, beta, penalty)
+        W, Z = literal_step(V, W, Z, beta, penalty, held)
 
 
 @given(problems(), divergences)
 def test_averaged_activations_are_the_literal_ones(problem, divergence):
     V, W, Z = problem
-    first = Problem(V, float(BETAS[divergence]), 0.0, "averaged")
-    _, found = first.updated_activations(W, Z)
+    problem = Problem(V, float(BETAS[divergence]), activation_update="averaged")
+    _, found = problem.updated_activations(W, Z)
     np.testing.assert_allclose(found, literal_averaged(V, W, Z, BETAS[divergence]), rtol=1e-7)
 
 
@@ -171,9 +179,9 @@ def test_patterns_of_one_frame_are_nmf(problem, divergence):
     V, W, Z = problem
     W, Z = W[:, :1], Z[:, : len(V)]
     ours = states(V, W, Z, divergence=divergence)
-    theirs = nmf.factorize(V, len(W), divergence=divergence, start=(W[:, 0], Z))
+    theirs = NMF(divergence=divergence).factorize(V, len(W), start=(W[:, 0], Z))
     for one, other in islice(zip(ours, theirs, strict=False), 10):
-        np.testing.assert_allclose(one.patterns[:, 0], other.spectra, rtol=1e-9)
+        np.testing.assert_allclose(one.patterns[:, 0], other.patterns, rtol=1e-9)
         np.testing.assert_allclose(one.activations, other.activations, rtol=1e-9)
         assert one.objective == pytest.approx(other.objective, rel=1e-9, abs=1e-12 * V.sum())
 
@@ -181,14 +189,14 @@ def test_patterns_of_one_frame_are_nmf(problem, divergence):
 # ---- why it never rises ----------------------------------------------------------------------
 
 
-@given(problems(silence=True), divergences, penalties, dtypes)
-def test_the_objective_never_rises(problem, divergence, penalty, dtype):
+@given(problems(silence=True), divergences, penalties, free_or_held, dtypes)
+def test_the_objective_never_rises(problem, divergence, penalty, held, dtype):
     V, W, Z = (each.astype(dtype) for each in problem)
     if divergence == "itakura-saito":
         V = np.maximum(V, V.dtype.type(1e-5) * V.mean())
     scale = float(V.sum()) if divergence != "itakura-saito" else V.size
     tolerance = 1e-12 if dtype == np.float64 else 2e-5
-    iterates = states(V, W, Z, divergence=divergence, penalty=penalty)
+    iterates = states(V, W, Z, held, divergence=divergence, penalty=penalty)
     for before, after in pairwise(islice(iterates, 25)):
         assert after.objective <= before.objective * (1 + tolerance) + tolerance * scale
         assert np.isfinite(after.objective)
@@ -228,7 +236,7 @@ def test_the_auxiliary_function_lies_above_and_the_update_is_its_minimum(
         other = W * np.exp(spread * rng.standard_normal(W.shape))
         above = auxiliary(V, other, Z, W, beta, penalty)
         assert above >= literal_objective(V, other, Z, beta, penalty) * (1 - 1e-9) - 1e-12
-    best = Problem(V, float(beta), penalty, "joint").updated_patterns(W, Z)
+    best = Problem(V, float(beta), penalty).updated_patterns(W, Z)
     lowest = auxiliary(V, best, Z, W, beta, penalty)
     for _ in range(5):
         near = best * np.exp(0.1 * rng.standard_normal(W.shape))
@@ -246,35 +254,24 @@ def test_norms_are_moved_between_the_factors_at_no_cost(problem, divergence, pen
     )
 
 
-@given(problems(), divergences, seeds)
-def test_with_a_penalty_patterns_have_norm_one(problem, divergence, seed):
-    V, W, _ = problem
-    options = {"pattern_length": W.shape[1], "divergence": divergence, "penalty": 0.3}
-    for factors in islice(factorize(V, len(W), **options, rng=seed), 4):
-        np.testing.assert_allclose(sizes(factors.patterns), 1)
-        D = literal_divergence(V, model(factors.patterns, factors.activations), BETAS[divergence])
-        assert factors.objective == pytest.approx(D + 0.3 * factors.activations.sum(), rel=1e-6)
-
-
 def test_averaged_activations_leave_a_stationary_point_and_rise():
     """Where all delays together ask for no change, the mean of what each asks for does."""
     rng = np.random.default_rng(0)
     V = rng.gamma(0.5, size=(30, 6)) + 1e-3
-    iterates = factorize(V, 2, pattern_length=4, rng=0)
-    rested = last(iterates, 3000)
-    problem = Problem(V, 1.0, 0.0, "averaged")
-    joint = Problem(V, 1.0, 0.0, "joint")
-    _, still = joint.updated_activations(rested.patterns, rested.activations)
-    _, moved = problem.updated_activations(rested.patterns, rested.activations)
+    rested = last(ConvolutiveNMF(pattern_length=4).factorize(V, 2, rng=0), 3000)
+    start = rested.patterns, rested.activations
+    joint, averaged = (
+        Problem(V, 1.0, activation_update=update) for update in ("joint", "averaged")
+    )
+    _, still = joint.updated_activations(*start)
+    _, moved = averaged.updated_activations(*start)
     scale = rested.activations.max()
     assert np.abs(still - rested.activations).max() < 1e-3 * scale
     assert np.abs(moved - rested.activations).max() > 0.1 * scale
     after, _ = joint.updated_activations(rested.patterns, moved)
     assert after > 1.02 * rested.objective
-    start = (rested.patterns, rested.activations)
-    averaged = factorize(V, 2, pattern_length=4, start=start, activation_update="averaged")
-    objectives = [each.objective for each in islice(averaged, 2)]
-    assert objectives[1] > objectives[0]
+    one, other = islice(states(V, *start, activation_update="averaged"), 2)
+    assert other.objective > one.objective
 
 
 def split_gradient_step(V, W, Z, beta):
@@ -410,14 +407,14 @@ def test_silence_does_no_harm(dtype, divergence, penalty):
 # ---- blocks, threads, precision --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("update", convolutive_nmf.ACTIVATION_UPDATES)
+@pytest.mark.parametrize("update", ["joint", "averaged"])
 @pytest.mark.parametrize("divergence", list(BETAS))
 def test_blocks_and_threads_do_not_matter(monkeypatch, divergence, update):
     V = np.random.default_rng(0).random((97, 31)) + 0.1
-    options = {"pattern_length": 13, "divergence": divergence, "activation_update": update}
+    method = ConvolutiveNMF(pattern_length=13, divergence=divergence, activation_update=update)
 
     def found():
-        return last(factorize(V, 2, rng=0, **options), 5)
+        return last(method.factorize(V, 2, rng=0), 5)
 
     whole = found()
     monkeypatch.setattr(convolutive_nmf, "ROWS", 7)
@@ -449,33 +446,13 @@ def test_single_precision_follows_double(problem, divergence, penalty):
 
 # ---- signals ---------------------------------------------------------------------------------
 
-FRAME = GaborFrame("hann", 8, 32).tight()
+FRAME = hann(32, 8)
+SMALL = ConvolutiveNMF(frame=FRAME, pattern_length=6, iterations=20)
 
 
 def a_sound(T=400):
     t = np.arange(T)
     return np.sin(0.002 * t * (t % 200)) * (t % 200 < 90) * (t < 330)
-
-
-@given(
-    st.integers(1, 32),
-    st.integers(1, 3),
-    st.sampled_from([33, 64, 101]),
-    divergences,
-    dtypes,
-    seeds,
-)
-def test_components_sum_to_the_signal(hop, K, T, divergence, dtype, seed):
-    frame = GaborFrame(np.ones(32) if hop > 16 else "hann", hop, 32).tight()
-    x = normal(seed, T).astype(dtype)
-    x[T // 2 : T // 2 + 20] = 0
-    L = min(3, frame.n_frames(T))
-    K = min(K, frame.n_frames(T))
-    found = decompose(x, K, frame, pattern_length=L, divergence=divergence, iterations=2, rng=seed)
-    tolerance = (1e-5 if dtype == np.float32 else 1e-12) * np.abs(x).max()
-    np.testing.assert_allclose(found.components().sum(axis=0), x, atol=tolerance)
-    np.testing.assert_allclose(found.residual, 0, atol=tolerance)
-    assert found.components().dtype == found.spectra.dtype == found.activations.dtype == dtype
 
 
 @given(problems())
@@ -500,7 +477,8 @@ def test_an_activation_stands_where_its_pattern_begins():
     L = heard.size
     W, Z = V[heard][None], np.zeros((1, len(V) + L - 1))
     Z[0, heard[0] + L - 1] = 1.0
-    found = decompose(x, 1, FRAME, pattern_length=L, start=(W, Z), iterations=1)
+    method = ConvolutiveNMF(frame=FRAME, pattern_length=L, iterations=1)
+    found = method.decompose(x, 1, start=(W, Z))
     begins = found.first_sample + found.hop * int(np.argmax(found.activations[0]))
     assert begins == FRAME.hop * (heard[0] + lead)
     assert begins <= 200 < begins + FRAME.window.size
@@ -514,18 +492,16 @@ def test_a_delay_of_the_signal_delays_the_result():
     N, more = FRAME.n_frames(x.size), FRAME.n_frames(late.size)
     Z = np.random.default_rng(1).random((2, N + 5))
     Z[:, :5] = 0
-    options = {"pattern_length": 6, "iterations": 20, "floor": 0.0}
-    one = decompose(x, 2, FRAME, start=(W, Z), **options)
-    other = decompose(late, 2, FRAME, start=(W, np.pad(Z, ((0, 0), (more - N, 0)))), **options)
+    method = replace(SMALL, floor=0.0)
+    one = method.decompose(x, 2, start=(W, Z))
+    other = method.decompose(late, 2, start=(W, np.pad(Z, ((0, 0), (more - N, 0)))))
     np.testing.assert_allclose(other.spectra, one.spectra, rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(other.components()[:, 5 * FRAME.hop :], one.components(), atol=1e-9)
 
 
 def test_powers_follow_the_divergence():
     def power(**options):
-        return decompose(a_sound(), 1, FRAME, pattern_length=2, iterations=0, **options).parameters[
-            "power"
-        ]
+        return replace(SMALL, **options).resolved(a_sound()).power
 
     assert power() == power(divergence="euclidean") == 1
     assert power(divergence="itakura-saito") == 2
@@ -534,68 +510,93 @@ def test_powers_follow_the_divergence():
 
 @given(st.sampled_from([0.0, 0.2]), divergences, seeds)
 def test_a_run_goes_on_from_its_own_result(penalty, divergence, seed):
-    options = {"pattern_length": 4, "penalty": penalty, "divergence": divergence}
-    whole = decompose(a_sound(), 2, FRAME, iterations=6, rng=seed, **options)
-    half = decompose(a_sound(), 2, FRAME, iterations=3, rng=seed, **options)
-    rest = decompose(a_sound(), 2, FRAME, iterations=3, start=half, **options)
+    method = replace(SMALL, penalty=penalty, divergence=divergence, iterations=3)
+    whole = replace(method, iterations=6).decompose(a_sound(), 2, rng=seed)
+    half = method.decompose(a_sound(), 2, rng=seed)
+    rest = method.decompose(a_sound(), 2, start=half)
     np.testing.assert_allclose(rest.history["objective"], whole.history["objective"][3:], rtol=1e-8)
+    np.testing.assert_allclose(rest.spectra, whole.spectra, rtol=1e-6, atol=1e-9)
 
 
 def test_the_sound_of_another_result_is_a_start_near_it():
     x = a_sound()
-    found = decompose(x, 2, FRAME, pattern_length=10, iterations=100, rng=0)
-    other = GaborFrame("hann", 4, 16).tight()
-    start = next(iterate(x, 2, other, pattern_length=20, start=found))
-    drawn = next(iterate(x, 2, other, pattern_length=20, rng=0))
-    assert start.record["objective"] < drawn.record["objective"]
-    assert start.factors.patterns.min() > 0
-    assert start.factors.activations.min() > 0
-    lone = next(iterate(x, 2, other, pattern_length=20, start=found, penalty=0.1))
-    np.testing.assert_allclose(sizes(lone.factors.patterns), 1)
+    found = replace(SMALL, pattern_length=10, iterations=100).decompose(x, 2, rng=0)
+    method = ConvolutiveNMF(frame=hann(16, 4), pattern_length=20)
+    start, drawn = next(method.iterate(x, 2, start=found)), next(method.iterate(x, 2, rng=0))
+    assert start.objective < drawn.objective
+    assert start.patterns.min() > 0
+    assert start.activations.min() > 0
+    lone = next(replace(method, penalty=0.1).iterate(x, 2, start=found))
+    np.testing.assert_allclose(sizes(lone.patterns), 1)
 
 
-def test_the_pattern_of_a_sound_is_what_its_loudest_stretch_looks_like():
+@pytest.mark.parametrize("changed", [{"power": 2.0}, {"pattern_length": 7}, {"frame": hann(32, 4)}])
+def test_factors_of_another_spectrogram_are_not_taken(changed):
+    """Where power, length or frames differ the start is what the components sound like."""
+    found = SMALL.decompose(a_sound(), 2, rng=0)
+    own = next(SMALL.iterate(a_sound(), 2, start=found))
+    np.testing.assert_array_equal(own.patterns, found.spectra)
+    np.testing.assert_array_equal(own.activations, found.activations)
+    start = next(replace(SMALL, **changed).iterate(a_sound(), 2, start=found))
+    assert not np.isin(start.patterns, found.spectra).any()
+
+
+def test_the_pattern_of_a_sound_is_what_its_loudest_stretch_looks_like(monkeypatch):
     """A tone, which looks the same in all of its frames, and a component that is silent."""
     tone = np.sin(2 * np.pi / 8 * np.arange(400))
     sounds = np.stack([tone, 0 * tone])
     found = Decomposition(
         "by hand", None, np.ones((2, 1)), 8, 0, 0 * tone, spectra=np.ones((2, 17)), sounds=sounds
     )
-    start = next(iterate(tone, 2, FRAME, pattern_length=6, start=found)).factors
+    start = next(SMALL.iterate(tone, 2, start=found))
     np.testing.assert_allclose(start.patterns[0], np.tile(start.patterns[0, :1], (6, 1)), rtol=1e-9)
     assert start.patterns[0, 0].argmax() == 4
     assert start.patterns.min() > 0
-    mean = FRAME.spectrogram(tone, 1.0).mean()
-    assert model(start.patterns, start.activations).mean() == pytest.approx(mean)
+    V = FRAME.spectrogram(tone, 1.0)
+    assert model(start.patterns, start.activations).mean() == pytest.approx(V.mean())
+    alike = undelayed(np.einsum("klf,nf->kln", start.patterns, V))
+    wanted = np.maximum(alike, 1e-3 * alike.max())
+    scale = start.activations.max() / wanted.max()
+    np.testing.assert_allclose(start.activations, scale * wanted)
+    monkeypatch.setattr(convolutive_nmf, "ROWS", 5)
+    cut = next(SMALL.iterate(tone, 2, start=found))
+    np.testing.assert_allclose(cut.activations, start.activations)
 
 
-def test_results_are_kept_by_a_file(tmp_path):
-    found = decompose(a_sound(), 2, FRAME, pattern_length=4, iterations=3, rng=0)
-    found.save(tmp_path / "found.npz")
-    again = Decomposition.load(tmp_path / "found.npz")
-    assert again.spectra.shape == (2, 4, 17)
-    np.testing.assert_array_equal(again.spectra, found.spectra)
-    np.testing.assert_array_equal(again.components(), found.components())
-    assert (again.first_sample, again.parameters) == (found.first_sample, found.parameters)
+def test_patterns_alone_begin_as_loud_as_the_signal():
+    W = np.random.default_rng(0).random((2, 6, 17))
+    for patterns in (W, 0 * W):
+        start = next(SMALL.iterate(a_sound(), 2, start=(patterns, None), held="patterns"))
+        np.testing.assert_array_equal(start.activations, start.activations[0, 0])
+        assert np.isfinite(start.objective)
+    start = next(SMALL.iterate(a_sound(), 2, start=(W, None)))
+    V = FRAME.spectrogram(a_sound(), 1.0)
+    assert model(W, start.activations).mean() == pytest.approx(V.mean())
 
 
-def test_memory_is_what_the_estimate_says():
-    frame, x = GaborFrame("hann", 64, 512).tight(), normal(0, 60_000)
-    for L, K in ((1, 4), (40, 2), (40, 6)):
-        needed = estimate(x.size, K, frame, pattern_length=L).memory_bytes
+@pytest.mark.parametrize(
+    ("channels", "hop", "L", "K"),
+    [(512, 64, 1, 4), (512, 64, 40, 2), (512, 64, 40, 6), (64, 16, 150, 8)],
+)
+def test_memory_is_what_the_estimate_says(channels, hop, L, K):
+    """With the patterns longer than the window has channels too, and from another's sounds."""
+    method = ConvolutiveNMF(frame=hann(channels, hop), pattern_length=L, iterations=2)
+    x = normal(0, 60_000)
+    needed = method.estimate(x.size, K).memory_bytes
+    sounds = NMF(frame=hann(400, 100), iterations=0).decompose(x, K)
+    for start in (None, sounds):
         tracemalloc.start()
-        decompose(x, K, frame, pattern_length=L, iterations=2, rng=0)
+        method.decompose(x, K, start=start)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert 0.3 * needed < peak < needed
 
 
-def test_estimates_need_no_window_of_their_own():
-    double, single = (estimate(345_500, 8, dtype=dtype) for dtype in (np.float64, np.float32))
-    assert double.memory_bytes == 2 * single.memory_bytes < 10**9
-    longer = estimate(345_500, 8, pattern_length=200)
-    assert longer.memory_bytes > double.memory_bytes
-    assert longer.seconds_per_iteration > 0
+def test_longer_patterns_need_more():
+    usual, longer = (
+        ConvolutiveNMF(pattern_length=L).estimate(345_500, 8, np.float32) for L in (44, 200)
+    )
+    assert usual.memory_bytes < longer.memory_bytes < 5 * 10**8
 
 
 # ---- bad input -------------------------------------------------------------------------------
@@ -605,30 +606,17 @@ START = np.ones((1, 2, 5)), np.ones((1, 10))
 
 
 @pytest.mark.parametrize(
-    ("matrix", "K", "options", "message"),
+    ("matrix", "K", "asked", "message"),
     [
-        (V[0], 1, {}, "V must be two-dimensional"),
-        (V[:0], 1, {}, "V must not be empty"),
-        (V + 0j, 1, {}, "V must be real"),
-        (np.where(V == V.max(), np.nan, V), 1, {}, "V must be finite, got nan"),
-        (np.where(V == V.max(), np.inf, V), 1, {}, "V must be finite, got inf"),
-        (V.round().astype(int), 1, {}, "V must hold floating-point numbers, got int64"),
         (-V, 1, {}, "V must not be negative, got -"),
-        (0 * V, 1, {}, "V must not be zero everywhere"),
-        (
-            np.pad(V, 1),
-            1,
-            {"divergence": "itakura-saito"},
-            "V must be positive for the itakura-saito divergence, got 0",
-        ),
-        (V, 0, {}, "n_components must be a whole number from 1 to 5, got 0"),
+        (np.pad(V, 1), 1, {"divergence": "itakura-saito"}, "V must be positive for β = 0, got 0"),
         (V, 6, {}, "n_components must be a whole number from 1 to 5, got 6"),
-        (V, 1, {"pattern_length": 0}, "pattern_length must be a whole number from 1 to 9, got 0"),
-        (V, 1, {"pattern_length": 10}, "pattern_length must be a whole number from 1 to 9"),
+        (V, 1, {"pattern_length": 0}, "pattern_length must be a whole number of at least 1, got 0"),
+        (V, 1, {"pattern_length": 10}, "pattern_length must be a whole number from 1 to 9, got 10"),
         (V, 1, {"pattern_length": 2.0}, "pattern_length must be a whole number"),
         (V, 1, {"divergence": "far"}, "divergence must be one of euclidean, kullback-leibler"),
+        (V, 1, {"divergence": 1.0}, "divergence must be one of euclidean, kullback-leibler"),
         (V, 1, {"penalty": -1.0}, "penalty must be .* at least 0, got -1.0"),
-        (V, 1, {"penalty": np.nan}, "penalty must be a finite number"),
         (V, 1, {"activation_update": "all"}, "activation_update must be one of joint, averaged"),
         (
             V,
@@ -636,60 +624,24 @@ START = np.ones((1, 2, 5)), np.ones((1, 10))
             {"activation_update": "averaged", "penalty": 1.0},
             "penalty must be 0 with averaged activation updates, got 1.0",
         ),
-        (V, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
         (V, 1, {"start": START[:1]}, "start must hold patterns, activations, got 1"),
         (V, 1, {"start": (START[0][:, :1], START[1])}, r"patterns must have shape \(1, 2, 5\)"),
         (V, 1, {"start": (START[0], START[1][:, 1:])}, r"activations must have shape \(1, 10\)"),
         (V, 1, {"start": (-START[0], START[1])}, "start's patterns must not be negative"),
-        (V, 1, {"start": (START[0], -START[1])}, "start's activations must not be negative"),
-        (V, 1, {"start": (START[0] * np.nan, START[1])}, "start's patterns must be finite"),
+        (V, 1, {"held": "spectra"}, "held must be one of patterns, activations, got 'spectra'"),
     ],
 )
-def test_a_bad_matrix_is_named(matrix, K, options, message):
+def test_a_bad_matrix_is_named(matrix, K, asked, message):
+    run = {name: value for name, value in asked.items() if name in ("start", "held")}
+    options = {name: value for name, value in asked.items() if name not in run}
     with pytest.raises(ValueError, match=message):
-        factorize(matrix, K, **{"pattern_length": 2, **options})
+        ConvolutiveNMF(**{"pattern_length": 2, **options}).factorize(matrix, K, **run)
 
 
-X = normal(0, 100)
-
-
-@pytest.mark.parametrize(
-    ("x", "K", "frame", "options", "message"),
-    [
-        (np.zeros(100), 1, FRAME, {}, "x must not be zero everywhere"),
-        (X[:, None], 1, FRAME, {}, "x must be one-dimensional"),
-        (X, 1, GaborFrame("hann", 8, 32), {}, "frame must be tight with bounds 1.*use frame.tight"),
-        (X, 1, None, {}, "pattern_length must be a whole number from 1 to 2, got 3"),
-        (X, 1, FRAME, {"pattern_length": 17}, "pattern_length must be .* from 1 to 16, got 17"),
-        (X, 17, FRAME, {}, "n_components must be a whole number from 1 to 16, got 17"),
-        (X, 1, FRAME, {"power": 0.0}, "power must be positive, got 0.0"),
-        (X, 1, FRAME, {"floor": -1.0}, "floor must be a finite number of at least 0, got -1.0"),
-        (X, 1, FRAME, {"floor": 0.0, "divergence": "itakura-saito"}, "floor must be positive"),
-        (X, 1, FRAME, {"iterations": -1}, "iterations must be a whole number"),
-        (
-            X,
-            1,
-            FRAME,
-            {"start": (np.ones((1, 3, 17)),)},
-            "start must hold patterns, activations, got 1",
-        ),
-        (
-            X,
-            2,
-            FRAME,
-            {"start": decompose(X, 1, FRAME, pattern_length=3, iterations=0, rng=0)},
-            "start must have 2 components, got 1",
-        ),
-    ],
-)
-def test_a_bad_signal_is_named(x, K, frame, options, message):
-    with pytest.raises(ValueError, match=message):
-        decompose(x, K, frame, **{"pattern_length": 3, **options})
-
-
-def test_what_cannot_fit_says_so_before_it_starts(monkeypatch):
-    from cdlnmf_lit.methods import resources
-
-    monkeypatch.setattr(resources, "available_memory", lambda: 1e4)
-    with pytest.raises(MemoryError, match="100 samples into 1 patterns of 3 frames needs about"):
-        iterate(X, 1, FRAME, pattern_length=3)
+def test_patterns_longer_than_the_signal_are_refused():
+    with pytest.raises(ValueError, match="pattern_length must be a whole number from 1 to 16"):
+        replace(SMALL, pattern_length=17).iterate(normal(0, 100), 1)
+    with pytest.raises(ValueError, match="floor must be positive for β = 0"):
+        replace(SMALL, divergence="itakura-saito", floor=0.0)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'share'"):
+        ConvolutiveNMF(share=0.1)
