@@ -139,7 +139,7 @@ class Problem(method.Problem):
         return np.asarray(v)
 
     def cost(self, explained: Array, v: Array, s: Array | None, energy: Array) -> float:
-        """What a few frames add to the objective, over ``λ``: of ``p / v``, ``v``, ``s``, ``γ / λ``.
+        """What a few frames add to the objective, over ``λ``, from ``p / v`` and the others.
 
         The sum over all channels of ``p/v + log(v/ε)``, or of ``p/v + log(v/s) - 1 + γs/λ``.
         """
@@ -250,7 +250,12 @@ class Problem(method.Problem):
 
     def result(self, state: State) -> dict[str, Any]:
         """Each component is its share of ``Φα``."""
-        W, Z, alpha, frame = state.patterns, state.activations, state.coefficients, self.method.frame
+        W, Z, alpha, frame = (
+            state.patterns,
+            state.activations,
+            state.coefficients,
+            self.method.frame,
+        )
 
         def parts(rows: slice) -> Any:
             return (mask * alpha[rows] for mask in wiener_masks(W, Z[:, rows]))
@@ -492,7 +497,8 @@ class LRTFS(OnFrames, name="lrtfs"):
         return replace(self, noise=USUAL_NOISE * float(np.mean(np.square(x, dtype=float))))
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
-        return Problem(method=self, x=x, **asked | {"about": {**asked["about"], "power": 2}})
+        asked["about"] = {**asked.get("about", {}), "power": 2}
+        return Problem(method=self, x=x, **asked)
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """Most of it is for the coefficients."""
