@@ -9,25 +9,26 @@ Chapter: ``book/methods/complex_isnmf.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
-import scipy.special
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.methods import nmf
+from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.complex_nmf import unit
-from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.starts import OPENING, factors_of, given, of_as_many
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.factors import normalised
+from cdlnmf_lit.methods.method import OnFrames, on, option, positive, require_sound
+from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.methods.starts import factors_of, opened
+from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
+from cdlnmf_lit.theory.blocks import SINGLE, n_threads, pieces, summed
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
-STARTS = ("nmf", "random")
 MOST_CONCENTRATED = {"float32": 1e6, "float64": 1e8}
 """The largest ``κ``: beyond it the variance across a phase is lost to rounding."""
 WARM_UP = 50
@@ -35,7 +36,281 @@ WARM_UP = 50
 RISE, AUDIBLE = 1.1, 1e-3
 """A stroke: power that grows so many times in a frame, to such a share of its largest."""
 
-# ---- the model -----------------------------------------------------------------------------
+
+@dataclass(frozen=True, eq=False)
+class Problem(method.Problem):
+    r"""A mixture of components: its coefficients, and the model that is fitted to them.
+
+    .. math::
+        Z_k ← Z_k / r^2, \quad r = \frac{q + \sqrt{q^2 + 16 F p}}{4 p}, \qquad
+        W_k ← W_k / r^2, \quad r = \frac{q + \sqrt{q^2 + 16 N p}}{4 p}
+
+    with the moments ``p`` and ``q`` that the E step expects, summed over the channels of a frame
+    for ``Z``, over the frames for ``W``.
+
+    Parameters
+    ----------
+    X : complex array (N, F)
+    shape : Anisotropy
+    noise : float
+        ``ε``, the variance of what belongs to no component.
+    hop_ratio : float
+        ``a / M``, the hop over the channels.
+    phases : ExpectedPhases, or array (K, N, F), or None
+        Where phases are expected; None if ``κ = 0``, or until the start tells them.
+
+    Examples
+    --------
+    >>> X, one = np.full((2, 1), 3j), np.ones((1, 1))
+    >>> problem = Problem(X, Anisotropy.of(0.0), noise=1e-9)
+    >>> objective, W, Z = problem.updated(one, np.ones((1, 2)))
+    >>> np.round(Z, 6)
+    array([[9., 9.]])
+
+    References
+    ----------
+    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    """
+
+    X: Array
+    shape: Anisotropy
+    noise: float
+    hop_ratio: float = 0.25
+    phases: ExpectedPhases | Array | None = None
+
+    def updated(self, W: Array, Z: Array) -> tuple[float, Array, Array]:
+        """The objective at ``W, Z``, and the factors after one EM iteration, in one pass."""
+        (K, F), N = W.shape, len(self.X)
+        moved = Z if self.held == "activations" else np.empty_like(Z)
+
+        def visit(rows: slice) -> tuple[float, Array, Array]:
+            found = self.posterior(W, Z, rows)
+            P, Q = np.zeros_like(W), np.zeros_like(W)
+            for k in range(K):
+                p, q = found.moments(k)
+                r = np.ones(len(p), p.dtype)
+                if self.held != "activations":
+                    r = root_of_change(p.sum(axis=1), q.sum(axis=1), F)
+                    moved[k, rows] = Z[k, rows] / r**2
+                if self.held != "patterns":
+                    P[k], Q[k] = r**2 @ p, r @ q
+            return found.surprise, P, Q
+
+        surprise, P, Q = summed(visit, pieces(N, max(1, SINGLE // (K * F))))
+        if self.held == "patterns":
+            return surprise, W, moved
+        W = W / root_of_change(P, Q, N) ** 2
+        return surprise, *self.scaled(W, moved)
+
+    def scaled(self, W: Array, Z: Array) -> tuple[Array, Array]:
+        """The same products with spectra of sum 1, unless a factor is held."""
+        if self.held:
+            return W, Z
+        sizes = W.sum(axis=1)
+        return normalised(W, Z, np.where(sizes > 0, sizes, np.ones_like(sizes)))
+
+    def posterior(self, W: Array, Z: Array, rows: slice) -> Posterior:
+        """The E step: what some frames say of the components."""
+        if isinstance(self.phases, ExpectedPhases):
+            U: Array | None = self.phases(rows)
+        else:
+            U = None if self.phases is None else self.phases[:, rows]
+        return Posterior.of(self.X[rows], W, Z[:, rows], U, self.shape, self.noise)
+
+    # ---- starts, states, sounds ----------------------------------------------------------------
+
+    def first(self, W: Array, Z: Array) -> State:
+        """The factors scaled; and the phases that they tell to expect, where none are known."""
+        problem = self
+        if self.shape.mean and self.phases is None:
+            advance = (2 * np.pi * self.hop_ratio * peak_frequencies(W)).astype(W.dtype)
+            problem = replace(self, phases=ExpectedPhases(self.X, advance, onsets(Z)))
+        return State(0, *self.scaled(W, Z), problem)
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The powers of the factors that NMF starts with, or reaches in some updates."""
+        states = NMF().factorize(np.abs(self.X), K, rng=rng)
+        found = next(islice(states, WARM_UP if start == "nmf" else 0, None))
+        return opened(np.square(found.patterns)), opened(np.square(found.activations))
+
+    def activations_for(self, W: Array) -> Array:
+        """The powers of those that NMF finds for the same spectra in some updates."""
+        start = np.sqrt(W), None
+        states = NMF().factorize(np.abs(self.X), len(W), start=start, held="patterns")
+        return opened(np.square(next(islice(states, WARM_UP, None)).activations))
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        return factors_of(found, self.method.frame, self.x.size, 2.0, self.x.dtype)
+
+    def after(self, state: State) -> State:
+        _, W, Z = state.step
+        return State(state.iteration + 1, W, Z, state.problem)
+
+    def record(self, state: State) -> dict[str, float]:
+        return {"objective": state.step[0]}
+
+    def result(self, state: State) -> dict[str, Any]:
+        """What is expected of each component."""
+        W, Z, x, frame = state.patterns, state.activations, self.x, self.method.frame
+
+        def coefficients(rows: slice) -> Array:
+            found = self.posterior(W, Z, rows)
+            return np.stack([found.mean(k) for k in range(len(W))])
+
+        sounds = frame.dual().half_syntheses(coefficients, len(W), x.size, x.dtype)
+        return {
+            "atoms": None,
+            "spectra": W,
+            "sounds": sounds,
+            "residual": x - sounds.sum(axis=0),
+            "hop": frame.hop,
+            "first_sample": frame.first_sample,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class State(method.State):
+    """One iterate. The E step that gives its objective gives the next factors too.
+
+    Examples
+    --------
+    >>> start = next(ComplexISNMF().factorize(np.ones((3, 2)) + 0j, 1))
+    >>> objective, W, Z = start.step
+    >>> objective == start.objective, W.shape, Z.shape
+    (True, (1, 2), (1, 3))
+
+    References
+    ----------
+    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    """
+
+    @cached_property
+    def step(self) -> tuple[float, Array, Array]:
+        """The objective here, and the factors of the next iterate."""
+        found: tuple[float, Array, Array] = self.problem.updated(self.patterns, self.activations)
+        return found
+
+
+# ---- the M step and the E step -----------------------------------------------------------------
+
+
+def root_of_change(p: Array, q: Array, count: int) -> Array:
+    r"""Where ``-2 n log r + p r² - q r`` is least over ``r > 0``.
+
+    .. math:: r = \frac{q + \sqrt{q^2 + 16 n p}}{4 p}
+
+    Parameters
+    ----------
+    p, q : arrays
+        Sums of the moments over what shares the factor; ``p > 0``.
+    count : int
+        ``n``, how many they are the sum of.
+
+    Returns
+    -------
+    array
+        The factor is to be divided by its square.
+
+    Examples
+    --------
+    >>> root_of_change(np.array([4.0]), np.array([0.0]), 1)
+    array([0.5])
+
+    References
+    ----------
+    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    """
+    return (q + np.sqrt(q**2 + 16 * count * p)) / (4 * p)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    r"""What a block of the mixture says of its components: all that the E step needs.
+
+    The mixture has the mean ``Σ m_k``, the variance ``γ = Σ γ_k + ε`` and the relation
+    ``c = Σ c_k``; ``η = c / γ``, and ``y`` is the deviation from the mean, whitened by the two.
+
+    Parameters
+    ----------
+    W : array (K, F)
+    Z : array (K, n)
+    phases : complex array (K, n, F), or None
+        ``exp(iψ_k)``; None where none are expected.
+    shape : Anisotropy
+    whitened, relation : complex array (n, F)
+        ``y`` and ``η``.
+    precision : array (n, F)
+        ``1 / (γ (1 - |η|²))``.
+    surprise : float
+        Negative log-likelihood of the block, but for ``log π`` a coefficient.
+
+    Examples
+    --------
+    >>> one = np.ones((1, 1))
+    >>> found = Posterior.of(2j * one, one, one, None, Anisotropy.of(0.0), noise=1.0)
+    >>> found.mean(0)
+    array([[0.+1.j]])
+
+    References
+    ----------
+    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    """
+
+    W: Array
+    Z: Array
+    phases: Array | None
+    shape: Anisotropy
+    whitened: Array
+    relation: Array
+    precision: Array
+    surprise: float
+
+    @classmethod
+    def of(
+        cls, X: Array, W: Array, Z: Array, phases: Array | None, shape: Anisotropy, noise: float
+    ) -> Posterior:
+        """The posterior of the components of ``X`` (n, F), and noise of variance ``ε``."""
+        isotropic = shape.along + shape.across
+        gamma = isotropic * (Z.T @ W) + W.dtype.type(noise)
+        delta, eta = X, np.zeros_like(X)
+        if phases is not None:
+            delta = X.copy()
+            for w, z, u in zip(W, Z, phases, strict=True):
+                v = z[:, None] * w
+                delta -= shape.mean * np.sqrt(v) * u
+                eta += v * u**2
+            eta *= (shape.along - shape.across) / gamma
+        slack = 1 - (eta.real**2 + eta.imag**2)
+        precision = 1 / (gamma * slack)
+        y = (delta - eta * delta.conj()) * precision
+        surprise = np.log(gamma) + np.log(slack) / 2 + (delta.conj() * y).real
+        return cls(W, Z, phases, shape, y, eta, precision, float(surprise.sum(dtype=float)))
+
+    def _seen(self, k: int) -> tuple[Array, Array, Array, Any]:
+        """Power ``v_k``, and the mean of ``s_k / (√v_k u_k)`` along the phase and across it."""
+        v = self.Z[k][:, None] * self.W[k]
+        u = v.dtype.type(1) if self.phases is None else self.phases[k]
+        y = np.sqrt(v) * (self.whitened * np.conj(u))
+        return v, self.shape.mean + 2 * self.shape.along * y.real, 2 * self.shape.across * y.imag, u
+
+    def mean(self, k: int) -> Array:
+        """The expected component: an anisotropic Wiener filter, ``(n, F)``."""
+        v, along, across, u = self._seen(k)
+        return np.asarray(np.sqrt(v) * (along + 1j * across) * u)
+
+    def moments(self, k: int) -> tuple[Array, Array]:
+        r"""The numbers of the M step, ``p`` and ``q``, ``(n, F)`` each.
+
+        In ``r = √(v_k / v)`` the expected negative log-likelihood of the component is
+        ``-2 log r + p r² - q r`` but for a constant.
+        """
+        v, along, across, u = self._seen(k)
+        shape, least = self.shape, np.finfo(v.dtype).eps
+        turned = (self.relation * np.conj(u) ** 2).real
+        told = shape.along + shape.across - (shape.along - shape.across) * turned
+        p = np.maximum(1 - v * self.precision * told, least)
+        p += (along**2 / shape.along + across**2 / shape.across) / 2
+        return p, shape.mean / shape.along * along
 
 
 @dataclass(frozen=True)
@@ -70,12 +345,15 @@ class Anisotropy:
     @classmethod
     def of(cls, concentration: float) -> Anisotropy:
         """The moments for ``κ``, with phases as von Mises has them."""
-        first, second = (
-            float(scipy.special.ive(n, concentration) / scipy.special.ive(0, concentration))
-            for n in (1, 2)
-        )
+        from scipy.special import ive  # at first use: it takes long to import
+
+        zeroth, first, second = (float(ive(n, concentration)) for n in range(3))
+        first, second = first / zeroth, second / zeroth
         mean = np.sqrt(np.pi) / 2 * first
         return cls(float(mean), float((1 + second) / 2 - mean**2), (1 - second) / 2)
+
+
+# ---- phases that are expected ------------------------------------------------------------------
 
 
 def peak_frequencies(W: Array) -> Array:
@@ -190,551 +468,35 @@ class ExpectedPhases:
         return U
 
 
-# ---- one iteration on a block --------------------------------------------------------------
+# ---- options -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Posterior:
-    r"""What a block of the mixture says of its components: all that the E step needs.
-
-    The mixture has the mean ``Σ m_k``, the variance ``γ = Σ γ_k + ε`` and the relation
-    ``c = Σ c_k``; ``η = c / γ``, and ``y`` is the deviation from the mean, whitened by the two.
-
-    Parameters
-    ----------
-    W : array (K, F)
-    Z : array (K, n)
-    phases : complex array (K, n, F), or None
-        ``exp(iψ_k)``; None where none are expected.
-    shape : Anisotropy
-    whitened, relation : complex array (n, F)
-        ``y`` and ``η``.
-    precision : array (n, F)
-        ``1 / (γ (1 - |η|²))``.
-    surprise : float
-        Negative log-likelihood of the block, but for ``log π`` a coefficient.
-
-    Examples
-    --------
-    >>> one = np.ones((1, 1))
-    >>> found = Posterior.of(2j * one, one, one, None, Anisotropy.of(0.0), noise=1.0)
-    >>> found.mean(0)
-    array([[0.+1.j]])
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-
-    W: Array
-    Z: Array
-    phases: Array | None
-    shape: Anisotropy
-    whitened: Array
-    relation: Array
-    precision: Array
-    surprise: float
-
-    @classmethod
-    def of(
-        cls, X: Array, W: Array, Z: Array, phases: Array | None, shape: Anisotropy, noise: float
-    ) -> Posterior:
-        """The posterior of the components of ``X`` (n, F), and noise of variance ``ε``."""
-        isotropic = shape.along + shape.across
-        gamma = isotropic * (Z.T @ W) + W.dtype.type(noise)
-        delta, eta = X, np.zeros_like(X)
-        if phases is not None:
-            delta = X.copy()
-            for w, z, u in zip(W, Z, phases, strict=True):
-                v = z[:, None] * w
-                delta -= shape.mean * np.sqrt(v) * u
-                eta += v * u**2
-            eta *= (shape.along - shape.across) / gamma
-        slack = 1 - (eta.real**2 + eta.imag**2)
-        precision = 1 / (gamma * slack)
-        y = (delta - eta * delta.conj()) * precision
-        surprise = np.log(gamma) + np.log(slack) / 2 + (delta.conj() * y).real
-        return cls(W, Z, phases, shape, y, eta, precision, float(surprise.sum(dtype=float)))
-
-    def _seen(self, k: int) -> tuple[Array, Array, Array, Any]:
-        """Power ``v_k``, and the mean of ``s_k / (√v_k u_k)`` along the phase and across it."""
-        v = self.Z[k][:, None] * self.W[k]
-        u = v.dtype.type(1) if self.phases is None else self.phases[k]
-        y = np.sqrt(v) * (self.whitened * np.conj(u))
-        return v, self.shape.mean + 2 * self.shape.along * y.real, 2 * self.shape.across * y.imag, u
-
-    def mean(self, k: int) -> Array:
-        """The expected component: an anisotropic Wiener filter, ``(n, F)``."""
-        v, along, across, u = self._seen(k)
-        return np.asarray(np.sqrt(v) * (along + 1j * across) * u)
-
-    def moments(self, k: int) -> tuple[Array, Array]:
-        r"""The numbers of the M step, ``p`` and ``q``, ``(n, F)`` each.
-
-        In ``r = √(v_k / v)`` the expected negative log-likelihood of the component is
-        ``-2 log r + p r² - q r`` but for a constant.
-        """
-        v, along, across, u = self._seen(k)
-        shape, least = self.shape, np.finfo(v.dtype).eps
-        turned = (self.relation * np.conj(u) ** 2).real
-        told = shape.along + shape.across - (shape.along - shape.across) * turned
-        p = np.maximum(1 - v * self.precision * told, least)
-        p += (along**2 / shape.along + across**2 / shape.across) / 2
-        return p, shape.mean / shape.along * along
-
-
-def root_of_change(p: Array, q: Array, count: int) -> Array:
-    r"""Where ``-2 n log r + p r² - q r`` is least over ``r > 0``.
-
-    .. math:: r = \frac{q + \sqrt{q^2 + 16 n p}}{4 p}
-
-    Parameters
-    ----------
-    p, q : arrays
-        Sums of the moments over what shares the factor; ``p > 0``.
-    count : int
-        ``n``, how many they are the sum of.
-
-    Returns
-    -------
-    array
-        The factor is to be divided by its square.
-
-    Examples
-    --------
-    >>> root_of_change(np.array([4.0]), np.array([0.0]), 1)
-    array([0.5])
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-    return (q + np.sqrt(q**2 + 16 * count * p)) / (4 * p)
-
-
-# ---- a matrix ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Factors:
-    r"""One iterate of complex ISNMF.
-
-    Parameters
-    ----------
-    iteration : int
-        Iterations done.
-    spectra : array (K, F)
-        ``W``, of sum 1 (or 0, for a component that is silent): powers.
-    activations : array (K, N)
-        ``Z ≥ 0``: powers.
-    objective : float
-        Negative log-likelihood of the mixture, but for ``N F log π``. May be negative.
-    problem : Problem
-
-    Examples
-    --------
-    >>> start = next(factorize(np.ones((3, 2)) + 0j, 1, rng=0))
-    >>> start.iteration, start.spectra.shape, start.activations.shape
-    (0, (1, 2), (1, 3))
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-
-    iteration: int
-    spectra: Array
-    activations: Array
-    objective: float
-    problem: Problem
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """The mixture, and what does not change while the model is fitted to it.
-
-    Parameters
-    ----------
-    X : complex array (N, F)
-    shape : Anisotropy
-    phases : ExpectedPhases, or array (K, N, F), or None
-        Where phases are expected; None if ``κ = 0``.
-    noise : float
-        ``ε``, the variance of what belongs to no component.
-
-    Examples
-    --------
-    >>> X, one = np.full((2, 1), 3j), np.ones((1, 1))
-    >>> problem = Problem(X, Anisotropy.of(0.0), None, noise=1e-9)
-    >>> objective, W, Z = problem.updated(one, np.ones((1, 2)))
-    >>> np.round(Z, 6)
-    array([[9., 9.]])
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-
-    X: Array
-    shape: Anisotropy
-    phases: ExpectedPhases | Array | None
-    noise: float
-
-    def posterior(self, W: Array, Z: Array, rows: slice) -> Posterior:
-        """What some frames say of the components."""
-        if isinstance(self.phases, ExpectedPhases):
-            U: Array | None = self.phases(rows)
-        else:
-            U = None if self.phases is None else self.phases[:, rows]
-        return Posterior.of(self.X[rows], W, Z[:, rows], U, self.shape, self.noise)
-
-    def updated(self, W: Array, Z: Array) -> tuple[float, Array, Array]:
-        """The objective at ``W, Z``, and the factors after one EM iteration."""
-        (K, F), N = W.shape, len(self.X)
-        blocks = pieces(N, max(1, SINGLE // (K * F)))
-        followed = np.empty_like(Z)
-
-        def visit(rows: slice) -> tuple[float, Array, Array]:
-            found = self.posterior(W, Z, rows)
-            P, Q = np.empty_like(W), np.empty_like(W)
-            for k in range(K):
-                p, q = found.moments(k)
-                r = root_of_change(p.sum(axis=1), q.sum(axis=1), F)
-                followed[k, rows] = Z[k, rows] / r**2
-                P[k], Q[k] = r**2 @ p, r @ q
-            return found.surprise, P, Q
-
-        surprise, P, Q = 0.0, np.zeros_like(W), np.zeros_like(W)
-        for surprise_of_block, P_of_block, Q_of_block in in_threads(visit, blocks):
-            surprise += surprise_of_block
-            P += P_of_block
-            Q += Q_of_block
-        moved = W / root_of_change(P, Q, N) ** 2
-        return surprise, *_normalised(moved, followed)
-
-
-def _normalised(W: Array, Z: Array) -> tuple[Array, Array]:
-    """The same products with spectra of sum 1."""
-    sizes = W.sum(axis=1, keepdims=True)
-    sizes[sizes == 0] = 1
-    return W / sizes, Z * sizes
-
-
-def factorize(
-    X: ArrayLike,
-    n_components: int,
-    *,
-    concentration: float = 1.0,
-    noise_floor: float = 1e-8,
-    hop_ratio: float = 0.25,
-    phases: ArrayLike | None = None,
-    start: str | tuple[ArrayLike, ArrayLike] = "nmf",
-    rng: Any = None,
-) -> Iterator[Factors]:
-    r"""Iterate complex ISNMF of a matrix: yield the start, then an iterate each time, without end.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ComplexISNMF(OnFrames, name="complex-isnmf"):
+    r"""Powers of components whose phases are expected, by EM.
 
     .. math::
         \max_{W, Z ≥ 0} \; \log p(X), \quad X = \sum_k s_k + \text{noise}, \quad v_k = W_k Z_k,
         s_k \sim \mathcal N(\bar ξ\sqrt{v_k} e^{iψ_k}, (1 - \bar ξ^2) v_k, ρ v_k e^{2iψ_k})
 
-    Parameters
-    ----------
-    X : complex array (N, F)
-    n_components : int
-        ``K``.
-    concentration : float
-        ``κ`` of the phases; 0 for phases that nothing is known of.
-    noise_floor : float
-        Variance of the noise, relative to the mean of ``|X|²``; above 0, or silence would have an
-        infinite likelihood.
-    hop_ratio : float
-        ``a / M``, the hop over the channels: what a channel is turned by from frame to frame.
-    phases : complex array (K, N, F), optional
-        ``exp(iψ_k)``, where they are known. By default :class:`ExpectedPhases`, from the start's
-        factors; they stay the same through the iterations.
-    start : {"nmf", "random"}, or pair of arrays
-        Random factors after 50 updates of NMF (Kullback-Leibler, of the magnitudes), or as they
-        are; or spectra ``(K, F)`` and activations ``(K, N)``, of powers.
-    rng : seed or numpy.random.Generator
-        For the start.
+    over the channels 0 to ``M // 2``. The signal must not be silent; the frame has to count its
+    phases time-invariant. The objective is the negative log-likelihood, but for ``N F log π``: it
+    never rises, and may be negative. Spectra and activations are of powers.
 
-    Yields
-    ------
-    Factors
+    The expected phases are computed from the start and stay. The spectra are scaled to sum 1,
+    unless a factor is held: then neither is scaled, and the other one moves alone. Without
+    activations, held or not, those are begun with that NMF finds for the spectra.
 
     Raises
     ------
     ValueError
-        For a matrix of zeros, more components than rows or columns, a concentration below 0 or
-        above 1e8 (1e6 in single precision), a noise floor or hop ratio that is not positive, phases
-        or a start of the wrong shape or sign.
+        For an option that does not meet its rule; where it is run, for a concentration above 1e8
+        (1e6 in single precision).
 
     Examples
     --------
-    >>> X = np.outer([1.0, 2.0, 0.5], [1.0, 1j, 3.0])
-    >>> iterates = factorize(X, 1, concentration=0.0, rng=0)
-    >>> next(iterates).objective > next(iterates).objective
-    True
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-    X = array(X, "X", 2, allow_complex=True)
-    if not np.any(X):
-        raise ValueError("X must not be zero everywhere")
-    X = X.astype(np.result_type(X.dtype, np.complex64), copy=False)
-    real, (N, F) = X.real.dtype, X.shape
-    K = integer(n_components, "n_components", at_most=min(N, F))
-    kappa, floor, ratio = (
-        _concentration(concentration, real),
-        _positive(noise_floor, "noise_floor"),
-        _positive(hop_ratio, "hop_ratio"),
-    )
-    known: Array | None = None
-    if phases is not None:
-        known = np.asarray(phases)
-        if known.shape != (K, N, F) or not np.all(np.isfinite(known)):
-            raise ValueError(f"phases must be finite, of shape {K, N, F}, got {known.shape}")
-        known = unit(known.astype(X.dtype))
-    if isinstance(start, tuple):
-        W, Z = given(start, {"spectra": (K, F), "activations": (K, N)}, real)
-    else:
-        W, Z = _drawn(X, K, choice(start, "start", STARTS), np.random.default_rng(rng))
-    expected: ExpectedPhases | Array | None = known
-    if kappa == 0:
-        expected = None
-    elif known is None:
-        advance = (2 * np.pi * ratio * peak_frequencies(W)).astype(real)
-        expected = ExpectedPhases(X, advance, onsets(Z))
-    noise = floor * float(np.vdot(X, X).real) / X.size
-    return _iterates(Problem(X, Anisotropy.of(kappa), expected, noise), *_normalised(W, Z))
-
-
-def _iterates(problem: Problem, W: Array, Z: Array) -> Iterator[Factors]:
-    iteration = 0
-    while True:
-        objective, *following = problem.updated(W, Z)
-        yield Factors(iteration, W, Z, objective, problem)
-        W, Z = following
-        iteration += 1
-
-
-def _concentration(value: Any, dtype: np.dtype) -> float:
-    kappa, most = non_negative(value, "concentration"), MOST_CONCENTRATED[dtype.name]
-    if kappa > most:
-        raise ValueError(f"concentration must be at most {most:g} in {dtype}, got {value!r}")
-    return kappa
-
-
-def _positive(value: Any, name: str) -> float:
-    if non_negative(value, name) == 0:
-        raise ValueError(f"{name} must be positive, got {value!r}")
-    return float(value)
-
-
-def _drawn(X: Array, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Factors of powers: those that NMF starts with, or reaches in some updates, squared."""
-    iterates = nmf.factorize(np.abs(X), K, rng=rng)
-    found = next(islice(iterates, WARM_UP if start == "nmf" else 0, None))
-    W, Z = np.square(found.spectra), np.square(found.activations)
-    return np.maximum(W, OPENING * W.max()), np.maximum(Z, OPENING * Z.max())
-
-
-# ---- a signal ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """One iterate of complex ISNMF of a signal's coefficients.
-
-    Parameters
-    ----------
-    factors : Factors
-        The iterate itself.
-    x : array (T,)
-        The signal.
-    frame : GaborFrame
-    parameters : dict
-        For the record.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> start = next(iterate(x, 1, frame, rng=0))
-    >>> start.factors.spectra.shape, sorted(start.record)
-    ((1, 17), ['objective'])
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-
-    factors: Factors
-    x: Array
-    frame: GaborFrame
-    parameters: dict[str, Any]
-
-    @property
-    def record(self) -> dict[str, float]:
-        """What the history keeps."""
-        return {"objective": self.factors.objective}
-
-    def decomposition(self) -> Decomposition:
-        """This iterate as a :class:`Decomposition`: what is expected of each component."""
-        factors, x, frame = self.factors, self.x, self.frame
-        W, Z = factors.spectra, factors.activations
-
-        def coefficients(rows: slice) -> Array:
-            found = factors.problem.posterior(W, Z, rows)
-            return np.stack([found.mean(k) for k in range(len(W))])
-
-        sounds = frame.dual().half_syntheses(coefficients, len(W), x.size, x.dtype)
-        return Decomposition(
-            method="complex-isnmf",
-            atoms=None,
-            activations=Z,
-            hop=frame.hop,
-            first_sample=frame.first_sample,
-            residual=x - sounds.sum(axis=0),
-            history={},
-            status=f"at iteration {factors.iteration}",
-            parameters=dict(self.parameters),
-            spectra=W,
-            sounds=sounds,
-        )
-
-
-def iterate(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    concentration: float = 1.0,
-    noise_floor: float = 1e-8,
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "nmf",
-    rng: Any = None,
-) -> Iterator[State]:
-    """Iterate complex ISNMF of a signal's analysis coefficients: yield states without end.
-
-    What is maximised is that of :func:`factorize`, over the channels 0 to ``M // 2``.
-
-    Parameters
-    ----------
-    x : array (T,)
-        The signal.
-    n_components : int
-        ``K``.
-    frame : GaborFrame, optional
-        With time-invariant phases. Default: :func:`default_frame`.
-    concentration : float
-        ``κ`` of the phases around those of ringing partials; 0: NMF with Wiener filters.
-    noise_floor : float
-        Variance of what belongs to no component, relative to the mean power; above 0.
-    start : {"nmf", "random"}, Decomposition, or pair of arrays
-        Initial values: random ones after 50 updates of NMF; random ones; any method's result; or
-        spectra ``(K, M // 2 + 1)`` and activations ``(K, N)`` of powers. The expected phases are
-        computed from them.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    State
-
-    Raises
-    ------
-    ValueError
-        For a signal that is silent throughout, a frame whose phases are frequency-invariant, and as
-        :func:`factorize`.
-    MemoryError
-        If the arrays it needs exceed the memory there is: see :func:`estimate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> states = iterate(x, 1, frame, rng=0)
-    >>> next(states).record["objective"] > next(states).record["objective"]
-    True
-
-    References
-    ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
-    """
-    x = signal(x)
-    if not np.any(x):
-        raise ValueError("x must not be zero everywhere")
-    frame = default_frame() if frame is None else frame
-    if frame.phase != "time-invariant":
-        raise ValueError(f"frame must count its phase time-invariant, got {frame.phase!r}")
-    N, F = frame.n_frames(x.size), frame.channels // 2 + 1
-    K = integer(n_components, "n_components", at_most=min(N, F))
-    if isinstance(start, Decomposition):
-        of_as_many(start, K)
-    elif not isinstance(start, tuple):
-        choice(start, "start", STARTS)
-    parameters = {
-        "n_components": K,
-        "hop": frame.hop,
-        "channels": frame.channels,
-        "window_length": frame.window.size,
-        "power": 2,
-        "concentration": _concentration(concentration, x.dtype),
-        "noise_floor": _positive(noise_floor, "noise_floor"),
-        "start": start if isinstance(start, str) else type(start).__name__,
-    }
-    require_memory(
-        _bytes_needed(x.size, K, frame, x.dtype),
-        f"factorising {N} frames of {F} channels into {K} components",
-    )
-    if isinstance(start, Decomposition):
-        start = factors_of(start, frame, x.size, 2.0, x.dtype)
-    iterates = factorize(
-        frame.half_analysis(x),
-        K,
-        concentration=concentration,
-        noise_floor=noise_floor,
-        hop_ratio=frame.hop / frame.channels,
-        start=start,
-        rng=rng,
-    )
-    return (State(factors, x, frame, parameters) for factors in iterates)
-
-
-def decompose(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    concentration: float = 1.0,
-    noise_floor: float = 1e-8,
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "nmf",
-    iterations: int = 100,
-    tolerance: float = 0.0,
-    rng: Any = None,
-) -> Decomposition:
-    """Decompose a signal by complex ISNMF: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, n_components, frame, concentration, noise_floor, start, rng
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError, MemoryError
-        See :func:`iterate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> found = decompose(x, 1, frame, iterations=5, rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> found = ComplexISNMF(frame=hann(32, 8), iterations=5).decompose(x, 1)
     >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
     True
 
@@ -742,78 +504,122 @@ def decompose(
     ----------
     Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
     """
-    states = iterate(
-        x,
-        n_components,
-        frame,
-        concentration=concentration,
-        noise_floor=noise_floor,
-        start=start,
-        rng=rng,
+
+    frame: GaborFrame = on(hann(2048, 512))
+    start: str | method.Method = option(
+        "nmf",
+        "What to begin from: ``nmf``, random factors after 50 updates of NMF (Kullback-Leibler, of "
+        "the magnitudes); or ``random``, as they are.",
+        lambda value, name: value,
     )
-    return run(states, iterations, tolerance)
+    concentration: float = option(
+        1.0,
+        "``κ`` of the phases around those of ringing partials; 0 for phases that nothing is known "
+        "of: NMF with Wiener filters.",
+        non_negative,
+    )
+    noise_floor: float = option(
+        1e-8,
+        "Variance of what belongs to no component, relative to the mean power; above 0, or silence "
+        "would have an infinite likelihood.",
+        positive,
+    )
 
+    STARTS = ("nmf", "random")
 
-def default_frame() -> GaborFrame:
-    """A Hann window of 2048 samples, hop 512; made tight.
+    def check(self, x: Array) -> None:
+        require_sound(x)
+        self.require_time_invariance()
+        self._require_precision(x.dtype)
 
-    From frame to frame a phase is followed by the frequency of its partial. What that frequency is
-    wrong by counts once a hop, so the hop is to be short; and the window is to part the partials.
+    def _require_precision(self, dtype: np.dtype) -> None:
+        most = MOST_CONCENTRATED[dtype.name]
+        if self.concentration > most:
+            raise ValueError(
+                f"concentration must be at most {most:g} in {dtype}, got {self.concentration!r}"
+            )
 
-    Examples
-    --------
-    >>> default_frame().hop
-    512
+    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
+        asked["about"] = {**asked.get("about", {}), "power": 2}
+        ratio = self.frame.hop / self.frame.channels
+        return self._problem(self.frame.half_analysis(x), hop_ratio=ratio, x=x, **asked)
 
-    References
-    ----------
-    Chapter: ``book/methods/complex_isnmf.md``.
-    """
-    return GaborFrame("hann", 512, 2048).tight()
+    def _problem(self, X: Array, **asked: Any) -> Problem:
+        noise = self.noise_floor * float(np.vdot(X, X).real) / X.size
+        return Problem(X, Anisotropy.of(self.concentration), noise, method=self, **asked)
 
+    def factorize(
+        self,
+        X: ArrayLike,
+        n_components: int,
+        *,
+        hop_ratio: float = 0.25,
+        phases: ArrayLike | None = None,
+        start: Any = None,
+        held: str | None = None,
+        rng: Any = 0,
+    ) -> Iterator[State]:
+        r"""Iterate complex ISNMF of a matrix: yield the start, then a state each time, without end.
 
-# ---- before a run ---------------------------------------------------------------------------
+        Parameters
+        ----------
+        X : complex array (N, F)
+        n_components, start, held, rng
+            See :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+        hop_ratio : float
+            ``a / M``, the hop over the channels: what a channel is turned by from frame to frame.
+        phases : complex array (K, N, F), optional
+            ``exp(iψ_k)``, where they are known. By default :class:`ExpectedPhases`, from the
+            start's factors; they stay the same through the iterations.
 
+        Raises
+        ------
+        ValueError
+            For a matrix of zeros, more components than rows or columns, a hop ratio that is not
+            positive, phases or a start of the wrong shape or sign.
 
-def estimate(
-    n_samples: int,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    dtype: Any = np.float64,
-) -> Estimate:
-    """Memory and time that :func:`iterate` will take, without running it.
+        Examples
+        --------
+        >>> X = np.outer([1.0, 2.0, 0.5], [1.0, 1j, 3.0])
+        >>> states = ComplexISNMF(concentration=0.0).factorize(X, 1)
+        >>> next(states).objective > next(states).objective
+        True
+        """
+        X = array(X, "X", 2, allow_complex=True)
+        if not np.any(X):
+            raise ValueError("X must not be zero everywhere")
+        X = X.astype(np.result_type(X.dtype, np.complex64), copy=False)
+        real, (N, F) = X.real.dtype, X.shape
+        K = integer(n_components, "n_components", at_most=min(N, F))
+        self._require_precision(real)
+        known: Array | None = None
+        if phases is not None:
+            known = np.asarray(phases)
+            if known.shape != (K, N, F) or not np.all(np.isfinite(known)):
+                raise ValueError(f"phases must be finite, of shape {K, N, F}, got {known.shape}")
+            known = unit(known.astype(X.dtype)) if self.concentration else None
+        problem = self._problem(
+            X, hop_ratio=positive(hop_ratio, "hop_ratio"), phases=known, held=held
+        )
+        shapes = {"patterns": (K, F), "activations": (K, N)}
+        return self.states_of(problem, shapes, real, start, rng)
 
-    The memory is counted from the arrays; the time from one block of frames, timed on this
-    machine, so it is rough.
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """The coefficients, the factors, the sounds, and each thread's blocks."""
+        frame, (N, F) = self.frame, self.shape(n_samples)
+        waiting = min(len(pieces(N, max(1, SINGLE // (K * F)))), 2 * n_threads() + 1)
+        factors = 10 * K * (N + F) + 2 * waiting * K * F
+        sounds = (2 * K + 4) * n_samples
+        block = min(N, n_threads() * frame.blocks(n_samples)[0].stop)
+        block *= (5 * K + 12) * F + 2 * K * frame.hop + 2 * frame.channels
+        return int((3 * N * F + factors + sounds + block) * dtype.itemsize)
 
-    Examples
-    --------
-    >>> estimate(345_500, 4, dtype=np.float32).memory_bytes < 2 * 10**8
-    True
-
-    References
-    ----------
-    Chapter: ``book/methods/complex_isnmf.md``.
-    """
-    frame = default_frame() if frame is None else frame
-    n_samples, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
-    dtype = np.dtype(dtype)
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    n = min(N, max(1, SINGLE // (K * F)))
-    X = np.ones((n, F), np.result_type(dtype, np.complex64))
-    expected = ExpectedPhases(X, np.ones((K, F), dtype), np.zeros((K, n), int))
-    problem = Problem(X, Anisotropy.of(1.0), expected, 1.0)
-    W, Z = np.ones((K, F), dtype), np.ones((K, n), dtype)
-    seconds = seconds_of(lambda: problem.updated(W, Z)) * N / n / n_threads()
-    return Estimate(_bytes_needed(n_samples, K, frame, dtype), seconds)
-
-
-def _bytes_needed(n_samples: int, K: int, frame: GaborFrame, dtype: Any) -> int:
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    waiting = min(len(pieces(N, max(1, SINGLE // (K * F)))), 2 * n_threads() + 1)
-    factors = 10 * K * (N + F) + 2 * waiting * K * F
-    sounds = (2 * K + 4) * n_samples
-    block = min(N, n_threads() * frame.blocks(n_samples)[0].stop)
-    block *= (5 * K + 12) * F + 2 * K * frame.hop + 2 * frame.channels
-    return int((3 * N * F + factors + sounds + block) * np.dtype(dtype).itemsize)
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """One block of frames."""
+        N, F = self.shape(n_samples)
+        n = min(N, max(1, SINGLE // (K * F)))
+        X = np.ones((n, F), np.result_type(dtype, np.complex64))
+        phases = ExpectedPhases(X, np.ones((K, F), dtype), np.zeros((K, n), int))
+        problem = Problem(X, Anisotropy.of(1.0), 1.0, phases=phases)
+        W, Z = np.ones((K, F), dtype), np.ones((K, n), dtype)
+        return lambda: problem.updated(W, Z), N / n / n_threads()

@@ -12,24 +12,24 @@ Chapter: ``book/methods/lrtfs.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods import method
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.factors import ratio
+from cdlnmf_lit.methods.method import OneOf, OnFrames, on, option, optional, require_change
 from cdlnmf_lit.methods.nmf import wiener_masks
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.methods.starts import own_factors
+from cdlnmf_lit.theory.arguments import Array, non_negative
+from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed, summed
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
-ESTIMATIONS = ("marginal", "joint")
-STARTS = ("random",)
-DEFAULT_NOISE = 1e-2
+USUAL_NOISE = 1e-2
 """``λ`` over the mean power of the signal, where none is given: -20 dB."""
 BACKGROUND = 1e-6
 """``ε`` over ``λ``: what every coefficient may have, 60 dB below the noise."""
@@ -39,33 +39,255 @@ LEAST = 1e-6
 """What a start has at the least, over its mean."""
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    r"""One iterate: coefficients, and the factors of their variances.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem(method.Problem):
+    r"""A signal, and the coefficients that it is synthesised from.
+
+    .. math::
+        α ← \frac{v}{v + λ / L} \Big( α + \frac{Φ^*(x - Φα)}{L} \Big), \quad
+        Z ← Z \sqrt{\frac{W (p / v^2)^T}{W (1 / v)^T}}, \quad
+        W ← W \sqrt{\frac{Z (p / v^2)}{Z (1 / v)}}
+
+    with ``v = ε + ZᵀW``, ``L = ‖Φ‖²`` and ``p = |α|²``, to which the marginal estimation adds the
+    variance ``s`` of the coefficients.
 
     Parameters
     ----------
-    iteration : int
-        Iterations done.
-    spectra : array (K, F)
-        ``W_k ≥ 0``, powers.
-    activations : array (K, N)
-        ``Z_k ≥ 0``.
-    residual : array (T,)
-        ``x - Φα``.
-    objective : float
-        ``λ`` times minus twice the log-likelihood, or its bound, up to a constant: see
-        :func:`iterate`.
-    relative_residual : float
-        ``‖x - Φα‖ / ‖x‖``.
-    noise : float
-        ``λ`` of this iteration.
+    latest : list of int
+        The iteration that the coefficients belong to.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> start = next(iterate(x, 1, frame, rng=0))
-    >>> start.spectra.shape, start.activations.shape, start.coefficients.shape
+    >>> x, asked = np.sin(0.3 * np.arange(200.0)), LRTFS(frame=hann(32, 8))
+    >>> next(asked.iterate(x, 1)).problem.counts[:3]
+    array([1., 2., 2.])
+
+    References
+    ----------
+    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    """
+
+    latest: list[int] = field(default_factory=list)
+
+    def updated(
+        self, W: Array, Z: Array, gradient: Array, rows: slice, iteration: int
+    ) -> tuple[Any, ...]:
+        """``α`` and ``Z`` of a few frames, in place; their cost, and the sums that ``W`` needs.
+
+        ``gradient`` is ``Φ*(x - Φα)`` in these frames, and is used up.
+        """
+        noise, energy, omega = self.noise_at(iteration), self.energies[rows], self.method.relaxation
+        alpha, v = self.alpha[rows], self.variances(W, Z)
+        gradient *= 1 / self.bound
+        gradient += alpha
+        moved = shrunk(gradient, v, noise / self.bound)
+        if iteration and omega != 1:
+            moved = alpha + omega * (moved - alpha)
+        alpha[:] = moved
+        p, s = alpha.real**2 + alpha.imag**2, None
+        if self.method.estimation == "marginal":
+            s = posterior_variance(v, energy, noise)
+            p += s
+        if iteration and self.held != "activations":
+            inverse, weighted = 1 / v, (self.counts * W).T
+            Z *= np.sqrt(ratio((p * inverse * inverse) @ weighted, inverse @ weighted)).T
+            v = self.variances(W, Z)
+        inverse = 1 / v
+        explained = p * inverse
+        cost = self.cost(explained, v, s, energy / noise)
+        if self.held == "patterns":
+            return (cost,)
+        return cost, Z @ (explained * inverse), Z @ inverse
+
+    def after(self, state: State) -> State:
+        """One iteration: the spectra, then frame by frame the coefficients and the activations."""
+        state.require_latest()
+        W = state.patterns
+        if self.held != "patterns":
+            W = W * np.sqrt(ratio(*state.sums))
+        return self.swept(state.iteration + 1, W, state.activations, state.residual)
+
+    def swept(self, iteration: int, W: Array, Z: Array, residual: Array) -> State:
+        """All frames updated, block by block, and the signal synthesised as they pass."""
+        frame, T = self.method.frame, self.x.size
+        gradient_at = frame.lazy_half_analysis(residual)
+        moved = Z if self.held == "activations" else Z.copy()
+        found: dict[int, list[Any]] = {}
+
+        def block(rows: slice) -> Array:
+            gradient = gradient_at(rows)
+
+            def piece(here: slice) -> tuple[Any, ...]:
+                there = slice(rows.start + here.start, rows.start + here.stop)
+                return self.updated(W, moved[:, there], gradient[here], there, iteration)
+
+            found[rows.start] = summed(piece, pieces(len(gradient), _piece_rows(*W.shape)))
+            return self.alpha[None, rows]
+
+        fitted = frame.half_syntheses(block, 1, T, self.alpha.dtype)[0]
+        self.latest[:] = [iteration]
+        in_order = [found[rows.start] for rows in frame.blocks(T)]
+        cost, *sums = (sum(values) for values in zip(*in_order, strict=True))
+        return State(iteration, W, moved, self, self.x - fitted, cost, tuple(sums))
+
+    # ---- the model ---------------------------------------------------------------------------
+
+    def variances(self, W: Array, Z: Array) -> Array:
+        """``v = ε + Σ_k Z_k W_k`` of a few frames, ``(n, F)``."""
+        v = Z.T @ W
+        v += BACKGROUND * self.method.noise
+        return np.asarray(v)
+
+    def cost(self, explained: Array, v: Array, s: Array | None, energy: Array) -> float:
+        """What a few frames add to the objective, over ``λ``, from ``p / v`` and the others.
+
+        The sum over all channels of ``p/v + log(v/ε)``, or of ``p/v + log(v/s) - 1 + γs/λ``.
+        """
+        if s is None:
+            cost = explained + np.log(v / (BACKGROUND * self.method.noise))
+        else:
+            cost = explained + np.log(v / s) - 1 + s * energy
+        return float(np.sum(cost @ self.counts, dtype=float))
+
+    def record(self, state: State) -> dict[str, float]:
+        error, power = (
+            float(np.sum(np.square(each, dtype=float))) for each in (state.residual, self.x)
+        )
+        noise = self.noise_at(state.iteration)
+        return {
+            "objective": error + noise * state.cost,
+            "relative_residual": float(np.sqrt(error / power)),
+            "noise": noise,
+        }
+
+    def noise_at(self, iteration: int) -> float:
+        """``λ`` of an iteration."""
+        asked = self.method
+        return float(asked.noise * max(1.0, asked.annealing * COOLING**iteration))
+
+    @cached_property
+    def alpha(self) -> Array:
+        """``α``, ``(N, F)``, updated in place: the coefficients are what takes the memory."""
+        return np.zeros(self.method.shape(self.x.size), np.result_type(self.x.dtype, np.complex64))
+
+    @cached_property
+    def bound(self) -> float:
+        """``L = ‖Φ‖²``."""
+        return float(self.method.frame.bounds(self.x.size)[1])
+
+    @cached_property
+    def counts(self) -> Array:
+        """How many of all ``M`` channels each of the kept ones stands for, ``(F,)``."""
+        counts = np.full(self.alpha.shape[1], 2, self.x.dtype)
+        counts[0] = 1
+        if self.method.frame.channels % 2 == 0:
+            counts[-1] = 1
+        return counts
+
+    @cached_property
+    def energies(self) -> Array:
+        """``γ``, the energy of each frame's atoms within the signal, ``(N, 1)``."""
+        frame, T = self.method.frame, self.x.size
+        so_far = np.concatenate([[0.0], np.cumsum(frame.window.astype(float) ** 2)])
+        first = frame.first_sample + frame.hop * np.arange(len(self.alpha))
+        last, begin = (so_far[np.clip(edge - first, 0, frame.window.size)] for edge in (T, 0))
+        return np.asarray((last - begin)[:, None]).astype(self.x.dtype)
+
+    # ---- starts and results ------------------------------------------------------------------
+
+    def first(self, W: Array, Z: Array) -> State:
+        """Coefficients shrunk from the analysis coefficients; the factors as they are."""
+        return self.swept(0, W, Z, self.x)
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """The mean spectrum and the loudness of the frames, times random numbers."""
+        spectrum, loudness = self._rank_one(self.x)
+        W, Z = (
+            (0.5 + rng.random((K, each.size)).astype(self.x.dtype)) for each in (spectrum, loudness)
+        )
+        return W * (spectrum / K), Z * loudness
+
+    def activations_for(self, W: Array) -> Array:
+        """The power of each frame, to equal parts."""
+        spectrum, loudness = self._rank_one(self.x)
+        sizes = len(W) * (W @ self.counts)
+        parts = np.where(sizes > 0, spectrum @ self.counts, 0) / np.where(sizes > 0, sizes, 1)
+        return np.asarray(parts[:, None] * loudness)
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        """Its own factors, of powers, where it has them; else the ``_rank_one`` of each component.
+
+        The latter are not quite 0 for a silent component either.
+        """
+        frame, T, dtype = self.method.frame, self.x.size, self.x.dtype
+        own = own_factors(found, frame, T, 2.0, dtype)
+        if own is not None:
+            return own
+        sounds = (found.component(k)[:T].astype(dtype) for k in range(found.n_components))
+        W, Z = zip(*(self._rank_one(placed(sound, 0, T)) for sound in sounds), strict=True)
+        return _above_least(np.stack(W)), _above_least(np.stack(Z))
+
+    def _rank_one(self, x: Array) -> tuple[Array, Array]:
+        """The mean power of the coefficients ``Φ* x / L`` in each channel, and each frame's part.
+
+        Where ``x`` is heard neither is quite 0, for a 0 would stay.
+        """
+        frame = self.method.frame
+        rows_of = frame.lazy_half_analysis(x)
+
+        def powers(rows: slice) -> tuple[Array, Array]:
+            X = rows_of(rows) / self.bound
+            V = X.real**2 + X.imag**2
+            return V.sum(axis=0), V @ self.counts
+
+        spectrum, by_frame = np.zeros_like(self.counts), []
+        for of_channels, of_frames in in_threads(powers, frame.blocks(x.size)):
+            spectrum += of_channels
+            by_frame.append(of_frames)
+        spectrum /= len(self.alpha)
+        loudness = np.concatenate(by_frame) / max(float(spectrum @ self.counts), _tiny(x.dtype))
+        return _above_least(spectrum), _above_least(loudness)
+
+    def result(self, state: State) -> dict[str, Any]:
+        """Each component is its share of ``Φα``."""
+        W, Z, alpha, frame = (
+            state.patterns,
+            state.activations,
+            state.coefficients,
+            self.method.frame,
+        )
+
+        def parts(rows: slice) -> Any:
+            return (mask * alpha[rows] for mask in wiener_masks(W, Z[:, rows]))
+
+        return {
+            "atoms": None,
+            "spectra": W,
+            "sounds": frame.half_syntheses(parts, len(W), self.x.size, alpha.dtype),
+            "residual": state.residual,
+            "hop": frame.hop,
+            "first_sample": frame.first_sample,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class State(method.State):
+    r"""One iterate, with what the next one is computed from.
+
+    Parameters
+    ----------
+    residual : array (T,)
+        ``x - Φα``.
+    cost : float
+        What the coefficients and their variances add to the objective, over ``λ``.
+    sums : tuple of two arrays (K, F)
+        ``Z (p / v²)`` and ``Z (1 / v)``; none where the patterns are held.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> start = next(LRTFS(frame=hann(32, 8)).iterate(x, 1))
+    >>> start.patterns.shape, start.activations.shape, start.coefficients.shape
     ((1, 17), (1, 28), (28, 17))
 
     References
@@ -73,15 +295,14 @@ class State:
     Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
     """
 
-    iteration: int
-    spectra: Array
-    activations: Array
     residual: Array
-    objective: float
-    relative_residual: float
-    noise: float
-    model: Model
-    sums: tuple[Array, Array]
+    cost: float
+    sums: tuple[Array, ...]
+
+    @property
+    def noise(self) -> float:
+        """``λ`` of this iteration."""
+        return self.record["noise"]
 
     @property
     def coefficients(self) -> Array:
@@ -92,240 +313,21 @@ class State:
         RuntimeError
             If there was one.
         """
-        if self.model.latest != [self.iteration]:
+        self.require_latest()
+        coefficients: Array = self.problem.alpha
+        return coefficients
+
+    def require_latest(self) -> None:
+        """Refuse an iterate whose coefficients are no longer there."""
+        (latest,) = self.problem.latest
+        if latest != self.iteration:
             raise RuntimeError(
                 f"the coefficients of iteration {self.iteration} were overwritten by iteration "
-                f"{self.model.latest[0]}: take what you need of a state before the next one"
+                f"{latest}: take what you need of a state before the next one"
             )
-        return self.model.alpha
-
-    @property
-    def record(self) -> dict[str, float]:
-        """What the history keeps."""
-        names = ("objective", "relative_residual", "noise")
-        return {name: getattr(self, name) for name in names}
-
-    def decomposition(self) -> Decomposition:
-        """This iterate as a :class:`Decomposition`: each component is its share of ``Φα``."""
-        model, frame, alpha = self.model, self.model.frame, self.coefficients
-
-        def parts(rows: slice) -> Any:
-            masks = wiener_masks(self.spectra, self.activations[:, rows])
-            return (mask * alpha[rows] for mask in masks)
-
-        return Decomposition(
-            method="lrtfs",
-            atoms=None,
-            activations=self.activations,
-            hop=frame.hop,
-            first_sample=model.first_sample,
-            residual=self.residual,
-            history={},
-            status=f"at iteration {self.iteration}",
-            parameters=dict(model.parameters),
-            spectra=self.spectra,
-            sounds=frame.half_syntheses(parts, len(self.spectra), model.x.size, alpha.dtype),
-        )
 
 
-def iterate(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    noise: float | None = None,
-    estimation: str = "marginal",
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    annealing: float = 1.0,
-    relaxation: float = 1.0,
-    rng: Any = None,
-) -> Iterator[State]:
-    r"""Iterate low-rank time-frequency synthesis: yield the start, then a state an iteration.
-
-    The objective of the joint estimation, with ``v = ε + Σ_k Z_k W_k`` and the sums over all ``M``
-    channels:
-
-    .. math::
-        \|x - Φα\|^2 + λ \sum_{τ,ν} \Big( \frac{|α|^2}{v} + \log\frac{v}{ε} \Big)
-
-    That of the marginal one, which bounds minus twice the log-likelihood of ``W`` and ``Z``; here
-    ``α`` is the mean of the coefficients, ``s`` their variance and ``γ_τ`` the energy of an atom:
-
-    .. math::
-        \|x - Φα\|^2 + \sum_{τ,ν} γ_τ s
-        + λ \sum_{τ,ν} \Big( \frac{|α|^2 + s}{v} + \log\frac{v}{s} - 1 \Big)
-
-    Neither rises in any iteration.
-
-    Parameters
-    ----------
-    x : array (T,)
-        The signal.
-    n_components : int
-        ``K``.
-    frame : GaborFrame, optional
-        Any; a tight one is best. Default: Hann window of 2048 samples, hop 512, tight.
-    noise : float
-        ``λ``, the variance of the noise, in squared units of the signal. By default a hundredth of
-        the mean of ``x²``.
-    estimation : {"marginal", "joint"}
-        What is maximised: the likelihood of ``W`` and ``Z``, of which the coefficients are
-        integrated out (a bound of it: variational EM); or that of ``W``, ``Z`` and ``α``.
-    start : {"random"}, Decomposition, or pair of arrays
-        The first factors: the mean spectrum and the loudness of the frames, times random numbers;
-        those of any method's result; or ``(spectra, activations)`` as in :class:`State`.
-    annealing : float
-        How many times larger ``λ`` is at first; it falls by a tenth an iteration down to
-        ``noise``. 1: it stays.
-    relaxation : float
-        How far the coefficients move towards the minimiser of their majoriser: 1, as in reference
-        [18], or further, below 2, which is faster where the frame is redundant.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    State
-
-    Raises
-    ------
-    ValueError
-        For a signal that is constant, more components than frames or channels, a noise that is not
-        positive, or a start of the wrong shape.
-    MemoryError
-        If the arrays it needs exceed the memory there is: see :func:`estimate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> for state in iterate(x, 1, frame, noise=1e-3, rng=0):
-    ...     if state.iteration == 5:
-    ...         break
-    >>> state.relative_residual < 0.1
-    True
-
-    References
-    ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
-    """
-    x = signal(x)
-    frame = default_frame() if frame is None else frame
-    if np.ptp(x) == 0:
-        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
-    most = min(frame.n_frames(x.size), frame.channels // 2 + 1)
-    K = integer(n_components, "n_components", at_most=most)
-    power = float(np.mean(np.square(x, dtype=float)))
-    noise = DEFAULT_NOISE * power if noise is None else non_negative(noise, "noise")
-    least = _tiny(x.dtype) / BACKGROUND**2
-    if noise < least:
-        raise ValueError(f"noise must be at least {least:.2g} in {x.dtype}, got {noise}")
-    annealing = non_negative(annealing, "annealing")
-    relaxation = non_negative(relaxation, "relaxation")
-    if annealing < 1:
-        raise ValueError(f"annealing must be at least 1, got {annealing}")
-    if not 0 < relaxation < 2:
-        raise ValueError(f"relaxation must lie between 0 and 2, got {relaxation}")
-    estimation = choice(estimation, "estimation", ESTIMATIONS)
-    require_memory(
-        _bytes_needed(frame, x.size, K, x.dtype),
-        f"decomposing {x.size} samples into {K} components at hop {frame.hop}",
-    )
-    model = Model.of(
-        x,
-        frame,
-        noise=noise,
-        annealing=annealing,
-        is_marginal=estimation == "marginal",
-        relaxation=relaxation,
-        parameters={
-            "n_components": K,
-            "power": 2,
-            "hop": frame.hop,
-            "channels": frame.channels,
-            "window_length": frame.window.size,
-            "noise": noise,
-            "estimation": estimation,
-            "start": start if isinstance(start, str) else type(start).__name__,
-            "annealing": annealing,
-            "relaxation": relaxation,
-        },
-    )
-    return _states(model, *_start(model, start, K, np.random.default_rng(rng)))
-
-
-def decompose(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    noise: float | None = None,
-    estimation: str = "marginal",
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    annealing: float = 1.0,
-    relaxation: float = 1.0,
-    iterations: int = 100,
-    tolerance: float = 0.0,
-    rng: Any = None,
-) -> Decomposition:
-    """Decompose a signal by low-rank time-frequency synthesis: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, n_components, frame, noise, estimation, start, annealing, relaxation, rng
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError, MemoryError
-        See :func:`iterate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> found = decompose(x, 1, frame, iterations=5, rng=0)
-    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
-    True
-
-    References
-    ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
-    """
-    states = iterate(
-        x,
-        n_components,
-        frame,
-        noise=noise,
-        estimation=estimation,
-        start=start,
-        annealing=annealing,
-        relaxation=relaxation,
-        rng=rng,
-    )
-    return run(states, iterations, tolerance)
-
-
-def default_frame() -> GaborFrame:
-    """A Hann window of 2048 samples, the paper's length for its piano, at hop 512; made tight.
-
-    Examples
-    --------
-    >>> default_frame().hop
-    512
-
-    References
-    ----------
-    Section 4 of the paper. Chapter: ``book/methods/lrtfs.md``.
-    """
-    return GaborFrame("hann", 512, 2048).tight()
-
-
-# ---- on a few frames ------------------------------------------------------------------------
+# ---- coefficients and their variances ----------------------------------------------------------
 
 
 def shrunk(z: Array, v: Array, threshold: float) -> Array:
@@ -388,206 +390,8 @@ def posterior_variance(v: Array, energy: Array, noise: float) -> Array:
     return np.asarray(v / (1 + v * (energy / noise)))
 
 
-# ---- one iteration --------------------------------------------------------------------------
-
-
-def _states(model: Model, W: Array, Z: Array) -> Iterator[State]:
-    state = model.start(W, Z)
-    while True:
-        yield state
-        state = model.after(state)
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """The signal, the frame and what an iteration computes from them.
-
-    Parameters
-    ----------
-    x : array (T,)
-    frame : GaborFrame
-    noise : float
-        ``λ``, once it is annealed.
-    annealing : float
-    is_marginal : bool
-    relaxation : float
-    alpha : complex array (N, F)
-        The coefficients, updated in place: they are what takes the memory.
-    latest : list of one int
-        The iteration that they are of.
-    parameters : dict
-        For the record.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> next(iterate(x, 1, frame, rng=0)).model.counts[:3]
-    array([1., 2., 2.])
-
-    References
-    ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
-    """
-
-    x: Array
-    frame: GaborFrame
-    noise: float
-    annealing: float
-    is_marginal: bool
-    relaxation: float
-    alpha: Array
-    latest: list[int]
-    parameters: dict[str, Any]
-
-    @classmethod
-    def of(
-        cls,
-        x: Array,
-        frame: GaborFrame,
-        *,
-        noise: float,
-        is_marginal: bool,
-        annealing: float = 1.0,
-        relaxation: float = 1.0,
-        parameters: dict[str, Any] | None = None,
-    ) -> Model:
-        """A model whose coefficients are 0."""
-        shape = frame.n_frames(x.size), frame.channels // 2 + 1
-        alpha = np.zeros(shape, np.result_type(x.dtype, np.complex64))
-        return cls(
-            x, frame, noise, annealing, is_marginal, relaxation, alpha, [0], parameters or {}
-        )
-
-    @cached_property
-    def counts(self) -> Array:
-        """How many of all ``M`` channels each of the kept ones stands for, ``(F,)``."""
-        counts = np.full(self.alpha.shape[1], 2, self.x.dtype)
-        counts[0] = 1
-        if self.frame.channels % 2 == 0:
-            counts[-1] = 1
-        return counts
-
-    @property
-    def first_sample(self) -> int:
-        """Where the window of the first frame begins."""
-        return self.frame.first_sample
-
-    @cached_property
-    def bound(self) -> float:
-        """``‖Φ‖²``."""
-        return self.frame.bounds(self.x.size)[1]
-
-    @cached_property
-    def energies(self) -> Array:
-        """``γ``, the energy of each frame's atoms within the signal, ``(N, 1)``."""
-        frame, T = self.frame, self.x.size
-        so_far = np.concatenate([[0.0], np.cumsum(frame.window.astype(float) ** 2)])
-        positions = frame.first_frame + np.arange(len(self.alpha))
-        first = frame.hop * positions - frame.origin
-        ends = (np.clip(edge - first, 0, frame.window.size) for edge in (T, 0))
-        last, begin = (so_far[end] for end in ends)
-        return np.asarray((last - begin)[:, None]).astype(self.x.dtype)
-
-    @property
-    def background(self) -> float:
-        """``ε``."""
-        return BACKGROUND * self.noise
-
-    def noise_at(self, iteration: int) -> float:
-        """``λ`` of an iteration."""
-        return self.noise * max(1.0, self.annealing * COOLING**iteration)
-
-    def start(self, W: Array, Z: Array) -> State:
-        """Coefficients shrunk from the analysis coefficients; the factors as they are given."""
-        return self._swept(0, W, Z, self.x)
-
-    def after(self, state: State) -> State:
-        """One iteration: the spectra, then frame by frame the coefficients and the activations."""
-        up, down = state.sums
-        W = state.spectra * _root_of_ratio(up, down)
-        return self._swept(state.iteration + 1, W, state.activations, state.residual)
-
-    def _swept(self, iteration: int, W: Array, Z: Array, residual: Array) -> State:
-        """Update all frames, block by block, and synthesise the signal as they pass."""
-        frame, T, K = self.frame, self.x.size, len(W)
-        gradient_at = frame.lazy_half_analysis(residual)
-        updated = Z.copy()
-        sums: dict[int, list[Any]] = {}
-
-        def update(rows: slice) -> Array:
-            gradient = gradient_at(rows)
-            totals: list[Any] = [np.zeros_like(W), np.zeros_like(W), 0.0]
-            for piece in pieces(len(gradient), _piece_rows(K, W.shape[1])):
-                here = slice(rows.start + piece.start, rows.start + piece.stop)
-                found = self._frames(iteration, here, gradient[piece], W, updated[:, here])
-                for n, value in enumerate(found):
-                    totals[n] += value
-            sums[rows.start] = totals
-            return self.alpha[None, rows]
-
-        fitted = frame.half_syntheses(update, 1, T, self.alpha.dtype)[0]
-        self.latest[0] = iteration
-        in_order = [sums[rows.start] for rows in frame.blocks(T)]
-        up, down, cost = (sum(values) for values in zip(*in_order, strict=True))
-        residual = self.x - fitted
-        error = float(np.sum(np.square(residual, dtype=float)))
-        noise = self.noise_at(iteration)
-        return State(
-            iteration=iteration,
-            spectra=W,
-            activations=updated,
-            residual=residual,
-            objective=error + noise * cost,
-            relative_residual=float(np.sqrt(error / np.sum(np.square(self.x, dtype=float)))),
-            noise=noise,
-            model=self,
-            sums=(up, down),
-        )
-
-    def _frames(
-        self, iteration: int, rows: slice, gradient: Array, W: Array, Z: Array
-    ) -> tuple[Array, Array, float]:
-        """Update a few frames' ``α`` and ``Z`` in place; what the spectra and the objective need.
-
-        ``gradient`` is ``Φ*(x - Φα)`` in these frames, and is used up.
-        """
-        noise, counts = self.noise_at(iteration), self.counts
-        alpha = self.alpha[rows]
-        v = self.variances(W, Z)
-        gradient *= 1 / self.bound
-        gradient += alpha
-        moved = shrunk(gradient, v, noise / self.bound)
-        if iteration and self.relaxation != 1:
-            moved = alpha + self.relaxation * (moved - alpha)
-        alpha[:] = moved
-        P = alpha.real**2 + alpha.imag**2
-        s = posterior_variance(v, self.energies[rows], noise) if self.is_marginal else None
-        if s is not None:
-            P += s
-        if iteration:
-            weighted = (counts * W).T
-            inverse = 1 / v
-            Z *= _root_of_ratio((P * inverse * inverse) @ weighted, inverse @ weighted).T
-            v = self.variances(W, Z)
-        inverse = 1 / v
-        ratio = P * inverse
-        if s is None:
-            cost = ratio + np.log(v / self.background)
-        else:
-            cost = ratio + np.log(v / s) - 1 + s * (self.energies[rows] / noise)
-        total = float(np.sum(cost @ counts, dtype=float))
-        return Z @ (ratio * inverse), Z @ inverse, total
-
-    def variances(self, W: Array, Z: Array) -> Array:
-        """``v = ε + Σ_k Z_k W_k`` of a few frames, ``(n, F)``."""
-        v = Z.T @ W
-        v += self.background
-        return np.asarray(v)
-
-
-def _root_of_ratio(up: Array, down: Array) -> Array:
-    """``√(up / down)``, by which the factors change; 0 / 0 is 0."""
-    return np.asarray(np.sqrt(up / np.maximum(down, _tiny(down.dtype))))
+def _above_least(factor: Array) -> Array:
+    return np.asarray(np.maximum(factor, LEAST * factor.mean()))
 
 
 def _piece_rows(K: int, F: int) -> int:
@@ -595,130 +399,126 @@ def _piece_rows(K: int, F: int) -> int:
     return max(1, SINGLE // (K * F))
 
 
-# ---- starts ---------------------------------------------------------------------------------
-
-
-def _start(model: Model, start: Any, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    N, F = model.alpha.shape
-    if isinstance(start, Decomposition):
-        return _from_decomposition(model, start, K)
-    if isinstance(start, tuple):
-        return _given(start, (K, F), (K, N), model.x.dtype)
-    choice(start, "start", STARTS)
-    spectrum, loudness = _rank_one(model, model.x)
-    spread = [0.5 + rng.random((K, size)).astype(model.x.dtype) for size in (F, N)]
-    return spread[0] * (spectrum / K), spread[1] * loudness
-
-
-def _rank_one(model: Model, x: Array) -> tuple[Array, Array]:
-    """The mean power of the coefficients ``Φ* x / ‖Φ‖²`` in each channel, and each frame's part.
-
-    Where ``x`` is heard neither is quite 0, for a 0 would stay.
-    """
-    rows_of = model.frame.lazy_half_analysis(x)
-
-    def powers(rows: slice) -> tuple[Array, Array]:
-        X = rows_of(rows) / model.bound
-        V = X.real**2 + X.imag**2
-        return V.sum(axis=0), V @ model.counts
-
-    spectrum, by_frame = np.zeros(len(model.counts), model.counts.dtype), []
-    for of_channels, of_frames in in_threads(powers, model.frame.blocks(x.size)):
-        spectrum += of_channels
-        by_frame.append(of_frames)
-    spectrum /= len(model.alpha)
-    loudness = np.concatenate(by_frame) / max(float(spectrum @ model.counts), _tiny(x.dtype))
-    return tuple(np.maximum(each, LEAST * each.mean()) for each in (spectrum, loudness))
-
-
-def _from_decomposition(model: Model, found: Decomposition, K: int) -> tuple[Array, Array]:
-    """Another result's powers, if they are of this frame; else those of each component.
-
-    The latter are not quite 0 for a silent component either.
-    """
-    if found.n_components != K:
-        raise ValueError(f"start must have {K} components, got {found.n_components}")
-    dtype, (N, F) = model.x.dtype, model.alpha.shape
-    same_places = (found.hop, found.first_sample) == (model.frame.hop, model.first_sample)
-    same_places = same_places and found.activations.shape == (K, N)
-    if found.spectra is not None and found.spectra.shape == (K, F) and same_places:
-        exponent = 2 / found.parameters.get("power", 1)
-        W, Z = (np.abs(each).astype(dtype) for each in (found.spectra, found.activations))
-        return W**exponent, Z**exponent
-    sounds = (found.component(k)[: model.x.size].astype(dtype) for k in range(K))
-    ones = [_rank_one(model, placed(sound, 0, model.x.size)) for sound in sounds]
-    W, Z = (np.stack(each) for each in zip(*ones, strict=True))
-    return np.maximum(W, LEAST * W.mean()), np.maximum(Z, LEAST * Z.mean())
-
-
-def _given(
-    start: tuple[Any, ...], of_spectra: tuple[int, int], of_activations: tuple[int, int], dtype: Any
-) -> tuple[Array, Array]:
-    if len(start) != 2:
-        raise ValueError(f"start must be a pair (spectra, activations), got {len(start)} values")
-    given = []
-    shapes = {"spectra": of_spectra, "activations": of_activations}
-    for value, (name, shape) in zip(start, shapes.items(), strict=True):
-        found = array(value, f"start's {name}", 2)
-        if found.shape != shape:
-            raise ValueError(f"start's {name} must have shape {shape}, got {found.shape}")
-        if found.min() < 0:
-            raise ValueError(f"start's {name} must not be negative, got {found.min()}")
-        given.append(found.astype(dtype))
-    return given[0], given[1]
-
-
 def _tiny(dtype: Any) -> float:
     return float(np.finfo(dtype).smallest_normal)
 
 
-# ---- before a run ---------------------------------------------------------------------------
+# ---- options ---------------------------------------------------------------------------------
 
 
-def estimate(
-    n_samples: int,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    estimation: str = "marginal",
-    dtype: Any = np.float64,
-) -> Estimate:
-    """Memory and time that :func:`iterate` will take, without running it.
+def _annealing(value: Any, name: str) -> float:
+    if non_negative(value, name) < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return float(value)
 
-    Most of the memory are the coefficients. The time is that of a few frames, timed on this
-    machine, times their number, so it is rough.
+
+def _relaxation(value: Any, name: str) -> float:
+    if not 0 < non_negative(value, name) < 2:
+        raise ValueError(f"{name} must lie between 0 and 2, got {value}")
+    return float(value)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LRTFS(OnFrames, name="lrtfs"):
+    r"""Low-rank time-frequency synthesis: coefficients of a signal, and factors of their variances.
+
+    The objective of the joint estimation, with ``v = ε + Σ_k Z_k W_k`` and the sums over all ``M``
+    channels:
+
+    .. math::
+        \|x - Φα\|^2 + λ \sum_{τ,ν} \Big( \frac{|α|^2}{v} + \log\frac{v}{ε} \Big)
+
+    That of the marginal one, which bounds minus twice the log-likelihood of ``W`` and ``Z``; here
+    ``α`` is the mean of the coefficients, ``s`` their variance and ``γ_τ`` the energy of an atom:
+
+    .. math::
+        \|x - Φα\|^2 + \sum_{τ,ν} γ_τ s
+        + λ \sum_{τ,ν} \Big( \frac{|α|^2 + s}{v} + \log\frac{v}{s} - 1 \Big)
+
+    The signal must not be constant. The frame may be any; a tight one is best. Spectra and
+    activations are of powers. The start is the mean spectrum and the loudness of the frames, times
+    random numbers. No iteration raises the objective. Where a factor is held the coefficients and
+    the other factor move; nothing is normalised, held or not.
+
+    Raises
+    ------
+    ValueError
+        For an option that does not meet its rule.
 
     Examples
     --------
-    >>> coefficients = 16 * default_frame().n_frames(345_500) * 1025
-    >>> estimate(345_500, 8).memory_bytes > coefficients
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> found = LRTFS(frame=hann(32, 8), noise=1e-3, iterations=5).decompose(x, 1)
+    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
+    True
+    >>> bool(found.history["relative_residual"][-1] < 0.1)
     True
 
     References
     ----------
-    Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
     """
-    frame = default_frame() if frame is None else frame
-    n_samples, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
-    choice(estimation, "estimation", ESTIMATIONS)
-    rows = min(frame.n_frames(n_samples), _piece_rows(K, frame.channels // 2 + 1))
-    x = np.ones(frame.hop * rows, dtype)
-    x[0] = 0
-    few = Model.of(x, frame, noise=1.0, is_marginal=estimation == "marginal")
-    W, Z = np.ones((K, few.alpha.shape[1]), dtype), np.ones((K, len(few.alpha)), dtype)
-    state = few.start(W, Z)
-    a_frame = seconds_of(lambda: few.after(state)) / len(few.alpha)
-    seconds = a_frame * frame.n_frames(n_samples) / n_threads()
-    return Estimate(_bytes_needed(frame, n_samples, K, np.dtype(dtype)), seconds)
 
+    frame: GaborFrame = on(hann(2048, 512))
+    noise: float | None = option(
+        None,
+        "``λ``, the variance of the noise, in squared units of the signal; None takes a hundredth "
+        "of the mean of ``x²``.",
+        optional(non_negative),
+    )
+    estimation: str = option(
+        "marginal",
+        "What is maximised: the likelihood of ``W`` and ``Z``, of which the coefficients are "
+        "integrated out (a bound of it: variational EM); or that of ``W``, ``Z`` and ``α``.",
+        OneOf("marginal", "joint"),
+    )
+    annealing: float = option(
+        1.0,
+        "How many times larger ``λ`` is at first; it falls by a tenth an iteration down to the "
+        "``noise``. 1: it stays.",
+        _annealing,
+    )
+    relaxation: float = option(
+        1.0,
+        "How far the coefficients move towards the minimiser of their majoriser: 1, as in "
+        "reference [18], or further, below 2, which is faster where the frame is redundant.",
+        _relaxation,
+    )
 
-def _bytes_needed(frame: GaborFrame, n_samples: int, K: int, dtype: np.dtype) -> int:
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    blocks = frame.blocks(n_samples)
-    coefficients = 2 * N * F
-    signals = (2 * K + 8) * n_samples
-    factors = 4 * K * (N + F) + 2 * K * F * len(blocks)
-    block = blocks[0].stop * max(frame.channels, frame.window.size)
-    piece = min(blocks[0].stop, _piece_rows(K, F)) * F
-    temporaries = min(n_threads(), len(blocks)) * (6 * block + 12 * piece)
-    return int((coefficients + signals + factors + temporaries) * dtype.itemsize)
+    def check(self, x: Array) -> None:
+        require_change(x)
+        noise, least = self.resolved(x).noise, _tiny(x.dtype) / BACKGROUND**2
+        if noise is not None and noise < least:
+            raise ValueError(f"noise must be at least {least:.2g} in {x.dtype}, got {noise}")
+
+    def resolved(self, x: Array) -> Self:
+        if self.noise is not None:
+            return self
+        return replace(self, noise=USUAL_NOISE * float(np.mean(np.square(x, dtype=float))))
+
+    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
+        asked["about"] = {**asked.get("about", {}), "power": 2}
+        return Problem(method=self, x=x, **asked)
+
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """Most of it is for the coefficients."""
+        frame, (N, F) = self.frame, self.shape(n_samples)
+        blocks = frame.blocks(n_samples)
+        coefficients = 2 * N * F
+        signals = (2 * K + 8) * n_samples
+        factors = 4 * K * (N + F) + 2 * K * F * len(blocks)
+        block = blocks[0].stop * max(frame.channels, frame.window.size)
+        piece = min(blocks[0].stop, _piece_rows(K, F)) * F
+        temporaries = min(n_threads(), len(blocks)) * 6 * block + n_threads() * 12 * piece
+        return int((coefficients + signals + factors + temporaries) * dtype.itemsize)
+
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """Iterations on as many frames as are worked on together."""
+        N, F = self.shape(n_samples)
+        x = np.ones(self.frame.hop * min(N, _piece_rows(K, F)), dtype)
+        x[0] = 0
+        short = Problem(method=replace(self, noise=1.0), x=x)
+        n = len(short.alpha)
+        states = short.states(short.first(np.ones((K, F), dtype), np.ones((K, n), dtype)))
+        next(states)
+        return lambda: next(states), N / n / n_threads()

@@ -27,6 +27,7 @@ PRECISIONS = ("float32", "float64")
 FACTS = (
     "n_components",
     "held",
+    "power",
     "sample_rate",
     "seed",
     "recipe",

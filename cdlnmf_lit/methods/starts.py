@@ -239,19 +239,45 @@ def factors_of(
     ----------
     Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
     """
+    own = own_factors(found, frame, n_samples, power, dtype)
+    if own is not None:
+        return own
     K, N, F = found.n_components, frame.n_frames(n_samples), frame.channels // 2 + 1
-    if found.spectra is not None and (
-        (found.hop, found.first_sample) == (frame.hop, frame.first_sample)
-        and (found.spectra.shape, found.activations.shape) == ((K, F), (K, N))
-    ):
-        turned = power / found.parameters.get("power", 1)
-        return tuple(
-            (values**turned).astype(dtype) for values in (found.spectra, found.activations)
-        )
     W, Z = np.empty((K, F), dtype), np.empty((K, N), dtype)
     for k in range(K):
         W[k], Z[k] = _margins(placed(found.component(k), 0, n_samples), frame, power)
     return opened(W), opened(Z)
+
+
+def own_factors(
+    found: Decomposition, frame: GaborFrame, n_samples: int, power: float, dtype: Any
+) -> tuple[Array, Array] | None:
+    """A result's own spectra and activations, to a power; None where it has none on these frames.
+
+    Parameters
+    ----------
+    found, frame, n_samples, power, dtype
+        See :func:`factors_of`.
+
+    Examples
+    --------
+    >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 8)), 1, 0, np.zeros(8))
+    >>> own_factors(found, GaborFrame(np.ones(2), hop=2), 8, 2.0, float)
+
+    References
+    ----------
+    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+    K, N, F = found.n_components, frame.n_frames(n_samples), frame.channels // 2 + 1
+    if (
+        found.spectra is None
+        or (found.hop, found.first_sample) != (frame.hop, frame.first_sample)
+        or (found.spectra.shape, found.activations.shape) != ((K, F), (K, N))
+    ):
+        return None
+    exponent = power / found.parameters.get("power", 1)
+    W, Z = ((each**exponent).astype(dtype) for each in (found.spectra, found.activations))
+    return W, Z
 
 
 def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Array]:
