@@ -6,27 +6,26 @@ Chapter: ``book/methods/cdl.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from cdlnmf_lit.methods import sparse_coding
-from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.kernels import add_scaled, few, nonzeros
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.sparse_coding import SOLVERS, Coding, lambda_max, segment_energies
-from cdlnmf_lit.methods.starts import given, of_as_many
-from cdlnmf_lit.theory.arguments import Array, choice, integer, signal
-from cdlnmf_lit.theory.blocks import placed
+from cdlnmf_lit.methods import method, sparse_coding
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.factors import in_ball, normalised
+from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
+from cdlnmf_lit.methods.method import OneOf, Sparse, at_least, option, require_change
+from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State, require_length
+from cdlnmf_lit.methods.starts import given, segments
+from cdlnmf_lit.theory.arguments import Array, integer
+from cdlnmf_lit.theory.blocks import placed, segment_energies
 from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activations
 
-SHARE = 0.05
-"""Default penalty, as a share of the largest that any atom of norm 1 could need."""
 CODING_STEPS = {"greedy": (1, 1), "fista": (10, 160), "admm": (10, 160)}
 """Iterations of a solver between two looks at the atoms, at first and at the most."""
 SLOW = 1e-3
@@ -42,298 +41,183 @@ PAIRS, CHUNK = 2**22, 2**15
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    """One iterate of dictionary learning.
+class Problem(sparse_coding.Problem):
+    r"""A signal whose atoms are to be found with their activations: in turn, one given the other.
 
-    Parameters
-    ----------
-    iteration : int
-        Outer iterations done.
-    coding : sparse_coding.State
-        The atoms, the activations, and what follows from them.
-    parameters : dict
-        What was asked.
+    .. math:: z ← \argmin_z F(d, z), \quad d ← \argmin_{\|d_k\| ≤ 1} F(d, z), \qquad
+        F(d, z) = ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
+
+    Neither half is done to its end.
 
     Examples
     --------
     >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
-    >>> start = next(iterate(x, 1, atom_length=32, rng=0))
-    >>> start.iteration, start.coding.coding.atoms.shape, start.coding.activations.shape
-    (0, (1, 32), (1, 169))
+    >>> start = next(CDL(atom_length=32).iterate(x, 1))
+    >>> start.problem.updated(start, 1).objective < start.objective
+    True
 
     References
     ----------
     Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
     """
 
-    iteration: int
-    coding: sparse_coding.State
-    parameters: dict[str, Any] = field(default_factory=dict)
+    def updated(self, state: State, steps: int) -> State:
+        """Fit the activations to the atoms, by some steps, then the atoms to the activations.
 
-    @property
-    def atoms(self) -> Array:
-        """``d_k``, ``(K, T_d)``."""
-        return self.coding.coding.atoms
+        Atoms that lie within the ball are then scaled to its surface, and their activations down,
+        which lowers the penalty and changes nothing else. Last, see :meth:`replaced`.
+        """
+        solver = self.method.solver
+        z = next(islice(SOLVERS[solver](state), steps - 1, None)).activations
+        fitting = Fitting(self.x, z, self.atom_length)
+        d, z = normalised(fitted_atoms(fitting, state.patterns, ATOM_SOLVERS[solver]), z)
+        return self.replaced(self.state(state.iteration + 1, d, z))
 
-    @property
-    def activations(self) -> Array:
-        """``z_k``, ``(K, N)``."""
-        return self.coding.activations
+    def replaced(self, state: State) -> State:
+        r"""The weakest atom, if what it leaves out holds more than what it does.
 
-    @property
-    def objective(self) -> float:
-        """``½‖x - Σ_k d_k ∗ z_k‖² + λ Σ_k ‖z_k‖₁``."""
-        return self.coding.objective
+        Without atom ``k`` there remains ``s = r + d_k ∗ z_k``. One activation of the loudest
+        stretch of ``s``, scaled to norm 1, lowers the objective by ``½ max(‖stretch‖ - λ, 0)²``;
+        dropping ``d_k`` raises it by ``½‖s‖² - ½‖r‖² - λ‖z_k‖₁``. The stretch becomes the atom
+        where the first exceeds the second. So does it for an idle atom, if it can win an
+        activation at all.
+        """
+        r, d, z, T_d = state.residual, state.patterns, state.activations, self.atom_length
+        k = int(np.argmin(np.sum(z**2, axis=1)))
+        sound = Dictionary(d[k : k + 1], self.n_activations).synthesis(z[k : k + 1])
+        energies = segment_energies(r + sound, T_d)
+        begin = int(np.argmax(energies))
+        size = float(np.sqrt(energies[begin]))
+        won = 0.5 * max(size - self.penalty, 0.0) ** 2
+        lost = float(np.sum((r + 0.5 * sound) * sound, dtype=float))
+        lost -= self.penalty * float(np.sum(np.abs(z[k]), dtype=float))
+        if won <= max(lost, 0.0):
+            return state
+        d, z = d.copy(), z.copy()
+        d[k] = (r + sound)[begin : begin + T_d] / r.dtype.type(size)
+        z[k] = 0
+        z[k, begin] = size - self.penalty
+        return self.state(state.iteration, in_ball(d), z)
 
-    @property
-    def coding_gap(self) -> float:
-        """By which share of itself other activations could lower the objective, at most."""
-        return self.coding.gap
+    def recentred(self, state: State) -> State | None:
+        r"""Each atom with its energy in the middle of its support, its activations moved back.
 
-    @property
-    def dictionary_gap(self) -> float:
+        .. math:: d_k[s] ← d_k[s - m_k], \quad z_k[n] ← z_k[n + m_k]
+
+        By :func:`shifts_to_middle`. What is shifted past an end is lost. ``None`` where no atom
+        is to be shifted.
+        """
+        d, z, shifts = state.patterns, state.activations, shifts_to_middle(state.patterns)
+        if not shifts.any():
+            return None
+        d = np.stack([placed(atom, m, atom.size) for atom, m in zip(d, shifts, strict=True)])
+        z = np.stack([placed(row, -m, row.size) for row, m in zip(z, shifts, strict=True)])
+        return self.state(state.iteration, *normalised(d, z))
+
+    def ahead(self, state: State, before: Array, momentum: float) -> State:
+        """The iterate with atoms beyond its own, by a share of the way from those before.
+
+        An atom that is another than before stays.
+        """
+        if momentum <= 0:
+            return state
+        d = state.patterns
+        same = np.sum(d * before, axis=1, keepdims=True) > 0.5
+        d = in_ball(np.where(same, d + d.dtype.type(momentum) * (d - before), d))
+        return self.state(state.iteration, d, state.activations)
+
+    def in_turn(self, state: State) -> Iterator[State]:
+        """Alternate with momentum on the atoms, and with moves of them where these get lower."""
+        now, before, t = state, state.patterns, 1.0
+        steps, most = CODING_STEPS[self.method.solver]
+        wait = due = every = self.method.recentre_every
+        for iteration in count(1):
+            yield now.numbered(iteration - 1)
+            t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+            new = self.updated(self.ahead(now, before, min((last - 1) / t, MOMENTUM)), steps)
+            if last > 1 and new.objective > now.objective:
+                t, new = 1.0, self.updated(now, steps)
+            if new.objective > now.objective:
+                new = now
+            if new.objective > (1 - SLOW) * now.objective:
+                steps = min(2 * steps, most)
+            before = now.patterns
+            if every and iteration >= due:
+                moved = self.recentred(now)
+                wait = every if moved is None else 2 * wait
+                if moved is not None:
+                    moved = self.updated(moved, steps)
+                    if moved.objective < new.objective:
+                        new, before, t, wait = moved, moved.patterns, 1.0, every
+                due = iteration + wait
+            now = new
+
+    def with_activations(self, state: State) -> Iterator[State]:
+        """Fit the atoms alone."""
+        fitting = Fitting(self.x, state.activations, self.atom_length)
+        solve = ATOM_SOLVERS[self.method.solver]
+        while True:
+            yield state
+            d = fitted_atoms(fitting, state.patterns, solve)
+            state = self.state(state.iteration + 1, d, state.activations)
+
+    # ---- starts, states --------------------------------------------------------------------------
+
+    def states(self, state: Any) -> Iterator[State]:
+        """All iterates; with the atoms held they are those of sparse coding."""
+        if self.held == "patterns":
+            yield state
+            yield from SOLVERS[self.method.solver](state)
+        elif self.held == "activations":
+            yield from self.with_activations(state)
+        else:
+            yield from self.in_turn(state)
+
+    def first(self, W: Array, Z: Array) -> State:
+        """Atoms of norm 1; what they lose the activations gain. A silent one has none."""
+        if self.held == "activations":
+            return self.state(0, in_ball(W), Z)
+        Z[~W.any(axis=1)] = 0
+        return self.state(0, *((W, Z) if self.held else normalised(W, Z)))
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Segments of the signal, drawn by energy, or noise; no activations."""
+        T_d, dtype = self.atom_length, self.x.dtype
+        if start == "segments":
+            d = segments(self.x, K, T_d, rng)
+        else:
+            d = rng.standard_normal((K, T_d)).astype(dtype)
+        return d, self.activations_for(d)
+
+    def activations_for(self, W: Array) -> Array:
+        """None."""
+        return np.zeros((len(W), self.n_activations), self.x.dtype)
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        """Waveforms of the components; their activations at their samples where they are atoms."""
+        d = found.patterns(self.atom_length).astype(self.x.dtype)
+        z = self.activations_for(d)
+        if found.atoms is not None:
+            steps = found.hop * np.arange(found.activations.shape[1])
+            positions = found.first_sample + self.padding + steps
+            inside = (positions >= 0) & (positions < self.n_activations)
+            values = found.activations[:, inside]
+            z[:, positions[inside]] = values if self.signed else np.maximum(values, 0)
+        return d, z
+
+    def record(self, state: State) -> dict[str, float]:
+        """The objective, and what either factor could still gain, where it may move."""
+        told = {"objective": state.objective, "relative_residual": state.relative_residual}
+        if self.held != "activations":
+            told["coding_gap"] = state.gap
+        if self.held != "patterns":
+            told["dictionary_gap"] = self.dictionary_gap(state)
+        return told
+
+    def dictionary_gap(self, state: State) -> float:
         """By which share of itself other atoms could lower the objective, at most."""
-        left = Fitting(self.coding.residual, self.activations, self.atoms.shape[1])
-        return max(atoms_gap(self.atoms, -left.b), 0.0) / (self.objective or 1.0)
-
-    @property
-    def record(self) -> dict[str, float]:
-        """What the history keeps."""
-        return {
-            "objective": self.objective,
-            "relative_residual": self.coding.relative_residual,
-            "coding_gap": self.coding_gap,
-            "dictionary_gap": self.dictionary_gap,
-        }
-
-    def decomposition(self) -> Decomposition:
-        """This iterate as a :class:`Decomposition`."""
-        found = self.coding.decomposition()
-        return replace(
-            found,
-            method="cdl",
-            status=f"at iteration {self.iteration}",
-            parameters=found.parameters | self.parameters,
-        )
-
-
-def iterate(
-    x: ArrayLike,
-    n_components: int,
-    *,
-    atom_length: int = 2048,
-    penalty: float | None = None,
-    activations: str = "nonnegative",
-    start: str | Decomposition | ArrayLike | tuple[ArrayLike, ArrayLike] = "segments",
-    solver: str = "greedy",
-    recentre_every: int = 3,
-    padding: int = 0,
-    rng: Any = None,
-) -> Iterator[State]:
-    r"""Iterate dictionary learning: yield the start, then a state an iteration, without end.
-
-    .. math::
-        \min_{z, d} \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
-        \quad\text{subject to } \|d_k\| ≤ 1
-
-    Parameters
-    ----------
-    x : array (T,)
-        The signal.
-    n_components : int
-        ``K``.
-    atom_length : int
-        ``T_d``, samples.
-    penalty : float, optional
-        ``λ``. Default: a twentieth of the largest that any atom of norm 1 could need, the norm of
-        the loudest segment of the signal, ``lambda_max(x, atom_length)``.
-    activations : {"nonnegative", "real"}
-        What they may be.
-    start : {"segments", "random"}, Decomposition, array (K, T_d), or pair of arrays
-        Initial atoms: segments of the signal, drawn by energy; noise; those of any method's
-        result, with its activations where it has atoms; given ones; or given
-        ``(atoms, activations)``. They are scaled to norm 1, what they lose the activations gain.
-    solver : {"greedy", "fista", "admm"}
-        Locally greedy coordinate descent or accelerated proximal gradient for the activations,
-        both with accelerated projected gradient for the atoms; or FastCSC, the alternating
-        direction method of multipliers for both.
-    recentre_every : int
-        Iterations from one attempt to the next to shift each atom's energy to the middle of its
-        support; 0 never does.
-    padding : int
-        Samples of silence to add at both ends, up to ``T_d - 1``, so that patterns which the ends
-        cut off can be coded too. The paper has none. The objective counts what sounds there.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    State
-
-    Raises
-    ------
-    ValueError
-        For a signal that is constant or shorter than an atom, more components than positions, or
-        a start of the wrong shape or sign.
-    MemoryError
-        If the arrays it needs exceed the memory there is: see :func:`estimate`.
-
-    Examples
-    --------
-    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
-    >>> for state in iterate(x, 1, atom_length=32, rng=0):
-    ...     if state.iteration == 5:
-    ...         break
-    >>> state.coding.relative_residual < 0.2
-    True
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    x, T_d = signal(x), integer(atom_length, "atom_length")
-    coding = Coding.posed(x, np.zeros((1, T_d), x.dtype), penalty or 0.0, activations, padding)
-    K = integer(n_components, "n_components", at_most=coding.n_activations)
-    if penalty is None:
-        coding = replace(coding, penalty=SHARE * lambda_max(x, T_d))
-    choice(solver, "solver", SOLVERS)
-    recentre_every = integer(recentre_every, "recentre_every", at_least=0)
-    require_memory(
-        _bytes_needed(coding.x.size, K, T_d, x.dtype),
-        f"learning {K} atoms of {T_d} samples from {coding.x.size} samples",
-    )
-    first = _start(coding, start, K, np.random.default_rng(rng))
-    parameters = {
-        "start": start if isinstance(start, str) else type(start).__name__,
-        "solver": solver,
-        "recentre_every": recentre_every,
-    }
-    return _iterations(State(0, first, parameters), solver, recentre_every)
-
-
-def decompose(
-    x: ArrayLike,
-    n_components: int,
-    *,
-    atom_length: int = 2048,
-    penalty: float | None = None,
-    activations: str = "nonnegative",
-    start: str | Decomposition | ArrayLike | tuple[ArrayLike, ArrayLike] = "segments",
-    solver: str = "greedy",
-    recentre_every: int = 3,
-    padding: int = 0,
-    iterations: int = 100,
-    tolerance: float = 0.0,
-    rng: Any = None,
-) -> Decomposition:
-    """Learn a dictionary: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, n_components, atom_length, penalty, activations, start, solver, recentre_every, padding, rng
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError, MemoryError
-        See :func:`iterate`.
-
-    Examples
-    --------
-    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
-    >>> found = decompose(x, 1, atom_length=32, iterations=5, rng=0)
-    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
-    True
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    states = iterate(
-        x,
-        n_components,
-        atom_length=atom_length,
-        penalty=penalty,
-        activations=activations,
-        start=start,
-        solver=solver,
-        recentre_every=recentre_every,
-        padding=padding,
-        rng=rng,
-    )
-    return run(states, iterations, tolerance)
-
-
-def _iterations(state: State, solver: str, recentre_every: int) -> Iterator[State]:
-    """Alternate with momentum on the atoms, and with moves of them where these get lower."""
-    before, t, (steps, most) = state.atoms, 1.0, CODING_STEPS[solver]
-    wait = due = recentre_every
-    while True:
-        yield state
-        now, iteration = state.coding, state.iteration + 1
-        t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
-        new = alternated(_ahead(now, before, min((last - 1) / t, MOMENTUM)), solver, steps)
-        if last > 1 and new.objective > now.objective:
-            t, new = 1.0, alternated(now, solver, steps)
-        if new.objective > now.objective:
-            new = now
-        if new.objective > (1 - SLOW) * now.objective:
-            steps = min(2 * steps, most)
-        before = now.coding.atoms
-        if recentre_every and iteration >= due:
-            moved = recentred(now)
-            wait = recentre_every if moved is None else 2 * wait
-            if moved is not None:
-                moved = alternated(moved, solver, steps)
-                if moved.objective < new.objective:
-                    new, before = moved, moved.coding.atoms
-                    t, wait = 1.0, recentre_every
-            due = iteration + wait
-        state = replace(state, iteration=iteration, coding=new)
-
-
-def alternated(state: sparse_coding.State, solver: str, steps: int) -> sparse_coding.State:
-    r"""Fit the activations to the atoms, then the atoms to the activations.
-
-    Atoms that lie within the ball are then scaled to its surface, and their activations down,
-    which lowers the penalty and changes nothing else. Last, see :func:`replaced`.
-
-    Examples
-    --------
-    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
-    >>> start = next(iterate(x, 1, atom_length=32, rng=0)).coding
-    >>> alternated(start, "greedy", 1).objective < start.objective
-    True
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    coding, before = state.coding, state.coding.atoms
-    z = next(islice(SOLVERS[solver](state), steps - 1, None)).activations
-    fitting = Fitting(coding.x, z, before.shape[1])
-    d = _fitted(fitting, before, ATOM_SOLVERS[solver])
-    d, z = _on_sphere(d, z)
-    return replaced(sparse_coding.State(state.iteration + 1, replace(coding, atoms=d), z))
-
-
-def _ahead(state: sparse_coding.State, before: Array, momentum: float) -> sparse_coding.State:
-    """The state with atoms beyond its own, by a share of the way from those before.
-
-    An atom that is another than before stays.
-    """
-    if momentum <= 0:
-        return state
-    d = state.coding.atoms
-    same = np.sum(d * before, axis=1, keepdims=True) > 0.5
-    d = _in_ball(np.where(same, d + d.dtype.type(momentum) * (d - before), d))
-    return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), state.activations)
+        left = Fitting(state.residual, state.activations, self.atom_length)
+        return max(atoms_gap(state.patterns, -left.b), 0.0) / (state.objective or 1.0)
 
 
 def shifts_to_middle(atoms: Array, hop: int = 1) -> NDArray[np.intp]:
@@ -370,87 +254,6 @@ def shifts_to_middle(atoms: Array, hop: int = 1) -> NDArray[np.intp]:
     shifts = np.where(total > 0, np.round(((T_d - 1) / 2 - centres) / hop), 0).astype(int)
     shifts[hop * np.abs(shifts) <= T_d // NEAR] = 0
     return shifts
-
-
-def recentred(state: sparse_coding.State) -> sparse_coding.State | None:
-    r"""Shift each atom's energy to the middle of its support, and its activations back.
-
-    .. math:: d_k[s] ← d_k[s - m_k], \quad z_k[n] ← z_k[n + m_k]
-
-    By :func:`shifts_to_middle`. What is shifted past an end is lost. ``None`` where no atom is to
-    be shifted.
-
-    Examples
-    --------
-    >>> x = np.array([0.0, 0.0, 0.0, 0.0, 7.0, 0.0, 0.0])
-    >>> coding = Coding(x, np.eye(1, 3), 1.0, signed=False)
-    >>> moved = recentred(sparse_coding.State(0, coding, 6 * np.eye(1, 5, 4)))
-    >>> moved.coding.atoms, moved.activations
-    (array([[0., 1., 0.]]), array([[0., 0., 0., 6., 0.]]))
-
-    References
-    ----------
-    Chapter: ``book/methods/cdl.md``.
-    """
-    d, z = state.coding.atoms, state.activations
-    T_d, shifts = d.shape[1], shifts_to_middle(d)
-    if not shifts.any():
-        return None
-    d = np.stack([placed(atom, m, T_d) for atom, m in zip(d, shifts, strict=True)])
-    z = np.stack([placed(row, -m, row.size) for row, m in zip(z, shifts, strict=True)])
-    d, z = _on_sphere(d, z)
-    return sparse_coding.State(state.iteration, replace(state.coding, atoms=d), z)
-
-
-def replaced(state: sparse_coding.State) -> sparse_coding.State:
-    r"""The weakest atom, if what it leaves out holds more than what it does.
-
-    Without atom ``k`` there remains ``s = r + d_k ∗ z_k``. One activation of the loudest stretch
-    of ``s``, scaled to norm 1, lowers the objective by ``½ max(‖stretch‖ - λ, 0)²``; dropping
-    ``d_k`` raises it by ``½‖s‖² - ½‖r‖² - λ‖z_k‖₁``. The stretch becomes the atom where the first
-    exceeds the second. So does it for an idle atom, if it can win an activation at all.
-
-    Examples
-    --------
-    >>> x = np.array([0.0, 0.0, 3.0, 4.0, 0.0])
-    >>> coding = Coding(x, np.eye(1, 2), 1.0, signed=False)
-    >>> found = replaced(sparse_coding.State(0, coding, np.zeros((1, 4))))
-    >>> found.coding.atoms, found.activations
-    (array([[0.6, 0.8]]), array([[0., 0., 4., 0.]]))
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    coding, r, z = state.coding, state.residual, state.activations
-    T_d = coding.atoms.shape[1]
-    k = int(np.argmin(np.sum(z**2, axis=1)))
-    sound = replace(coding, atoms=coding.atoms[k : k + 1]).synthesis(z[k : k + 1])
-    energies = segment_energies(r + sound, T_d)
-    begin = int(np.argmax(energies))
-    size = float(np.sqrt(energies[begin]))
-    won = 0.5 * max(size - coding.penalty, 0.0) ** 2
-    lost = float(np.sum((r + 0.5 * sound) * sound, dtype=float))
-    lost -= coding.penalty * float(np.sum(np.abs(z[k]), dtype=float))
-    if won <= max(lost, 0.0):
-        return state
-    d, z = coding.atoms.copy(), z.copy()
-    d[k] = (r + sound)[begin : begin + T_d] / r.dtype.type(size)
-    z[k] = 0
-    z[k, begin] = size - coding.penalty
-    return sparse_coding.State(state.iteration, replace(coding, atoms=_in_ball(d)), z)
-
-
-def _on_sphere(d: Array, z: Array) -> tuple[Array, Array]:
-    """Atoms of norm 1; what they lose their activations gain. A silent atom stays silent."""
-    sizes = np.linalg.norm(d, axis=1, keepdims=True)
-    sizes[sizes == 0] = 1
-    return d / sizes, z * sizes
-
-
-def _in_ball(d: Array) -> Array:
-    """The nearest atoms of norm at most 1."""
-    return d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1)
 
 
 # ---- the atoms, given the activations --------------------------------------------------------
@@ -493,7 +296,7 @@ class Fitting:
     def b(self) -> Array:
         """``(K, T_d)``: one by one where few activations are not zero, else by transforms."""
         z, T_d = self.activations, self.atom_length
-        if not few(z, T_d):
+        if not is_sparse(z, T_d):
             return correlate_with_activations(z, self.x)
         found = np.zeros(len(z) * T_d, z.dtype)
         atoms, positions, values = nonzeros(z)
@@ -591,7 +394,7 @@ def projected_gradient(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Arra
     gradient = fitting.gradient(d)
     ahead, slope = d, gradient
     while True:
-        before, d = d, _in_ball(ahead - step * slope)
+        before, d = d, in_ball(ahead - step * slope)
         before_gradient, gradient = gradient, fitting.gradient(d)
         yield d, gradient
         if np.sum((ahead - d) * (d - before), dtype=float) > 0:
@@ -636,7 +439,7 @@ def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
         V += Z.conj() * ((X - np.sum(Z * V, axis=0)) / (sigma + power))
         u += scipy.fft.irfft(V, points)
         s = np.zeros_like(s)
-        s[:, :T_d] = _in_ball(u[:, :T_d])
+        s[:, :T_d] = in_ball(u[:, :T_d])
         u -= s
         found = s[:, :T_d].copy()
         yield found, fitting.gradient(found)
@@ -650,8 +453,19 @@ ATOM_SOLVERS: dict[str, AtomSolver] = {
 }
 
 
-def _fitted(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -> Array:
-    """Atoms that fit no worse than ``d``: a few steps, fewer where a tenth of the gap is left."""
+def fitted_atoms(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -> Array:
+    """Atoms that fit no worse than ``d``: a few steps, fewer where a tenth of the gap is left.
+
+    Examples
+    --------
+    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
+    >>> fitted_atoms(fitting, np.array([[0.0, 1.0]]))
+    array([[1., 0.]])
+
+    References
+    ----------
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    """
     gradient = fitting.gradient(d)
     best, least = d, fitting.objective(d, gradient)
     enough = ENOUGH * atoms_gap(d, gradient)
@@ -663,100 +477,127 @@ def _fitted(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) 
     return best
 
 
-# ---- starts ----------------------------------------------------------------------------------
+# ---- options ---------------------------------------------------------------------------------
 
 
-def _start(coding: Coding, start: Any, K: int, rng: np.random.Generator) -> sparse_coding.State:
-    x, T_d = coding.x, coding.atoms.shape[1]
-    coding = replace(coding, atoms=np.zeros((K, T_d), x.dtype))
-    z, d = coding.activations(), start
-    if isinstance(start, str):
-        d = STARTS[choice(start, "start", STARTS)](x, K, T_d, rng)
-    elif isinstance(start, Decomposition):
-        d, z = of_as_many(start, K).patterns(T_d), _activations_of(coding, start)
-    elif isinstance(start, tuple):
-        if len(start) != 2:
-            raise ValueError(f"start must be a pair (atoms, activations), got {len(start)} values")
-        d, z = start[0], coding.activations(start[1])
-    (d,) = given((d,), {"atoms": (K, T_d)}, x.dtype, signed="atoms")
-    z[~d.any(axis=1)] = 0
-    d, z = _on_sphere(d, z)
-    return sparse_coding.State(0, replace(coding, atoms=d), z)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CDL(Sparse, name="cdl"):
+    r"""Atoms that repeat in a signal, and sparse activations.
 
+    .. math::
+        \min_{z, d} \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
+        \quad\text{subject to } \|d_k\| ≤ 1
 
-def _activations_of(coding: Coding, found: Decomposition) -> Array:
-    """A result's activations at their samples; none where it has no atoms."""
-    z = coding.activations()
-    if found.atoms is not None:
-        steps = found.hop * np.arange(found.activations.shape[1])
-        positions = found.first_sample + coding.padding + steps
-        inside = (positions >= 0) & (positions < coding.n_activations)
-        values = found.activations[:, inside]
-        z[:, positions[inside]] = values if coding.signed else np.maximum(values, 0)
-    return z
+    The signal must not be constant. The patterns are the atoms ``d``, ``(K, T_d)``; a start's are
+    scaled to norm 1, and what they lose its activations gain. If only atoms are given, the
+    activations start at zero. A result of another method gives its atoms with their activations,
+    or else the loudest stretch of each component alone.
 
+    With patterns held this is sparse coding: an iteration is one of its solver, and the atoms keep
+    their norm and their place; none is replaced. With activations held only the atoms move,
+    within the ball, into which those of the start are projected; the moves that would need both,
+    to the sphere, to the middle and to what is left out, are not made.
 
-def _segments(x: Array, K: int, T_d: int, rng: np.random.Generator) -> Array:
-    """Segments of the signal, drawn by energy, apart from each other."""
-    chances = segment_energies(x, T_d)
-    d = np.empty((K, T_d), x.dtype)
-    for k in range(K):
-        total = chances.sum()
-        begin = int(rng.choice(chances.size, p=chances / total if total > 0 else None))
-        d[k] = x[begin : begin + T_d]
-        chances[max(0, begin - T_d // 2) : begin + T_d // 2 + 1] = 0
-    return d
-
-
-def _noise(x: Array, K: int, T_d: int, rng: np.random.Generator) -> Array:
-    return rng.standard_normal((K, T_d)).astype(x.dtype)
-
-
-STARTS: dict[str, Callable[[Array, int, int, np.random.Generator], Array]] = {
-    "segments": _segments,
-    "random": _noise,
-}
-
-
-# ---- before a run ----------------------------------------------------------------------------
-
-
-def estimate(
-    n_samples: int,
-    n_components: int,
-    *,
-    atom_length: int = 2048,
-    padding: int = 0,
-    dtype: Any = np.float64,
-) -> Estimate:
-    """Memory and time that :func:`iterate` will take, without running it.
-
-    The memory is counted from the arrays that the greedy solver holds; the time from Fourier
-    transforms of the length that will be used, timed on this machine, so it is rough.
+    Raises
+    ------
+    ValueError
+        For an option that does not meet its rule.
 
     Examples
     --------
-    >>> estimate(330_750, 2, atom_length=55_125).memory_bytes < 5 * 10**8
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> found = CDL(atom_length=32, iterations=5).decompose(x, 1)
+    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
     True
 
     References
     ----------
-    Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
     """
-    T_d = integer(atom_length, "atom_length")
-    T = integer(n_samples, "n_samples", at_least=T_d) + 2 * integer(padding, "padding", at_least=0)
-    K = integer(n_components, "n_components")
-    plan = Convolution(T_d, T - T_d + 1)
-    sample = np.zeros((min(plan.n_blocks, 8), plan.fft_length), dtype)
-    a_row = seconds_of(lambda: scipy.fft.rfft(sample)) / len(sample)
-    rows = (K + 1) * plan.n_blocks + 4 * ATOM_STEPS * K * T_d / plan.fft_length
-    return Estimate(_bytes_needed(T, K, T_d, np.dtype(dtype)), 4 * rows * a_row)
 
+    start: str | method.Method = option(
+        "segments",
+        "What to begin from: segments of the signal, drawn by energy, or random noise.",
+        method._start,
+    )
+    atom_length: int = option(2048, "``T_d``, samples.", at_least(1))
+    activations: str = option("nonnegative", "What they may be.", OneOf(*SIGNS))
+    solver: str = option(
+        "greedy",
+        "Locally greedy coordinate descent or accelerated proximal gradient for the activations, "
+        "both with accelerated projected gradient for the atoms; or FastCSC, the alternating "
+        "direction method of multipliers for both.",
+        OneOf(*SOLVERS),
+    )
+    recentre_every: int = option(
+        3,
+        "Iterations from one attempt to the next to shift each atom's energy to the middle of its "
+        "support; 0 never does.",
+        at_least(0),
+    )
+    padding: int = option(
+        0,
+        "Samples of silence to add at both ends, up to ``T_d - 1``, so that patterns which the "
+        "ends cut off can be coded too. The paper has none. The objective counts what sounds "
+        "there.",
+        at_least(0),
+    )
 
-def _bytes_needed(T: int, K: int, T_d: int, dtype: np.dtype) -> int:
-    plan = Convolution(T_d, T - T_d + 1)
-    activations = 10 * K * plan.n_activations
-    signals = 6 * T + 3 * plan.n_blocks * plan.fft_length
-    atoms = 8 * K * (K + 2) * 2 * T_d
-    energies = 4 * T * np.dtype(float).itemsize
-    return int((activations + signals + atoms) * dtype.itemsize + energies)
+    STARTS = ("segments", "random")
+    USUAL_SHARE = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        integer(self.padding, "padding", at_least=0, at_most=self.atom_length - 1)
+
+    def lambda_max(self, x: Array) -> float:
+        r"""The smallest penalty with which no atoms of norm 1 are used at all.
+
+        Activations ``z = 0`` are best if no atom's correlation with the signal exceeds ``λ``; the
+        largest is, by Cauchy and Schwarz, that of the loudest segment, scaled to norm 1:
+
+        .. math:: λ_{\max} = \max_n \Big(\sum_{s < T_d} x[n + s]^2\Big)^{1/2}
+        """
+        return sparse_coding.lambda_max(x, self.atom_length)
+
+    def check(self, x: Array) -> None:
+        require_change(x)
+        require_length(x.size, self.atom_length)
+
+    def most_components(self, n_samples: int) -> int:
+        return n_samples + 2 * self.padding - self.atom_length + 1
+
+    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
+        signed, padding = SIGNS[self.activations], self.padding
+        fixed = self.atom_length, self.penalty or 0.0, signed, padding
+        return Problem(*fixed, method=self, x=np.pad(x, padding), **asked)
+
+    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
+        N = self.most_components(n_samples)
+        return {"patterns": (K, self.atom_length), "activations": (K, N)}
+
+    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
+        signed = ("patterns", "activations") if SIGNS[self.activations] else ("patterns",)
+        d, z = given(start, self.shapes(n_samples, K), dtype, signed=signed)
+        return d, z
+
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """Counted from the arrays that the greedy solver holds."""
+        T_d, plan = self.atom_length, self.plan(n_samples)
+        activations = 10 * K * plan.n_activations
+        signals = 6 * plan.length + 3 * plan.n_blocks * plan.fft_length
+        atoms = 8 * K * (K + 2) * 2 * T_d
+        energies = 4 * plan.length * np.dtype(float).itemsize
+        return int((activations + signals + atoms) * dtype.itemsize + energies)
+
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """A few transforms of the length that will be used."""
+        plan = self.plan(n_samples)
+        sample = np.zeros((min(plan.n_blocks, 8), plan.fft_length), dtype)
+        rows = (K + 1) * plan.n_blocks + 4 * ATOM_STEPS * K * self.atom_length / plan.fft_length
+        return lambda: scipy.fft.rfft(sample), 4 * rows / len(sample)
+
+    def plan(self, n_samples: int) -> Convolution:
+        """Of the convolutions with the atoms."""
+        require_length(n_samples, self.atom_length)
+        return Convolution(self.atom_length, self.most_components(n_samples))

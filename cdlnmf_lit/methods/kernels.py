@@ -1,21 +1,20 @@
 """Loops over samples, compiled where numba is installed, and the same in NumPy where it is not.
 
+Numba is imported, and a loop compiled, when it is first called.
+
 Chapter: ``book/methods/sparse_coding.md``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from cdlnmf_lit.theory.arguments import Array
-
-try:
-    import numba
-except ImportError:
-    numba = None  # type: ignore[assignment]
 
 BLOCK = 64
 """Positions whose largest change is sought in one go."""
@@ -251,12 +250,12 @@ def nonzeros(z: Array) -> tuple[Array, Array, Array]:
     return atoms, positions, flat[places]
 
 
-def few(z: Array, atom_length: int) -> bool:
+def is_sparse(z: Array, atom_length: int) -> bool:
     """Whether so few activations are not zero that sums over them beat Fourier transforms.
 
     Examples
     --------
-    >>> few(np.eye(1, 1000), 100), few(np.ones((1, 1000)), 100)
+    >>> is_sparse(np.eye(1, 1000), 100), is_sparse(np.ones((1, 1000)), 100)
     (True, False)
 
     References
@@ -268,6 +267,8 @@ def few(z: Array, atom_length: int) -> bool:
 
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code that leaves other threads free, kept on disk where there is a folder for it."""
+    import numba
+
     options: dict[str, Any] = {
         "nogil": True,
         "fastmath": {"nnan", "ninf", "nsz", "reassoc", "contract"},
@@ -278,5 +279,24 @@ def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(**options)(loop)
 
 
-descend = descend_in_numpy if numba is None else _compiled(descend_in_loops)
-add_scaled = add_scaled_in_numpy if numba is None else _compiled(add_scaled_in_loops)
+class _Quickest:
+    """A loop in machine code, or its twin in NumPy where there is no numba: first use decides."""
+
+    def __init__(self, loop: Callable[..., Any], twin: Callable[..., Any]) -> None:
+        self.loop, self.twin, self.lock = loop, twin, Lock()
+
+    @cached_property
+    def form(self) -> Callable[..., Any]:
+        try:
+            return _compiled(self.loop)
+        except ImportError:
+            return self.twin
+
+    def __call__(self, *arguments: Any) -> Any:
+        with self.lock:  # one thread compiles, the others wait
+            form = self.form
+        return form(*arguments)
+
+
+descend = _Quickest(descend_in_loops, descend_in_numpy)
+add_scaled = _Quickest(add_scaled_in_loops, add_scaled_in_numpy)
