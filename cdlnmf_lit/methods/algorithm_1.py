@@ -11,24 +11,26 @@ Chapter: ``book/methods/algorithm_1.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import ArrayLike
 
+from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.cdl import shifts_to_middle
-from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.factors import normalised, norms
+from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, at_least, on, option, require_change
 from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
-from cdlnmf_lit.methods.starts import activations_of, given, of_as_many
-from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
+from cdlnmf_lit.methods.starts import activations_of, loudness, segments
+from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.equivalence import AtomsOfSpectra
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
 SLOWER, FASTER, PATIENT = 0.5, 1.3, 1.05
 """How a step shrinks where it is refused, and grows after: back-tracked, accelerated."""
@@ -38,31 +40,247 @@ Point = list[tuple[float, "State"]]
 
 
 @dataclass(frozen=True, eq=False)
-class State:
-    r"""One iterate ``α = W Zᵀ`` of Algorithm 1, in the variable ``w_k = M · IDFT(W_k)``.
+class Problem(method.Problem):
+    r"""A signal and a frame, and one outer iteration: a gradient step, then a semi-NMF.
 
-    Parameters
-    ----------
-    iteration : int
-        Outer iterations done.
-    weights : array (K, P)
-        ``w_k``, so that ``d_k = g w_k``; ``P = T_g``, or ``M`` if that is less.
-    activations : array (K, N)
-        ``z_k ≥ 0``.
-    residual : array (T,)
-        ``x - Φ(W Zᵀ)``.
-    objective : float
-        ``½‖x - Φ(W Zᵀ)‖² + λ‖Z‖₁``.
-    relative_residual : float
-        ``‖x - Φ(W Zᵀ)‖ / ‖x‖``.
-    step : float
-        ``μ``, the length of the gradient step that led here.
+    .. math::
+        w &← (z z^T)^{-1} \big((z z_t^T)\, w_t + μ M g\,(r ⋆ z)\big), \qquad d = g w \\
+        z &← z \sqrt{\frac{V^+ + G^- z}{V^- + G^+ z + μλ}}, \quad
+        V = \tfrac1M (w w_t^T)\, z_t + μ\,(r ⋆ d), \quad G = \tfrac1M w w^T
+
+    with ``r = x - Σ d_k ∗ z_k`` before the step. It reads its options from ``method``.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> start = next(iterate(x, 1, frame, rng=0))
-    >>> start.iteration, start.weights.shape, start.activations.shape
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> problem = Problem(method=Algorithm1(frame=hann(32, 4), penalty=0.0), x=x)
+    >>> start = problem.first(np.ones((1, 32)), np.ones((1, 57)))
+    >>> w, z, _ = problem.updated(start, 1.0, [(1.0, start)])
+    >>> w.shape, z.shape
+    ((1, 32), (1, 57))
+
+    References
+    ----------
+    Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
+    Chapter: ``book/methods/algorithm_1.md``.
+    """
+
+    def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array, Array]:
+        """Weights ``(K, P)`` and activations ``(K, N)`` after a step of length ``step``.
+
+        The gradient step begins at ``point``, the semi-NMF at the factors of ``state``. It needs
+        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` in two products, ``A Z`` and ``Re(Aᴴ W)``. The atoms'
+        spectra are the third value.
+        """
+        plan, theorem, asked = self.plan, self.theorem, self.method
+        r = self.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
+        w, Z, spectra = state.patterns, state.activations, state.spectra
+        atom_spectra = None
+        for inner in range(asked.inner_iterations):
+            if self.held != "patterns":
+                if inner and self.held is None:
+                    spectra = plan.activation_spectra(Z)
+                correlation = plan.correlation_with_activations(r, spectra)
+                AZ = step * asked.frame.channels * theorem.fold(theorem.window * correlation)
+                ZZ = gram(Z, Z)
+                for c, other in point:
+                    ZY = ZZ if other.activations is Z else gram(Z, other.activations)
+                    AZ += c * ZY @ other.patterns
+                w = self.weights_step(w, AZ, ZZ)
+            if atom_spectra is None or self.held != "patterns":
+                atom_spectra = plan.atom_spectra(theorem.atoms(w))
+            if self.held != "activations":
+                V = step * plan.correlation_with_atoms(r, atom_spectra)
+                Z = self.activations_step(Z, V, w, point, step * asked.penalty)
+                del V  # as large as Z, and of no use to what follows
+        return w, Z, np.asarray(atom_spectra)
+
+    def activations_step(
+        self, Z: Array, V: Array, weights: Array, point: Point, penalty: float
+    ) -> Array:
+        """The semi-NMF's update of ``Z``, a stretch of columns at a time.
+
+        ``V`` is ``μ Re(Wᴴ Φ*(r))``; what ``Σ c_i W_i Z_iᵀ`` adds to it is added here.
+        """
+        M, update = self.method.frame.channels, ACTIVATION_UPDATES[self.method.activation_update]
+        G = gram(weights, weights) / M
+        products = [
+            (c / M * gram(weights, other.patterns), other.activations) for c, other in point
+        ]
+        updated = np.empty_like(Z)
+
+        def stretch(columns: slice) -> None:
+            v = V[:, columns]
+            for product, activations in products:
+                v += product.astype(v.dtype, copy=False) @ activations[:, columns]
+            updated[:, columns] = update(Z[:, columns], v, G, penalty)
+
+        for _ in in_threads(stretch, stretches(*Z.shape)):
+            pass
+        return updated
+
+    def weights_step(self, weights: Array, AZ: Array, ZZ: Array) -> Array:
+        """Least squares ``(ZᵀZ)⁻¹ AZ``; with a penalty, atom by atom within the unit ball.
+
+        The activations count as if of norm 1: quiet ones are not taken for rounding.
+        """
+        if not self.method.penalty:
+            size, precision = np.sqrt(np.diag(ZZ)), len(ZZ) * np.finfo(ZZ.dtype).eps
+            scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)[:, None]
+            inverse = np.linalg.pinv(scale * ZZ * scale.T, rcond=precision, hermitian=True)
+            return np.asarray(scale * (inverse @ (scale * AZ)))
+        weights = weights.copy()
+        for k, row in enumerate(ZZ):
+            if row[k] > 0:
+                others = AZ[k] - row @ weights + row[k] * weights[k]
+                weights[k] = within_ball(others, float(row[k]), self.theorem.shares)
+        return weights
+
+    @cached_property
+    def theorem(self) -> AtomsOfSpectra:
+        """The atoms of weights, in the precision of the signal."""
+        return AtomsOfSpectra(self.method.frame, self.x.dtype)
+
+    @cached_property
+    def plan(self) -> Convolution:
+        """The convolutions of atoms and activations, beyond both ends of the signal."""
+        return _plan(self.method.frame, self.x.size)
+
+    @cached_property
+    def norm(self) -> float:
+        """``‖x‖``."""
+        return float(np.linalg.norm(self.x))
+
+    def signal_spectra(self, values: Array) -> list[Array]:
+        """Spectra of a signal ``(T,)`` among the windows, which reach beyond both its ends."""
+        first_sample = self.method.frame.first_sample
+        return self.plan.signal_spectra(placed(values, -first_sample, self.plan.length))
+
+    # ---- starts and states ---------------------------------------------------------------------
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Random activations and the atoms that fit them best; or segments of the signal."""
+        if start == "segments":
+            windowed = self.theorem.window * segments(self.x, K, self.theorem.window.size, rng)
+            weights = self.theorem.fitted(windowed)
+            return self._scaled(weights, self._correlations(weights))
+        Z = rng.random((K, self.plan.n_activations)).astype(self.x.dtype)
+        correlation = self.plan.correlation_with_activations(
+            self.signal_spectra(self.x), self.plan.activation_spectra(Z)
+        )
+        AZ = self.method.frame.channels * self.theorem.fold(self.theorem.window * correlation)
+        return self._scaled(np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ), Z)
+
+    def activations_for(self, W: Array) -> Array:
+        """The atoms' positive correlations with the signal, at the loudness that fits it best."""
+        Z = self._correlations(W)
+        return Z * abs(loudness(self.x, self._model(W, Z)))
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        """Another result's atoms as weights, and its activations on this frame's positions.
+
+        Activations of spectra have units of their own, so such a start is scaled to the signal.
+        """
+        plan, dtype = self.plan, self.x.dtype
+        patterns = found.patterns(self.theorem.window.size).astype(dtype, copy=False)
+        first_sample = self.method.frame.first_sample
+        Z = activations_of(found, plan.hop, first_sample, plan.n_activations)
+        factors = self.theorem.fitted(patterns), Z.astype(dtype, copy=False)
+        return factors if found.spectra is None else self._scaled(*factors)
+
+    def _correlations(self, weights: Array) -> Array:
+        """Where the atoms correlate with the signal, and small positive numbers elsewhere."""
+        atom_spectra = self.plan.atom_spectra(self.theorem.atoms(weights))
+        Z = self.plan.correlation_with_atoms(self.signal_spectra(self.x), atom_spectra)
+        return np.maximum(Z, 1e-3 * np.abs(Z).max())
+
+    def _scaled(self, weights: Array, Z: Array) -> tuple[Array, Array]:
+        """The same start at the loudness that fits the signal best."""
+        return weights * loudness(self.x, self._model(weights, Z)), Z
+
+    def _model(self, weights: Array, Z: Array) -> Array:
+        atom_spectra = self.plan.atom_spectra(self.theorem.atoms(weights))
+        return self.x - self.state(0, weights, Z, 1.0, atom_spectra).residual
+
+    def first(self, W: Array, Z: Array) -> State:
+        """The iterate of a start; with a penalty its atoms have norm 1, or are in the unit ball.
+
+        What the atoms lose the activations gain, unless they are held; held atoms stay as they are.
+        """
+        if self.method.penalty and self.held != "patterns":
+            sizes = norms(self.theorem.atoms(W))
+            if self.held == "activations":
+                W = W / np.maximum(sizes, 1)[:, None]
+            else:
+                W, Z = normalised(W, Z, sizes)
+        return self.state(0, W, Z, 1.0, self.plan.atom_spectra(self.theorem.atoms(W)))
+
+    def after(self, state: State, step: float = 1.0, point: Point | None = None) -> State:
+        """One outer iteration: from the state's own coefficients, or from those of ``point``."""
+        W, Z, atom_spectra = self.updated(state, step, point or [(1.0, state)])
+        spectra = state.spectra if Z is state.activations else None
+        return self.state(state.iteration + 1, W, Z, step, atom_spectra, spectra)
+
+    def states(self, state: Any) -> Iterator[State]:
+        """All iterates, by the method's step rule; nothing is recentred where a factor is held."""
+        steps, every = STEP_RULES[self.method.step_rule], self.method.recentre_every
+        if every and self.held is None:
+            return recentring_steps(steps, self, state, every)
+        return steps(self, state)
+
+    def state(
+        self,
+        iteration: int,
+        W: Array,
+        Z: Array,
+        step: float,
+        atom_spectra: Array,
+        spectra: list[Array] | None = None,
+    ) -> State:
+        """The iterate of these weights and activations, with its residual."""
+        spectra = self.plan.activation_spectra(Z) if spectra is None else spectra
+        whole = self.plan.synthesis(atom_spectra, spectra)
+        residual = self.x - placed(whole, self.method.frame.first_sample, self.x.size)
+        return State(iteration, W, Z, self, residual, step, spectra)
+
+    def record(self, state: State) -> dict[str, float]:
+        """``½‖x - Φ(W Zᵀ)‖² + λ‖Z‖₁``, ``‖x - Φ(W Zᵀ)‖ / ‖x‖`` and ``μ``."""
+        size = float(np.sqrt(np.sum(np.square(state.residual), dtype=float)))
+        cost = self.method.penalty * float(state.activations.sum(dtype=float))
+        return {
+            "objective": 0.5 * size**2 + cost,
+            "relative_residual": size / self.norm,
+            "step": state.step,
+        }
+
+    def result(self, state: State) -> dict[str, Any]:
+        frame = self.method.frame
+        return {
+            "atoms": self.theorem.atoms(state.patterns),
+            "residual": state.residual,
+            "hop": frame.hop,
+            "first_sample": frame.first_sample,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class State(method.State):
+    r"""One iterate ``α = W Zᵀ`` of Algorithm 1; its patterns are the weights ``w_k``.
+
+    Parameters
+    ----------
+    residual : array (T,)
+        ``x - Φ(W Zᵀ)``.
+    step : float
+        ``μ``, the length of the gradient step that led here.
+    spectra : list of arrays
+        Of the activations, for the next iteration.
+
+    Examples
+    --------
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> start = next(Algorithm1(frame=hann(32, 4)).iterate(x, 1))
+    >>> start.iteration, start.patterns.shape, start.activations.shape
     (0, (1, 32), (1, 57))
 
     References
@@ -70,247 +288,56 @@ class State:
     Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
     """
 
-    iteration: int
-    weights: Array
-    activations: Array
     residual: Array
-    objective: float
-    relative_residual: float
     step: float
-    model: Model
     spectra: list[Array]
 
-    @property
-    def record(self) -> dict[str, float]:
-        """What the history keeps."""
-        names = ("objective", "relative_residual", "step")
-        return {name: getattr(self, name) for name in names}
 
-    def decomposition(self) -> Decomposition:
-        """This iterate as a :class:`Decomposition`."""
-        model, frame = self.model, self.model.frame
-        return Decomposition(
-            method="algorithm-1",
-            atoms=model.atoms(self.weights),
-            activations=self.activations,
-            hop=frame.hop,
-            first_sample=-model.lead,
-            residual=self.residual,
-            history={},
-            status=f"at iteration {self.iteration}",
-            parameters=dict(model.parameters),
-        )
+def within_ball(b: Array, c: float, shares: Array) -> Array:
+    """Minimise ``½ c‖w‖² - ⟨w, b⟩`` subject to ``Σ shares w² ≤ 1``.
 
-
-def iterate(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    penalty: float = 0.0,
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    step_rule: str = "unit",
-    activation_update: str = "multiplicative",
-    inner_iterations: int = 1,
-    recentre_every: int = 0,
-    rng: Any = None,
-) -> Iterator[State]:
-    r"""Iterate Algorithm 1: yield the start, then a state an outer iteration, without end.
-
-    .. math::
-        \min_{W, Z ≥ 0} \; ½ \|x - Φ(W Z^T)\|^2 + λ \|Z\|_1
-        \quad\text{subject to } \|d_k\| ≤ 1 \text{ if } λ > 0
+    The minimiser is ``b / (c + θ shares)``, with ``θ = 0`` or the root of ``Σ shares w² = 1``;
+    Newton's method on the reciprocal norm climbs to it from the left without overshooting.
 
     Parameters
     ----------
-    x : array (T,)
-        The signal.
-    n_components : int
-        ``K``.
-    frame : GaborFrame, optional
-        With ``‖Φ‖ ≤ 1``, so usually a tight one, any hop down to 1, ``T_g ≤ T``. Default: Hann
-        window of 2048 samples, hop 8, as the paper has for its piano.
-    penalty : float
-        ``λ``. With ``λ > 0`` the atoms are held in the unit ball; without that constraint the
-        penalty could be made as small as you like by scaling (see the chapter on Corollary 1).
-    start : {"random", "segments"}, Decomposition, or pair of arrays
-        Initial values: random activations and the atoms that fit them best; segments of the
-        signal, drawn by energy, and their correlations with it; the atoms (or the loudest stretches
-        of the components) and activations of any method's result; or ``(weights, activations)`` as
-        in :class:`State`.
-    step_rule : {"unit", "backtracking", "accelerated"}
-        The paper's ``μ = 1``, which never increases the objective; steps as long as the objective
-        allows; or such steps from an extrapolated point, with restarts.
-    activation_update : {"multiplicative", "coordinate"}
-        The semi-NMF's update of ``Z``: the paper's, or one that goes further in one pass.
-    inner_iterations : int
-        Semi-NMF updates in an outer iteration.
-    recentre_every : int
-        Iterations after which to see whether shifting each atom's energy to the middle of the
-        window would have led lower; 0 never does, as in the paper.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    State
-
-    Raises
-    ------
-    ValueError
-        For a signal that is constant or shorter than the window, a frame with ``‖Φ‖ > 1``, more
-        components than the data allow, or a start of the wrong shape.
-    MemoryError
-        If the arrays it needs exceed the memory there is: see :func:`estimate`.
+    b : array (P,)
+    c : float
+        Above 0.
+    shares : array (P,)
+        At least 0.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> for state in iterate(x, 1, frame, rng=0):
-    ...     if state.iteration == 2:
-    ...         break
-    >>> state.relative_residual < 1
-    True
+    >>> within_ball(np.array([3.0, 4.0]), 1.0, np.ones(2))
+    array([0.6, 0.8])
 
     References
     ----------
-    Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
+    Departs from equation (15), which lacks the constraint of (2).
     Chapter: ``book/methods/algorithm_1.md``.
     """
-    x = signal(x)
-    frame = default_frame() if frame is None else frame
-    if np.ptp(x) == 0:
-        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
-    if frame.window.size > x.size:
-        raise ValueError(
-            f"x must be at least as long as the window, {frame.window.size} samples, got {x.size}"
-        )
-    if frame.phase != "time-invariant":
-        raise ValueError(f"frame must count its phase time-invariant, got {frame.phase!r}")
-    upper = frame.bounds(x.size)[1]
-    if upper > 1 + 1e-6:
-        raise ValueError(f"frame must have ‖Φ‖² ≤ 1, got {upper:.4g}: use frame.tight()")
-    most = min(frame.n_frames(x.size), frame.channels, frame.window.size)
-    n_components = integer(n_components, "n_components", at_most=most)
-    steps = STEP_RULES[choice(step_rule, "step_rule", STEP_RULES)]
-    inner_iterations = integer(inner_iterations, "inner_iterations")
-    recentre_every = integer(recentre_every, "recentre_every", at_least=0)
-    model = Model(
-        x=x,
-        frame=frame,
-        penalty=non_negative(penalty, "penalty"),
-        inner_iterations=inner_iterations,
-        activation_update=choice(activation_update, "activation_update", ACTIVATION_UPDATES),
-        parameters={
-            "n_components": n_components,
-            "hop": frame.hop,
-            "channels": frame.channels,
-            "window_length": frame.window.size,
-            "penalty": float(penalty),
-            "start": start if isinstance(start, str) else type(start).__name__,
-            "step_rule": step_rule,
-            "activation_update": activation_update,
-            "inner_iterations": inner_iterations,
-            "recentre_every": recentre_every,
-        },
-    )
-    require_memory(
-        _bytes_needed(model.plan, x.size, n_components, x.dtype),
-        f"decomposing {x.size} samples into {n_components} components at hop {frame.hop}",
-    )
-    weights, activations = _start(model, start, n_components, np.random.default_rng(rng))
-    first = model.start(weights, activations)
-    if recentre_every:
-        return recentring_steps(steps, model, first, recentre_every)
-    return steps(model, first)
-
-
-def decompose(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    penalty: float = 0.0,
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    step_rule: str = "unit",
-    activation_update: str = "multiplicative",
-    inner_iterations: int = 1,
-    recentre_every: int = 0,
-    iterations: int = 100,
-    tolerance: float = 0.0,
-    rng: Any = None,
-) -> Decomposition:
-    """Decompose a signal by Algorithm 1: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, n_components, frame, penalty, start, step_rule, activation_update
-        See :func:`iterate`.
-    inner_iterations, recentre_every, rng
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError, MemoryError
-        See :func:`iterate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> found = decompose(x, 1, frame, iterations=5, rng=0)
-    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
-    True
-
-    References
-    ----------
-    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
-    """
-    states = iterate(
-        x,
-        n_components,
-        frame,
-        penalty=penalty,
-        start=start,
-        step_rule=step_rule,
-        activation_update=activation_update,
-        inner_iterations=inner_iterations,
-        recentre_every=recentre_every,
-        rng=rng,
-    )
-    return run(states, iterations, tolerance)
-
-
-def default_frame() -> GaborFrame:
-    """The paper's frame for its piano: a Hann window of 2048 samples, hop 8; made tight.
-
-    Examples
-    --------
-    >>> default_frame().hop
-    8
-
-    References
-    ----------
-    Section 4 of the paper. Chapter: ``book/methods/algorithm_1.md``.
-    """
-    return GaborFrame("hann", 8, 2048).tight()
+    theta = 0.0
+    for _ in range(100):
+        w = b / (c + theta * shares)
+        size = float(np.sqrt(np.sum(shares * w**2, dtype=float)))
+        if size <= 1 + 4 * np.finfo(w.dtype).eps:
+            break
+        slope = float(np.sum(shares**2 * w**2 / (c + theta * shares), dtype=float)) / size**3
+        theta += (1 - 1 / size) / slope
+    return np.asarray(w / max(size, 1.0))
 
 
 # ---- step rules ----------------------------------------------------------------------------
 
 
-def unit_steps(model: Model, state: State) -> Iterator[State]:
+def unit_steps(problem: Problem, state: State) -> Iterator[State]:
     """The paper's steps, ``μ = 1``: with ``‖Φ‖ ≤ 1`` the objective never rises.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> states = iterate(x, 1, frame, step_rule="unit", rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> states = Algorithm1(frame=hann(32, 4), step_rule="unit").iterate(x, 1)
     >>> [round(next(states).step, 2) for _ in range(3)]
     [1.0, 1.0, 1.0]
 
@@ -320,10 +347,10 @@ def unit_steps(model: Model, state: State) -> Iterator[State]:
     """
     while True:
         yield state
-        state = model.after([(1.0, state)], state, 1.0)
+        state = problem.after(state)
 
 
-def backtracked_steps(model: Model, state: State) -> Iterator[State]:
+def backtracked_steps(problem: Problem, state: State) -> Iterator[State]:
     """Steps as long as the objective allows: halved until it does not rise, then grown again.
 
     They double from that of the state, 1 at the start, until one is refused, and grow by 1.3 from
@@ -331,8 +358,8 @@ def backtracked_steps(model: Model, state: State) -> Iterator[State]:
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> states = iterate(x, 1, frame, step_rule="backtracking", rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> states = Algorithm1(frame=hann(32, 4), step_rule="backtracking").iterate(x, 1)
     >>> [next(states).step for _ in range(3)]
     [1.0, 1.0, 2.0]
 
@@ -343,14 +370,14 @@ def backtracked_steps(model: Model, state: State) -> Iterator[State]:
     step, growth = state.step, 1 / SLOWER
     while True:
         yield state
-        trial = model.after([(1.0, state)], state, step)
+        trial = problem.after(state, step)
         while not trial.objective <= state.objective and step > 1:
             step, growth = max(1.0, SLOWER * step), FASTER
-            trial = model.after([(1.0, state)], state, step)
+            trial = problem.after(state, step)
         state, step = trial, growth * step
 
 
-def accelerated_steps(model: Model, state: State) -> Iterator[State]:
+def accelerated_steps(problem: Problem, state: State) -> Iterator[State]:
     """Back-tracked steps from an extrapolated point; a refusal also ends the extrapolation.
 
     The extrapolated coefficients ``(1 + β) α_t - β α_{t-1}`` have rank ``2K`` and stay factored.
@@ -358,8 +385,8 @@ def accelerated_steps(model: Model, state: State) -> Iterator[State]:
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> states = iterate(x, 1, frame, step_rule="accelerated", rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> states = Algorithm1(frame=hann(32, 4), step_rule="accelerated").iterate(x, 1)
     >>> objectives = [next(states).objective for _ in range(20)]
     >>> objectives == sorted(objectives, reverse=True)
     True
@@ -373,15 +400,15 @@ def accelerated_steps(model: Model, state: State) -> Iterator[State]:
         yield state
         following = float(1 + np.sqrt(1 + 4 * momentum**2)) / 2
         beta = (momentum - 1) / following
-        point = [(1 + beta, state), (-beta, previous)] if beta else [(1.0, state)]
-        trial = model.after(point, state, step)
+        point = [(1 + beta, state), (-beta, previous)] if beta else None
+        trial = problem.after(state, step, point)
         while not trial.objective <= state.objective and (beta or step > 1):
             beta, following, step, growth = 0.0, 1.0, max(1.0, SLOWER * step), PATIENT
-            trial = model.after([(1.0, state)], state, step)
+            trial = problem.after(state, step)
         previous, state, momentum, step = state, trial, following, growth * step
 
 
-StepRule = Callable[["Model", State], Iterator[State]]
+StepRule = Callable[[Problem, State], Iterator[State]]
 STEP_RULES: dict[str, StepRule] = {
     "unit": unit_steps,
     "backtracking": backtracked_steps,
@@ -389,15 +416,18 @@ STEP_RULES: dict[str, StepRule] = {
 }
 
 
-def recentring_steps(steps: StepRule, model: Model, state: State, every: int) -> Iterator[State]:
+def recentring_steps(
+    steps: StepRule, problem: Problem, state: State, every: int
+) -> Iterator[State]:
     """Steps by any rule, in races: with and without recentred atoms, and the lower one goes on.
 
     A race lasts ``every`` iterations, and twice as long as the last if that was won without.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> states = iterate(x, 1, frame, step_rule="backtracking", recentre_every=3, rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> asked = Algorithm1(frame=hann(32, 4), step_rule="backtracking", recentre_every=3)
+    >>> states = asked.iterate(x, 1)
     >>> objectives = [next(states).objective for _ in range(20)]
     >>> objectives == sorted(objectives, reverse=True)
     True
@@ -406,7 +436,7 @@ def recentring_steps(steps: StepRule, model: Model, state: State, every: int) ->
     ----------
     Departs from the paper, which has no such move. Chapter: ``book/methods/algorithm_1.md``.
     """
-    states, laps = steps(model, state), every
+    states, laps = steps(problem, state), every
     yield next(states)
     while True:
         moved = recentred(state)
@@ -415,7 +445,7 @@ def recentring_steps(steps: StepRule, model: Model, state: State, every: int) ->
         if moved is None:
             laps = every
         else:
-            others = steps(model, moved)
+            others = steps(problem, moved)
             other = next(islice(others, laps, None))
             if other.objective < state.objective:
                 states, state, laps = others, other, every
@@ -434,345 +464,147 @@ def recentred(state: State) -> State | None:
 
     Examples
     --------
-    >>> x, frame = np.zeros(8), GaborFrame(np.ones(5), 1).tight()
+    >>> x, flat = np.zeros(8), GaborFrame(np.ones(5), 1).tight()
     >>> x[4] = 1.0
     >>> start = np.eye(1, 5), np.eye(1, 12, 8)
-    >>> moved = recentred(next(iterate(x, 1, frame, start=start)))
-    >>> np.flatnonzero(moved.weights), np.flatnonzero(moved.activations)
+    >>> moved = recentred(next(Algorithm1(frame=flat).iterate(x, 1, start=start)))
+    >>> np.flatnonzero(moved.patterns), np.flatnonzero(moved.activations)
     (array([2]), array([6]))
 
     References
     ----------
     Departs from the paper, which has no such move. Chapter: ``book/methods/algorithm_1.md``.
     """
-    model, Z = state.model, state.activations
-    T_g, a = model.window.size, model.frame.hop
-    atoms = model.atoms(state.weights)
+    problem, Z = state.problem, state.activations
+    theorem, a = problem.theorem, problem.method.frame.hop
+    atoms = theorem.atoms(state.patterns)
     shifts = shifts_to_middle(atoms, a)
     if not shifts.any():
         return None
+    T_g = atoms.shape[1]
     atoms = np.stack([placed(atom, a * m, T_g) for atom, m in zip(atoms, shifts, strict=True)])
     Z = np.stack([placed(row, -m, row.size) for row, m in zip(Z, shifts, strict=True)])
-    weights, Z = _inside_ball(model, model.fitted(atoms), Z)
-    spectra = model.plan.atom_spectra(model.atoms(weights))
-    return model.state(state.iteration, weights, Z, state.step, spectra)
+    moved = problem.first(theorem.fitted(atoms), Z)
+    return replace(moved, iteration=state.iteration, step=state.step)
 
 
-# ---- one outer iteration --------------------------------------------------------------------
+# ---- options ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """The signal, the frame and what one outer iteration computes from them.
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
+    r"""Atoms and activations of a signal, by steps on the coefficients that both make together.
 
-    Parameters
-    ----------
-    x : array (T,)
-    frame : GaborFrame
-    penalty : float
-        ``λ``.
-    inner_iterations : int
-    activation_update : str
-        A name of ``ACTIVATION_UPDATES``.
-    parameters : dict
-        For the record.
+    .. math::
+        \min_{W, Z ≥ 0} \; ½ \|x - Φ(W Z^T)\|^2 + λ \|Z\|_1
+        \quad\text{subject to } \|d_k\| ≤ 1 \text{ if } λ > 0
+
+    The signal has to be as long as the window at least, and the frame needs ``‖Φ‖ ≤ 1``, so it is
+    usually a tight one. Its patterns are weights ``w_k`` of the window, ``d_k = g w_k``: ``T_g``
+    of them, or ``M`` if that is less. Without the constraint the penalty could be made as small as
+    you like by scaling.
+
+    Patterns that are held keep their norms, even above 1 with a penalty. Where the activations are
+    held, a penalty takes the atoms of the start to the nearest ones in the unit ball. With a factor
+    held nothing is recentred.
+
+    Raises
+    ------
+    ValueError
+        For an option that does not meet its rule.
 
     Examples
     --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 4, 32).tight()
-    >>> model = Model(x, frame, 0.0, 1, "multiplicative", parameters={})
-    >>> np.allclose(model.fold(model.unfold(np.ones((1, 32)))), 1)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> found = Algorithm1(frame=hann(32, 4), iterations=5).decompose(x, 1)
+    >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
     True
 
     References
     ----------
-    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
-    """
-
-    x: Array
-    frame: GaborFrame
-    penalty: float
-    inner_iterations: int
-    activation_update: str
-    parameters: dict[str, Any]
-
-    @cached_property
-    def window(self) -> Array:
-        """``g``, in the precision of the signal."""
-        return self.frame.window.astype(self.x.dtype, copy=False)
-
-    @cached_property
-    def plan(self) -> Convolution:
-        """The convolutions of atoms and activations, beyond both ends of the signal."""
-        frame = self.frame
-        return Convolution(self.window.size, frame.n_frames(self.x.size), frame.hop)
-
-    def signal_spectra(self, values: Array) -> list[Array]:
-        """Spectra of a signal ``(T,)`` among the windows, which reach beyond both its ends."""
-        return self.plan.signal_spectra(placed(values, self.lead, self.plan.length))
-
-    @cached_property
-    def norm(self) -> float:
-        """``‖x‖``."""
-        return float(np.linalg.norm(self.x))
-
-    @cached_property
-    def shares(self) -> Array:
-        """``Σ g²`` over the samples that share a weight, so that ``‖d_k‖² = Σ shares w_k²``."""
-        folded: Array = self.fold(self.window[None] ** 2)[0]
-        return folded
-
-    def unfold(self, weights: Array) -> Array:
-        """Weights ``(K, P)`` at each sample of the window; with ``M < T_g`` they repeat."""
-        T_g, M = self.window.size, self.frame.channels
-        if T_g <= M:
-            return weights
-        return weights[:, (np.arange(T_g) - self.frame.origin) % M]
-
-    def fold(self, values: Array) -> Array:
-        """Adjoint of :meth:`unfold`: the sums of the samples that share a weight."""
-        T_g, M = self.window.size, self.frame.channels
-        if T_g <= M:
-            return values
-        padded = np.zeros((len(values), -(-T_g // M) * M), values.dtype)
-        padded[:, :T_g] = values
-        return np.roll(padded.reshape(len(values), -1, M).sum(axis=1), -self.frame.origin, axis=1)
-
-    def atoms(self, weights: Array) -> Array:
-        """``d_k = g w_k``."""
-        return self.window * self.unfold(weights)
-
-    def fitted(self, atoms: Array) -> Array:
-        """The weights whose atoms are nearest to the given ones; 0 where the window is."""
-        shares = np.maximum(self.shares, np.finfo(atoms.dtype).tiny)
-        return self.fold(self.window * atoms) / shares
-
-    @property
-    def lead(self) -> int:
-        """Samples by which the first window begins before the signal."""
-        return -self.frame.first_sample
-
-    def start(self, weights: Array, activations: Array) -> State:
-        """The iterate that the first outer iteration begins with."""
-        return self.state(0, weights, activations, 1.0, self.plan.atom_spectra(self.atoms(weights)))
-
-    def state(
-        self, iteration: int, weights: Array, activations: Array, step: float, atom_spectra: Array
-    ) -> State:
-        """The iterate of these weights and activations, with its residual and objective."""
-        spectra = self.plan.activation_spectra(activations)
-        whole = self.plan.synthesis(atom_spectra, spectra)
-        residual = self.x - placed(whole, -self.lead, self.x.size)
-        size = float(np.sqrt(np.sum(np.square(residual), dtype=float)))
-        return State(
-            iteration=iteration,
-            weights=weights,
-            activations=activations,
-            residual=residual,
-            objective=0.5 * size**2 + self.penalty * float(activations.sum(dtype=float)),
-            relative_residual=size / self.norm,
-            step=step,
-            model=self,
-            spectra=spectra,
-        )
-
-    def after(self, point: Point, state: State, step: float) -> State:
-        """One outer iteration: a gradient step of length ``step`` at ``point``, then a semi-NMF.
-
-        The semi-NMF starts from the activations of ``state``. It factorises
-        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` by the two products ``A Z`` and ``Re(Aᴴ W)``.
-        """
-        plan, M = self.plan, self.frame.channels
-        residual = sum(c * other.residual for c, other in point)
-        signal_spectra = self.signal_spectra(np.asarray(residual))
-        weights, Z, spectra = state.weights, state.activations, state.spectra
-        for inner in range(self.inner_iterations):
-            if inner:
-                spectra = plan.activation_spectra(Z)
-            correlation = plan.correlation_with_activations(signal_spectra, spectra)
-            AZ = step * M * self.fold(self.window * correlation)
-            ZZ = gram(Z, Z)
-            for c, other in point:
-                ZY = ZZ if other.activations is Z else gram(Z, other.activations)
-                AZ += c * ZY @ other.weights
-            weights = self._fitted_weights(weights, AZ, ZZ)
-            atom_spectra = plan.atom_spectra(self.atoms(weights))
-            V = step * plan.correlation_with_atoms(signal_spectra, atom_spectra)
-            Z = self._updated_activations(Z, V, weights, point, step * self.penalty)
-            del V  # as large as Z, and of no use to what follows
-        return self.state(state.iteration + 1, weights, Z, step, atom_spectra)
-
-    def _updated_activations(
-        self, Z: Array, V: Array, weights: Array, point: Point, penalty: float
-    ) -> Array:
-        """The semi-NMF's update of ``Z``, a stretch of columns at a time.
-
-        ``V`` is ``μ Re(Wᴴ Φ*(r))``; what ``Σ c_i W_i Z_iᵀ`` adds to it is added here.
-        """
-        M, update = self.frame.channels, ACTIVATION_UPDATES[self.activation_update]
-        G = gram(weights, weights) / M
-        products = [(c / M * gram(weights, other.weights), other.activations) for c, other in point]
-        updated = np.empty_like(Z)
-
-        def stretch(columns: slice) -> None:
-            v = V[:, columns]
-            for product, activations in products:
-                v += product.astype(v.dtype, copy=False) @ activations[:, columns]
-            updated[:, columns] = update(Z[:, columns], v, G, penalty)
-
-        for _ in in_threads(stretch, stretches(*Z.shape)):
-            pass
-        return updated
-
-    def _fitted_weights(self, weights: Array, AZ: Array, ZZ: Array) -> Array:
-        """Least squares ``AZ (ZᵀZ)⁻¹``; with a penalty, atom by atom within the unit ball.
-
-        The activations count as if of norm 1: quiet ones are not taken for rounding.
-        """
-        if not self.penalty:
-            size, precision = np.sqrt(np.diag(ZZ)), len(ZZ) * np.finfo(ZZ.dtype).eps
-            scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)[:, None]
-            inverse = np.linalg.pinv(scale * ZZ * scale.T, rcond=precision, hermitian=True)
-            return np.asarray(scale * (inverse @ (scale * AZ)))
-        weights = weights.copy()
-        for k, row in enumerate(ZZ):
-            if row[k] > 0:
-                others = AZ[k] - row @ weights + row[k] * weights[k]
-                weights[k] = _within_ball(others, float(row[k]), self.shares)
-        return weights
-
-
-def _within_ball(b: Array, c: float, shares: Array) -> Array:
-    """Minimise ``½ c‖w‖² - ⟨w, b⟩`` subject to ``Σ shares w² ≤ 1``.
-
-    The minimiser is ``b / (c + θ shares)``, with ``θ = 0`` or the root of ``Σ shares w² = 1``;
-    Newton's method on the reciprocal norm climbs to it from the left without overshooting.
-    """
-    theta = 0.0
-    for _ in range(100):
-        w = b / (c + theta * shares)
-        size = float(np.sqrt(np.sum(shares * w**2, dtype=float)))
-        if size <= 1 + 4 * np.finfo(w.dtype).eps:
-            break
-        slope = float(np.sum(shares**2 * w**2 / (c + theta * shares), dtype=float)) / size**3
-        theta += (1 - 1 / size) / slope
-    return np.asarray(w / max(size, 1.0))
-
-
-# ---- starts -------------------------------------------------------------------------------
-
-
-def _start(model: Model, start: Any, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    if isinstance(start, Decomposition):
-        return _inside_ball(model, *_from_decomposition(model, of_as_many(start, K)))
-    if isinstance(start, tuple):
-        shapes: dict[str, tuple[int, ...]] = {
-            "weights": (K, model.shares.size),
-            "activations": (K, model.plan.n_activations),
-        }
-        weights, Z = given(start, shapes, model.x.dtype, signed="weights")
-        return _inside_ball(model, weights, Z)
-    name = choice(start, "start", STARTS)
-    return _inside_ball(model, *_scaled(model, *STARTS[name](model, K, rng)))
-
-
-def _random_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Random activations, and the atoms that fit the analysis coefficients best."""
-    plan = model.plan
-    Z = rng.random((K, plan.n_activations)).astype(model.x.dtype)
-    correlation = plan.correlation_with_activations(
-        model.signal_spectra(model.x), plan.activation_spectra(Z)
-    )
-    AZ = model.frame.channels * model.fold(model.window * correlation)
-    return np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ), Z
-
-
-def _segment_start(model: Model, K: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Windowed segments of the signal, drawn by energy, and their positive correlations with it."""
-    x, T_g, plan = model.x, model.window.size, model.plan
-    energy = np.concatenate([[0.0], np.cumsum(x.astype(float) ** 2)])
-    chances = np.maximum(energy[T_g:] - energy[:-T_g], 0)
-    weights = np.empty((K, model.shares.size), x.dtype)
-    for k in range(K):
-        total = chances.sum()
-        likely = chances / total if total > 0 else None
-        begin = int(rng.choice(chances.size, p=likely))
-        segment = x[begin : begin + T_g]
-        weights[k] = model.fitted(model.window * segment[None])[0]
-        chances[max(0, begin - T_g // 2) : begin + T_g // 2 + 1] = 0
-    atom_spectra = plan.atom_spectra(model.atoms(weights))
-    Z = plan.correlation_with_atoms(model.signal_spectra(x), atom_spectra)
-    return weights, np.maximum(Z, 1e-3 * np.abs(Z).max())
-
-
-def _from_decomposition(model: Model, found: Decomposition) -> tuple[Array, Array]:
-    """Another result's atoms as weights, and its activations on this frame's positions.
-
-    Activations of spectra have units of their own, so that such a start is scaled to the signal.
-    """
-    plan, dtype = model.plan, model.x.dtype
-    weights = model.fitted(found.patterns(model.window.size).astype(dtype, copy=False))
-    Z = activations_of(found, plan.hop, -model.lead, plan.n_activations).astype(dtype, copy=False)
-    return (weights, Z) if found.spectra is None else _scaled(model, weights, Z)
-
-
-def _scaled(model: Model, weights: Array, Z: Array) -> tuple[Array, Array]:
-    """The same start at the loudness that fits the signal best."""
-    fit = model.x - model.start(weights, Z).residual
-    loudness = float(fit @ model.x) / max(float(fit @ fit), np.finfo(fit.dtype).tiny)
-    return weights * fit.dtype.type(loudness), Z
-
-
-def _inside_ball(model: Model, weights: Array, Z: Array) -> tuple[Array, Array]:
-    """With a penalty, atoms of norm 1; what they lose the activations gain."""
-    if not model.penalty:
-        return weights, Z
-    sizes = np.linalg.norm(model.atoms(weights), axis=1, keepdims=True)
-    sizes[sizes == 0] = 1
-    return weights / sizes, Z * sizes
-
-
-STARTS = {"random": _random_start, "segments": _segment_start}
-
-
-# ---- before a run ---------------------------------------------------------------------------
-
-
-def estimate(
-    n_samples: int,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    dtype: Any = np.float64,
-) -> Estimate:
-    """Memory and time that :func:`iterate` will take, without running it.
-
-    The memory is counted from the arrays of the step rule that needs most; the time from Fourier
-    transforms of the length that will be used, timed on this machine, so it is rough.
-
-    Examples
-    --------
-    >>> frame = GaborFrame("hann", 1, 55_125).tight()
-    >>> estimate(330_750, 2, frame).memory_bytes < 5 * 10**8
-    True
-
-    References
-    ----------
+    Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
     Chapter: ``book/methods/algorithm_1.md``.
     """
-    frame = default_frame() if frame is None else frame
-    n_samples = integer(n_samples, "n_samples")
-    K = integer(n_components, "n_components")
-    plan = Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
-    rows = 2 * plan.n_blocks * (K + frame.hop) + 2 * K * frame.hop
-    sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
-    a_row = seconds_of(lambda: scipy.fft.rfft(sample)) / len(sample)
-    return Estimate(_bytes_needed(plan, n_samples, K, np.dtype(dtype)), 2 * rows * a_row)
+
+    frame: GaborFrame = on(hann(2048, 8))
+    step_rule: str = option(
+        "unit",
+        "The paper's ``μ = 1``, which never raises the objective; steps as long as the objective "
+        "allows; or such steps from an extrapolated point, with restarts.",
+        OneOf(*STEP_RULES),
+    )
+    activation_update: str = option(
+        "multiplicative",
+        "The semi-NMF's update of ``Z``: the paper's, or one that goes further in one pass.",
+        OneOf(*ACTIVATION_UPDATES),
+    )
+    inner_iterations: int = option(
+        1, "How many updates of the semi-NMF an outer iteration makes.", at_least(1)
+    )
+    recentre_every: int = option(
+        0,
+        "Iterations after which to see whether shifting each atom's energy to the middle of the "
+        "window would have led lower; 0 never does, as in the paper.",
+        at_least(0),
+    )
+
+    STARTS = ("random", "segments")
+    SIGNED = ("patterns",)
+
+    def lambda_max(self, x: Array) -> float:
+        r"""A penalty from which on no atoms in the unit ball are used at all.
+
+        At ``Z = 0`` the objective has the slope ``λ - ⟨x, d_k[· - t]⟩`` in an activation whose
+        window begins at sample ``t``. By Cauchy and Schwarz no slope is negative from
+
+        .. math:: λ_{\max} = \max_t \Big(\sum_{s < T_g} x[t + s]^2\Big)^{1/2}
+
+        on, and the objective is convex in ``Z``. At hop 1 no smaller penalty does, if the window
+        is nowhere zero and ``M ≥ T_g``: the atom may be the loudest segment itself.
+        """
+        return sparse_coding.lambda_max(x, self.frame.window.size)
+
+    def check(self, x: Array) -> None:
+        require_change(x)
+        if self.frame.window.size > x.size:
+            raise ValueError(
+                f"x must be at least as long as the window, {self.frame.window.size} samples, "
+                f"got {x.size}"
+            )
+        self.require_time_invariance()
+        self.require_contraction(x.size)
+
+    def most_components(self, n_samples: int) -> int:
+        return min(self.frame.n_frames(n_samples), self.frame.channels, self.frame.window.size)
+
+    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
+        P = min(self.frame.window.size, self.frame.channels)
+        return {"patterns": (K, P), "activations": (K, self.frame.n_frames(n_samples))}
+
+    def patterns_of(self, found: Decomposition) -> Array:
+        atoms = np.asarray(found.atoms)
+        return AtomsOfSpectra(self.frame, atoms.dtype).fitted(atoms)
+
+    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
+        return Problem(method=self, x=x, **asked)
+
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """The arrays of the step rule that needs most."""
+        plan = _plan(self.frame, n_samples)
+        blocks = plan.n_blocks * plan.fft_length
+        signals = 5 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
+        activations = 6 * K * plan.n_activations + 3 * K * blocks
+        atoms = 8 * K * plan.hop * plan.fft_length
+        return int((signals + activations + atoms) * dtype.itemsize)
+
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """Some Fourier transforms of the length that will be used."""
+        plan = _plan(self.frame, n_samples)
+        rows = 2 * plan.n_blocks * (K + plan.hop) + 2 * K * plan.hop
+        few = min(rows, max(1, GROUP // plan.fft_length))
+        sample = np.zeros((few, plan.fft_length), dtype)
+        return lambda: scipy.fft.rfft(sample), 2 * rows / few
 
 
-def _bytes_needed(plan: Convolution, n_samples: int, K: int, dtype: np.dtype) -> int:
-    blocks = plan.n_blocks * plan.fft_length
-    signals = 5 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
-    activations = 6 * K * plan.n_activations + 3 * K * blocks
-    atoms = 8 * K * plan.hop * plan.fft_length
-    return int((signals + activations + atoms) * dtype.itemsize)
+def _plan(frame: GaborFrame, n_samples: int) -> Convolution:
+    return Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
