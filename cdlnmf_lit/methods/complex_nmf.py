@@ -9,25 +9,292 @@ Chapter: ``book/methods/complex_nmf.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.methods.decomposition import Decomposition, run
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.starts import factors_of, given, of_as_many
-from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.methods import method
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.factors import normalised, ratio
+from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, on, option, require_sound
+from cdlnmf_lit.methods.starts import factors_of
+from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
+from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces, summed
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
 PHASES = ("mixture", "random")
-STARTS = ("random",)
 
-# ---- on a block of frames ------------------------------------------------------------------
+
+@dataclass(frozen=True, eq=False)
+class Problem(method.Problem):
+    r"""Coefficients to factorise, and how: ``X ≈ X̂ = Σ_k W_k Z_k u_k``.
+
+    .. math::
+        Y_k = |Λ u_k + X - \hat X|, \quad u_k ← \frac{Λ u_k + X - \hat X}{Y_k}, \quad
+        W_k ← W_k \frac{\sum_n Z_k Y_k}{(Z Z^T W)_k + c_k W_k}, \quad
+        Z_k ← Z_k \frac{\sum_f W_k Y_k}{(W W^T Z)_k + λ p Z_k^{p-1}}
+
+    with ``c_k = λ p Σ_n Z_k**p``: louder spectra would let the activations pay less.
+
+    Parameters
+    ----------
+    X : complex array (N, F)
+        Or its magnitudes, where all components have its phase.
+    n_components : int
+        ``K``.
+    phases : Phases
+        ``u_k``.
+    penalty, exponent : float
+        ``λ`` and ``0 < p ≤ 2``.
+
+    Examples
+    --------
+    >>> problem = Problem(np.full((2, 1), 5.0), 1)
+    >>> W, Z, left = problem.updated(np.ones((1, 1)), np.ones((1, 2)))
+    >>> Z, left
+    (array([[5., 5.]]), 0.0)
+
+    References
+    ----------
+    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    """
+
+    X: Array
+    n_components: int
+    phases: Phases = field(default_factory=lambda: Phases())
+    penalty: float = 0.0
+    exponent: float = 1.0
+
+    def updated(self, W: Array, Z: Array, *, measured: bool = True) -> tuple[Array, Array, float]:
+        """Spectra, activations and, if measured, ``‖X - X̂‖²``; the phases move with each factor."""
+        if self.held != "patterns":
+            W = self.updated_spectra(W, Z)
+            if self.held is None:
+                W, Z = normalised(W, Z)
+        if self.held == "activations":
+            return W, Z, self.squared_error(W, Z) if measured else 0.0
+        moved = np.empty_like(Z)
+
+        def move(rows: slice) -> float:
+            moved[:, rows] = self.updated_activations(rows, W, Z)
+            return self.squared_error_of(rows, W, moved) if measured else 0.0
+
+        return W, moved, sum(in_threads(move, self.blocks))
+
+    def updated_spectra(self, W: Array, Z: Array) -> Array:
+        """Spectra ``(K, F)`` at the minimum of the auxiliary function, where ``‖W_k‖`` was 1."""
+        (sums,) = summed(lambda rows: (self.spectra_sums(rows, W, Z),), self.blocks)
+        down = gram(Z, Z) @ W
+        if self.held is None:
+            down += (self.exponent * self.paid(Z)).astype(W.dtype)[:, None] * W
+        return W * ratio(sums, down)
+
+    def spectra_sums(self, rows: slice, W: Array, Z: Array) -> Array:
+        """``Σ_n Z_k Y_k`` over some frames, ``(K, F)``."""
+        X, Z, U = self.block(rows, Z)
+        if U is None:
+            return Z @ X
+        sums = np.empty_like(W)
+        for k, (Y, u) in enumerate(targets(X, W, Z, U)):
+            sums[k] = Z[k] @ Y
+            U[k] = u
+        return sums
+
+    def updated_activations(self, rows: slice, W: Array, Z: Array) -> Array:
+        """Activations of some frames at the minimum of the auxiliary function."""
+        X, Z, U = self.block(rows, Z)
+        if U is None:
+            sums = W @ X.T
+        else:
+            sums = np.empty_like(Z)
+            for k, (Y, u) in enumerate(targets(X, W, Z, U)):
+                sums[k] = Y @ W[k]
+                U[k] = u
+        slope = np.zeros_like(Z)
+        if self.penalty:
+            np.power(Z, self.exponent - 1, out=slope, where=Z > 0)
+            slope *= self.penalty * self.exponent
+        return Z * ratio(sums, (W @ W.T) @ Z + slope)
+
+    def objective(self, Z: Array, left: float) -> float:
+        """``½‖X - X̂‖² + λ Σ_k Σ_n Z_k[n]**p``, where ``left`` is ``‖X - X̂‖²``."""
+        return left / 2 + float(self.paid(Z).sum())
+
+    def paid(self, Z: Array) -> Array:
+        """``λ Σ_n Z_k**p``, ``(K,)``."""
+        return np.asarray(self.penalty * np.sum(Z**self.exponent, axis=1, dtype=float))
+
+    def squared_error(self, W: Array, Z: Array) -> float:
+        """``‖X - X̂‖²``."""
+        return sum(in_threads(lambda rows: self.squared_error_of(rows, W, Z), self.blocks))
+
+    def squared_error_of(self, rows: slice, W: Array, Z: Array) -> float:
+        """The same for some frames."""
+        X, Z, U = self.block(rows, Z)
+        rest = X - (Z.T @ W if U is None else model(W, Z, U))
+        return float(np.vdot(rest, rest).real)
+
+    def block(self, rows: slice, Z: Array) -> tuple[Array, Array, Array | None]:
+        """``X``, ``Z`` and ``u`` of some frames; magnitudes and None where the phase is ``X``'s."""
+        X, U = self.X[rows], self.phases.values
+        if U is None:
+            return X if np.isrealobj(X) else np.abs(X), Z[:, rows], None
+        return X, Z[:, rows], U[:, rows]
+
+    @cached_property
+    def blocks(self) -> list[slice]:
+        """Frames that are worked on together, too few for BLAS to wake threads of its own."""
+        N, F = self.X.shape
+        return pieces(N, max(1, SINGLE // (self.n_components * F)))
+
+    @cached_property
+    def energy(self) -> float:
+        """``‖X‖²``."""
+
+        def of_block(rows: slice) -> float:
+            return float(np.vdot(self.X[rows], self.X[rows]).real)
+
+        return sum(in_threads(of_block, self.blocks))
+
+    # ---- starts, states, sounds ----------------------------------------------------------------
+
+    def begin(self, K: int, start: Any, rng: np.random.Generator) -> method.State:
+        """Phases come before the factors: so they are drawn."""
+        if self.phases.values is None and self.method.phases == "random":
+            self.phases.values = self.drawn_phases(rng)
+        return super().begin(K, start, rng)
+
+    def drawn_phases(self, rng: np.random.Generator) -> Array:
+        """Phases at random, ``(K, N, F)``."""
+        K, (N, F) = self.n_components, self.X.shape
+        U = np.empty((K, N, F), np.result_type(self.X.dtype, np.complex64))
+        for rows in self.blocks:
+            U[:, rows] = np.exp(2j * np.pi * rng.random((K, rows.stop - rows.start, F)))
+        return U
+
+    def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Uniform numbers, as loud as fits the magnitudes best."""
+        (N, F), dtype = self.X.shape, self.X.real.dtype
+        W = rng.random((K, F)).astype(dtype)
+        return W, self._as_loud(W, rng.random((K, N)).astype(dtype))
+
+    def activations_for(self, W: Array) -> Array:
+        """The same number everywhere, as loud as fits the magnitudes best."""
+        return self._as_loud(W, np.ones((len(W), len(self.X)), W.dtype))
+
+    def _as_loud(self, W: Array, Z: Array) -> Array:
+        def products(rows: slice) -> tuple[Any, Any]:
+            total = Z[:, rows].T @ W
+            return np.vdot(total, np.abs(self.X[rows])), np.vdot(total, total)
+
+        fit, size = summed(products, self.blocks)
+        return Z * (fit / max(size, np.finfo(W.dtype).tiny))
+
+    def taken(self, found: Decomposition) -> tuple[Array, Array]:
+        return factors_of(found, self.method.frame, self.x.size, 1.0, self.X.real.dtype)
+
+    def first(self, W: Array, Z: Array) -> State:
+        if self.held is None:
+            W, Z = normalised(W, Z)
+        return State(0, W, Z, self, self.squared_error(W, Z))
+
+    def after(self, state: State) -> State:
+        W, Z, left = self.updated(state.patterns, state.activations)
+        self.phases.iteration = state.iteration + 1
+        return State(state.iteration + 1, W, Z, self, left)
+
+    def record(self, state: State) -> dict[str, float]:
+        return {
+            "objective": self.objective(state.activations, state.left),
+            "relative_residual": float(np.sqrt(state.left / self.energy)),
+        }
+
+    def result(self, state: State) -> dict[str, Any]:
+        frame, U = self.method.frame, state.phases
+        rows_of = frame.lazy_half_analysis(self.x)
+
+        def phases(k: int, rows: slice) -> Array:
+            return unit(rows_of(rows)) if U is None else U[k, rows]
+
+        return synthesised(self.x, frame, frame.dual(), state.patterns, state.activations, phases)
+
+
+@dataclass(frozen=True, eq=False)
+class State(method.State):
+    """One iterate, which tells what it leaves.
+
+    Parameters
+    ----------
+    left : float
+        ``‖X - X̂‖²``.
+
+    Examples
+    --------
+    >>> start = next(ComplexNMF().factorize(np.ones((3, 2)), 1))
+    >>> start.iteration, start.patterns.shape, start.activations.shape, start.phases
+    (0, (1, 2), (1, 3), None)
+
+    References
+    ----------
+    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    """
+
+    left: float
+
+    @property
+    def phases(self) -> Array | None:
+        """``exp(iθ_k)``, ``(K, N, F)``; None where all components have the phase of ``X``.
+
+        The array is one for all states, moved in place: copy what is wanted of it.
+
+        Raises
+        ------
+        RuntimeError
+            If a later state has overwritten it.
+        """
+        phases: Phases = self.problem.phases
+        return None if phases.values is None else phases.at(self.iteration).values
+
+
+@dataclass
+class Phases:
+    """The phases ``exp(iθ_k)``: one array for all states, moved in place.
+
+    Parameters
+    ----------
+    values : complex array (K, N, F), or None
+        None where all components have the phase of what is factorised.
+    iteration : int
+        Of the state that they belong to.
+
+    Examples
+    --------
+    >>> Phases(np.ones((1, 1, 1)), iteration=3).at(3).values
+    array([[[1.]]])
+
+    References
+    ----------
+    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    """
+
+    values: Array | None = None
+    iteration: int = 0
+
+    def at(self, iteration: int) -> Phases:
+        """The same phases, refused if they belong to another state by now."""
+        if self.iteration != iteration:
+            raise RuntimeError(
+                f"state {iteration} must be made a decomposition before the next one is asked "
+                f"for: its phases are now those of state {self.iteration}"
+            )
+        return self
+
+
+# ---- the model, its targets, its sounds ---------------------------------------------------------
 
 
 def unit(X: Array) -> Array:
@@ -51,7 +318,7 @@ def unit(X: Array) -> Array:
     ----------
     Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
     """
-    return _turned(X, np.abs(X), np.ones_like(X))
+    return _direction(X, np.abs(X), np.ones_like(X))
 
 
 def model(W: Array, Z: Array, U: Array) -> Array:
@@ -118,542 +385,104 @@ def targets(X: Array, W: Array, Z: Array, U: Array) -> Iterator[tuple[Array, Arr
         T = total * u
         T += rest
         Y = np.abs(T)
-        yield Y, _turned(T, Y, u)
+        yield Y, _direction(T, Y, u)
 
 
-def spectra_sums(X: Array, W: Array, Z: Array, U: Array | None) -> Array:
-    """Sums ``Σ_n Z_k Y_k`` over a block, for :func:`updated_spectra`; the phases move.
-
-    Parameters
-    ----------
-    X : complex array (n, F)
-        Or its magnitudes, where all components have its phase: then they are the targets.
-    W : array (K, F)
-    Z : array (K, n)
-    U : complex array (K, n, F), or None
-        Moved in place. None: all components have the phase of ``X``, where it stays.
-
-    Returns
-    -------
-    array (K, F)
-
-    Examples
-    --------
-    >>> spectra_sums(np.full((2, 1), 5.0), np.ones((1, 1)), np.ones((1, 2)), None)
-    array([[10.]])
-
-    References
-    ----------
-    Reference [16]. Chapter: ``book/methods/complex_nmf.md``.
-    """
-    if U is None:
-        return Z @ X
-    sums = np.empty_like(W)
-    for k, (Y, u) in enumerate(targets(X, W, Z, U)):
-        sums[k] = Z[k] @ Y
-        U[k] = u
-    return sums
-
-
-def updated_spectra(W: Array, sums: Array, gram_of_Z: Array, cost: Array) -> Array:
-    r"""Spectra at the minimum of the auxiliary function; with ``‖W_k‖ = 1`` before, any after.
-
-    .. math:: W_k ← W_k \frac{\sum_n Z_k Y_k}{(Z Z^T W)_k + c_k W_k}
-
-    Parameters
-    ----------
-    W : array (K, F)
-    sums : array (K, F)
-        ``Σ_n Z_k Y_k``, over all blocks.
-    gram_of_Z : array (K, K)
-        ``Z Zᵀ``.
-    cost : array (K,)
-        ``c_k = λ p Σ_n Z_k**p``: louder spectra would let the activations pay less.
-
-    Returns
-    -------
-    array (K, F)
-
-    Examples
-    --------
-    >>> ones = np.ones((1, 1))
-    >>> updated_spectra(ones, 10 * ones, 2 * ones, np.array([3.0]))
-    array([[2.]])
-
-    References
-    ----------
-    Reference [16]; the penalty counts ``‖W_k‖ Z_k`` here. Chapter: ``book/methods/complex_nmf.md``.
-    """
-    return W * _ratio(sums, gram_of_Z @ W + cost[:, None] * W)
-
-
-def updated_activations(
-    X: Array, W: Array, Z: Array, U: Array | None, penalty: float = 0.0, exponent: float = 1.0
-) -> Array:
-    r"""Activations of a block at the minimum of the auxiliary function; the phases move.
-
-    .. math:: Z_k ← Z_k \frac{\sum_f W_k Y_k}{(W W^T Z)_k + λ p Z_k^{p-1}}
-
-    Parameters
-    ----------
-    X, W, Z, U
-        See :func:`spectra_sums`.
-    penalty, exponent : float
-        ``λ`` and ``0 < p ≤ 2``.
-
-    Returns
-    -------
-    array (K, n)
-
-    Examples
-    --------
-    >>> ones = np.ones((1, 1))
-    >>> updated_activations(5 * ones, ones, ones, None)
-    array([[5.]])
-    >>> updated_activations(5 * ones, ones, ones, None, penalty=1.0)
-    array([[2.5]])
-
-    References
-    ----------
-    Reference [16]. Chapter: ``book/methods/complex_nmf.md``.
-    """
-    if U is None:
-        wanted = W @ X.T
-    else:
-        wanted = np.empty_like(Z)
-        for k, (Y, u) in enumerate(targets(X, W, Z, U)):
-            wanted[k] = Y @ W[k]
-            U[k] = u
-    slope = np.zeros_like(Z)
-    if penalty:
-        np.power(Z, exponent - 1, out=slope, where=Z > 0)
-        slope *= penalty * exponent
-    return Z * _ratio(wanted, (W @ W.T) @ Z + slope)
-
-
-def squared_error(X: Array, W: Array, Z: Array, U: Array | None) -> float:
-    """``‖X - X̂‖²`` on a block; see :func:`spectra_sums` for its arguments.
-
-    Examples
-    --------
-    >>> ones = np.ones((1, 1))
-    >>> squared_error(5 * ones, ones, ones, None)
-    16.0
-
-    References
-    ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
-    """
-    rest = X - (Z.T @ W if U is None else model(W, Z, U))
-    return float(np.vdot(rest, rest).real)
-
-
-def _turned(T: Array, size: Array, u: Array) -> Array:
-    """``T / |T|``, or ``u`` where there is nothing to divide by."""
+def _direction(T: Array, size: Array, otherwise: Array) -> Array:
+    """``T / |T|``, or something else where there is nothing to divide by."""
     smallest = np.finfo(size.dtype).tiny
-    turned = T * (1 / np.maximum(size, smallest))
-    np.copyto(turned, u, where=size < smallest)
-    return turned
+    found = T * (1 / np.maximum(size, smallest))
+    np.copyto(found, otherwise, where=size < smallest)
+    return found
 
 
-def _ratio(up: Array, down: Array) -> Array:
-    """``up / down``, or 1 where the component is silent and nothing is asked of it."""
-    ratio = np.ones_like(up)
-    np.divide(up, down, out=ratio, where=down > np.finfo(up.dtype).tiny * (1 + up))
-    return ratio
-
-
-# ---- a matrix ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class Factors:
-    r"""One iterate of complex NMF.
+def synthesised(
+    x: Array,
+    frame: GaborFrame,
+    synthesis: GaborFrame,
+    W: Array,
+    Z: Array,
+    phases: Callable[[int, slice], Array],
+) -> dict[str, Any]:
+    """What the terms of (10) sound like, ``Φ(W_k Z_k exp(iθ_k))``: parts of a decomposition.
 
     Parameters
     ----------
-    iteration : int
-        Iterations done.
-    spectra : array (K, F)
-        ``W``, with ``‖W_k‖ = 1`` (or 0, for a component that is silent).
-    activations : array (K, N)
-        ``Z ≥ 0``.
-    phases : complex array (K, N, F), or None
-        ``exp(iθ_k)``; None where all components have the phase of ``X``. The array is one for all
-        iterates, moved in place: take what you want of it before you ask for the next.
-    objective : float
-        ``½‖X - X̂‖² + λ Σ_k Σ_n Z_k[n]**p``.
-    relative_residual : float
-        ``‖X - X̂‖ / ‖X‖``.
+    x : array (T,)
+        The signal; what the sounds leave of it is the residual.
+    frame, synthesis : GaborFrame
+        Where the coefficients are, and what makes them sound.
+    W : array (K, M // 2 + 1)
+    Z : array (K, N)
+    phases : callable
+        From ``k`` and the rows of a block to ``exp(iθ_k)`` there.
 
     Examples
     --------
-    >>> start = next(factorize(np.ones((3, 2)), 1, rng=0))
-    >>> start.iteration, start.spectra.shape, start.activations.shape, start.phases
-    (0, (1, 2), (1, 3), None)
+    >>> x, frame = np.sin(0.3 * np.arange(200.0)), hann(32, 16)
+    >>> W, Z = np.ones((1, 17)), np.eye(1, 14, 6)
+    >>> sounds = synthesised(x, frame, frame, W, Z, lambda k, rows: np.ones(17))["sounds"]
+    >>> sounds.shape, np.flatnonzero(np.round(sounds[0], 12))
+    ((1, 200), array([96]))
 
     References
     ----------
     Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
     """
+    sounds = np.empty((len(W), x.size), x.dtype)
+    for k, (w, z) in enumerate(zip(W, Z, strict=True)):
 
-    iteration: int
-    spectra: Array
-    activations: Array
-    phases: Array | None
-    objective: float
-    relative_residual: float
+        def term(rows: slice, k: int = k, w: Array = w, z: Array = z) -> Array:
+            return np.asarray(z[rows, None] * w * phases(k, rows))[None]
+
+        sounds[k] = synthesis.half_syntheses(term, 1, x.size, x.dtype)[0]
+    return {
+        "atoms": None,
+        "spectra": W,
+        "sounds": sounds,
+        "residual": x - sounds.sum(axis=0),
+        "hop": frame.hop,
+        "first_sample": frame.first_sample,
+    }
 
 
-def factorize(
-    X: ArrayLike,
-    n_components: int,
-    *,
-    penalty: float = 0.0,
-    exponent: float = 1.0,
-    phases: str | ArrayLike = "mixture",
-    start: str | tuple[ArrayLike, ArrayLike] = "random",
-    rng: Any = None,
-) -> Iterator[Factors]:
-    r"""Iterate complex NMF of a matrix: yield the start, then an iterate each time, without end.
+# ---- options -----------------------------------------------------------------------------------
+
+
+def _exponent(value: Any, name: str) -> float:
+    exponent = non_negative(value, name)
+    if not 0 < exponent <= 2:
+        raise ValueError(f"{name} must be above 0 and at most 2, got {value!r}")
+    return exponent
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
+    r"""Spectra, activations and phases of the coefficients of a signal, channels 0 to ``M // 2``.
 
     .. math::
         \min_{W, Z ≥ 0, θ} \; ½ \sum_{n,f} \Big| X[n,f] - \sum_k W[k,f] Z[k,n] e^{iθ_k[n,f]} \Big|^2
         + λ \sum_{k,n} Z[k,n]^p \quad\text{subject to } \|W_k\| = 1
 
-    Parameters
-    ----------
-    X : array (N, F)
-        Complex; or its magnitudes, if the phases are the mixture's.
-    n_components : int
-        ``K``.
-    penalty, exponent : float
-        ``λ`` and ``0 < p ≤ 2``.
-    phases : {"mixture", "random"}, or array (K, N, F)
-        Where the phases start: all at that of ``X``, where they stay, so that none are kept;
-        at random; or at those of the given complex numbers.
-    start : "random", or pair of arrays
-        Spectra ``(K, F)`` and activations ``(K, N)``, not negative.
-    rng : seed or numpy.random.Generator
-        For the start.
+    The signal must not be silent; any frame will do. Each component is ``Φ(W_k Z_k exp(iθ_k))``,
+    where ``Φ`` is the synthesis of the dual frame, and the residual is what they leave.
 
-    Yields
-    ------
-    Factors
+    Patterns that are held are not scaled to norm 1, and the penalty is on the activations as they
+    are. Where activations are held, the spectra move without scaling, for any norm, and the
+    penalty, which is then the same number throughout, does not pull at them. In both cases the
+    phases start and move as they do without: those of the mixture stay, others move with the
+    factor that moves.
 
     Raises
     ------
     ValueError
-        For a matrix of zeros, more components than it has rows or columns, a penalty below 0, an
-        exponent outside ``(0, 2]``, phases or a start of the wrong shape, a negative start.
+        For an option that does not meet its rule: an exponent outside ``(0, 2]``, or a share of
+        ``lambda_max`` with an exponent other than 1, for which there is none.
 
     Examples
     --------
-    >>> X = np.outer([1.0, 2.0, 0.0], [1.0, 1j])
-    >>> for factors in factorize(X, 1, rng=0):
-    ...     if factors.iteration == 2:
-    ...         break
-    >>> factors.relative_residual < 1e-12
-    True
-
-    References
-    ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
-    """
-    X = array(X, "X", 2, allow_complex=True)
-    if not np.any(X):
-        raise ValueError("X must not be zero everywhere")
-    K = integer(n_components, "n_components", at_most=min(X.shape))
-    penalty, exponent = non_negative(penalty, "penalty"), _exponent(exponent)
-    rng, (N, F) = np.random.default_rng(rng), X.shape
-    if isinstance(start, tuple):
-        begun = given(start, {"spectra": (K, F), "activations": (K, N)}, X.real.dtype)
-    else:
-        choice(start, "start", STARTS)
-    U = _start_phases(phases, X, K, rng)
-    if U is None:
-        X = X if np.isrealobj(X) and X.min() >= 0 else np.abs(X)
-    blocks = _blocks(K, *X.shape)
-    W, Z = begun if isinstance(start, tuple) else _random_factors(X, K, blocks, rng)
-    return _iterates(X, *_normalised(W, Z), U, penalty, exponent, blocks)
-
-
-def _iterates(
-    X: Array, W: Array, Z: Array, U: Array | None, penalty: float, exponent: float, blocks: Any
-) -> Iterator[Factors]:
-    size, iteration = sum(in_threads(lambda rows: float(np.vdot(X[rows], X[rows]).real), blocks)), 0
-
-    def of_block(rows: slice) -> tuple[Array, Array, Array, Array | None]:
-        return X[rows], W, Z[:, rows], None if U is None else U[:, rows]
-
-    def sums(rows: slice) -> Array:
-        return spectra_sums(*of_block(rows))
-
-    def move(rows: slice) -> float:
-        Z[:, rows] = updated_activations(*of_block(rows), penalty, exponent)
-        return error(rows)
-
-    def error(rows: slice) -> float:
-        return squared_error(*of_block(rows))
-
-    left = sum(in_threads(error, blocks))
-    while True:
-        paid = penalty * np.sum(Z**exponent, axis=1, dtype=float)
-        objective = left / 2 + float(paid.sum())
-        yield Factors(iteration, W, Z, U, objective, float(np.sqrt(left / size)))
-        cost = (exponent * paid).astype(W.dtype)
-        W = updated_spectra(W, np.asarray(sum(in_threads(sums, blocks))), gram(Z, Z), cost)
-        W, Z = _normalised(W, Z)
-        left = sum(in_threads(move, blocks))
-        iteration += 1
-
-
-def _normalised(W: Array, Z: Array) -> tuple[Array, Array]:
-    """The same products with spectra of norm 1."""
-    sizes = np.linalg.norm(W, axis=1, keepdims=True)
-    sizes[sizes == 0] = 1
-    return W / sizes, Z * sizes
-
-
-def _blocks(K: int, N: int, F: int) -> list[slice]:
-    """Frames that are worked on together, too few for BLAS to wake threads of its own."""
-    return pieces(N, max(1, SINGLE // (K * F)))
-
-
-def _exponent(value: Any) -> float:
-    exponent = non_negative(value, "exponent")
-    if not 0 < exponent <= 2:
-        raise ValueError(f"exponent must be above 0 and at most 2, got {value!r}")
-    return exponent
-
-
-def _random_factors(
-    X: Array, K: int, blocks: list[slice], rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Random spectra and activations, as loud as fits the magnitudes best."""
-    W = rng.random((K, X.shape[1])).astype(X.real.dtype)
-    Z = rng.random((K, X.shape[0])).astype(X.real.dtype)
-
-    def products(rows: slice) -> Array:
-        total = Z[:, rows].T @ W
-        return np.array([np.vdot(total, np.abs(X[rows])), np.vdot(total, total)])
-
-    fit, size = np.sum(list(in_threads(products, blocks)), axis=0)
-    return W, Z * (fit / size)
-
-
-def _start_phases(phases: Any, X: Array, K: int, rng: np.random.Generator) -> Array | None:
-    dtype, shape = np.result_type(X.dtype, np.complex64), (K, *X.shape)
-    if not isinstance(phases, str):
-        given = np.asarray(phases)
-        if given.shape != shape or not np.all(np.isfinite(given)):
-            raise ValueError(f"phases must be finite, of shape {shape}, got shape {given.shape}")
-        return unit(given.astype(dtype))
-    if choice(phases, "phases", PHASES) == "mixture":
-        return None
-    U = np.empty(shape, dtype)
-    for rows in _blocks(K, *X.shape):
-        angles = 2j * np.pi * rng.random((K, rows.stop - rows.start, X.shape[1]))
-        U[:, rows] = np.exp(angles)
-    return U
-
-
-# ---- a signal ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class State:
-    """One iterate of complex NMF of a signal's coefficients.
-
-    Parameters
-    ----------
-    factors : Factors
-        The iterate itself.
-    x : array (T,)
-        The signal.
-    frame : GaborFrame
-    parameters : dict
-        For the record.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> start = next(iterate(x, 1, frame, rng=0))
-    >>> start.factors.spectra.shape, sorted(start.record)
-    ((1, 17), ['objective', 'relative_residual'])
-
-    References
-    ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
-    """
-
-    factors: Factors
-    x: Array
-    frame: GaborFrame
-    parameters: dict[str, Any]
-
-    @property
-    def record(self) -> dict[str, float]:
-        """What the history keeps."""
-        names = ("objective", "relative_residual")
-        return {name: getattr(self.factors, name) for name in names}
-
-    def decomposition(self) -> Decomposition:
-        """This iterate as a :class:`Decomposition`: each component is ``Φ(W_k Z_k exp(iθ_k))``."""
-        factors, x, frame = self.factors, self.x, self.frame
-        W, Z, U = factors.spectra, factors.activations, factors.phases
-        rows_of, synthesis = frame.lazy_half_analysis(x), frame.dual().half_syntheses
-        sounds = np.empty((len(W), x.size), x.dtype)
-        for k in range(len(W)):
-
-            def coefficients(rows: slice, k: int = k) -> Array:
-                phases = unit(rows_of(rows)) if U is None else U[k, rows]
-                return (Z[k, rows, None] * W[k] * phases)[None]
-
-            sounds[k] = synthesis(coefficients, 1, x.size, x.dtype)[0]
-        return Decomposition(
-            method="complex-nmf",
-            atoms=None,
-            activations=Z,
-            hop=frame.hop,
-            first_sample=frame.first_sample,
-            residual=x - sounds.sum(axis=0),
-            history={},
-            status=f"at iteration {factors.iteration}",
-            parameters=dict(self.parameters),
-            spectra=W,
-            sounds=sounds,
-        )
-
-
-def iterate(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    penalty: float = 0.0,
-    exponent: float = 1.0,
-    phases: str = "mixture",
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    rng: Any = None,
-) -> Iterator[State]:
-    """Iterate complex NMF of a signal's analysis coefficients: yield states without end.
-
-    What is minimised is that of :func:`factorize`, over the channels 0 to ``M // 2``.
-
-    Parameters
-    ----------
-    x : array (T,)
-        The signal.
-    n_components : int
-        ``K``.
-    frame : GaborFrame, optional
-        Default: :func:`default_frame`.
-    penalty : float
-        ``λ``, weight of the sum of activations; the spectra have norm 1.
-    exponent : float
-        ``0 < p ≤ 2``: the penalty is on ``Z**p``.
-    phases : {"mixture", "random"}
-        Where the phases start. At the mixture's they stay, and none are kept; from random ones they
-        move, and ``K`` arrays as large as the coefficients are kept.
-    start : {"random"}, Decomposition, or pair of arrays
-        Initial values: random; any method's result; or spectra ``(K, M // 2 + 1)`` and
-        activations ``(K, N)``, not negative.
-    rng : seed or numpy.random.Generator
-        For the start.
-
-    Yields
-    ------
-    State
-
-    Raises
-    ------
-    ValueError
-        For a signal that is silent throughout, and as :func:`factorize`.
-    MemoryError
-        If the arrays it needs exceed the memory there is: see :func:`estimate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> states = iterate(x, 1, frame, rng=0)
-    >>> next(states).record["objective"] > next(states).record["objective"]
-    True
-
-    References
-    ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
-    """
-    x = signal(x)
-    if not np.any(x):
-        raise ValueError("x must not be zero everywhere")
-    frame = default_frame() if frame is None else frame
-    shape = frame.n_frames(x.size), frame.channels // 2 + 1
-    K = integer(n_components, "n_components", at_most=min(shape))
-    choice(phases, "phases", PHASES)
-    if isinstance(start, Decomposition):
-        of_as_many(start, K)
-    elif not isinstance(start, tuple):
-        choice(start, "start", STARTS)
-    parameters = {
-        "n_components": K,
-        "hop": frame.hop,
-        "channels": frame.channels,
-        "window_length": frame.window.size,
-        "power": 1,
-        "penalty": non_negative(penalty, "penalty"),
-        "exponent": _exponent(exponent),
-        "phases": phases,
-        "start": start if isinstance(start, str) else type(start).__name__,
-    }
-    require_memory(
-        _bytes_needed(x.size, K, frame, phases, x.dtype),
-        f"factorising {shape[0]} frames of {shape[1]} channels into {K} components",
-    )
-    if isinstance(start, Decomposition):
-        start = factors_of(start, frame, x.size, 1.0, x.dtype)
-    X = frame.spectrogram(x, 1.0) if phases == "mixture" else frame.half_analysis(x)
-    iterates = factorize(
-        X, K, penalty=penalty, exponent=exponent, phases=phases, start=start, rng=rng
-    )
-    return (State(factors, x, frame, parameters) for factors in iterates)
-
-
-def decompose(
-    x: ArrayLike,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    penalty: float = 0.0,
-    exponent: float = 1.0,
-    phases: str = "mixture",
-    start: str | Decomposition | tuple[ArrayLike, ArrayLike] = "random",
-    iterations: int = 100,
-    tolerance: float = 0.0,
-    rng: Any = None,
-) -> Decomposition:
-    """Decompose a signal by complex NMF: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, n_components, frame, penalty, exponent, phases, start, rng
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError, MemoryError
-        See :func:`iterate`.
-
-    Examples
-    --------
-    >>> x, frame = np.sin(0.3 * np.arange(200.0)), GaborFrame("hann", 8, 32).tight()
-    >>> found = decompose(x, 1, frame, iterations=5, rng=0)
+    >>> x = np.sin(0.3 * np.arange(200.0))
+    >>> found = ComplexNMF(frame=hann(32, 8), iterations=5).decompose(x, 1)
     >>> np.allclose(found.components().sum(axis=0) + found.residual, x)
     True
 
@@ -661,89 +490,153 @@ def decompose(
     ----------
     Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
     """
-    states = iterate(
-        x,
-        n_components,
-        frame,
-        penalty=penalty,
-        exponent=exponent,
-        phases=phases,
-        start=start,
-        rng=rng,
+
+    frame: GaborFrame = on(hann(2048, 512))
+    exponent: float = option(1.0, "``0 < p ≤ 2``: the penalty is on ``Z**p``.", _exponent)
+    phases: str = option(
+        "mixture",
+        "Where the phases start: at the mixture's they stay, and none are kept; from random ones "
+        "they move, and ``K`` arrays as large as the coefficients are kept.",
+        OneOf(*PHASES),
     )
-    return run(states, iterations, tolerance)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.share is not None and self.exponent != 1:
+            raise ValueError(
+                f"share must be None where the exponent is not 1 but {self.exponent:g}, for there "
+                f"is no lambda_max, got {self.share}"
+            )
+
+    def lambda_max(self, x: Array) -> float:
+        r"""The largest norm ``max_n ‖X[n]‖`` of a frame, over the channels 0 to ``M // 2``.
+
+        With ``p = 1`` and ``‖W_k‖ = 1``, by Cauchy and Schwarz,
+
+        .. math:: ½ \|X[n] - \hat X[n]\|^2 + λ \sum_k Z_k[n] ≥
+            ½ \|X[n]\|^2 + (λ - \|X[n]\|) \sum_k Z_k[n]
+
+        whatever the phases: from ``λ = ‖X[n]‖`` on nothing is better than silence in frame ``n``.
+        Below that, the spectrum ``|X[n]| / ‖X[n]‖`` with the phases of ``X`` is better.
+        """
+        return largest_norm(self.frame.lazy_half_analysis(x), self.frame.blocks(x.size))
+
+    def check(self, x: Array) -> None:
+        require_sound(x)
+
+    def problem(self, x: Array, K: int, **asked: Any) -> Problem:
+        still = self.phases == "mixture"
+        X = self.frame.spectrogram(x, 1.0) if still else self.frame.half_analysis(x)
+        return Problem(
+            X, K, penalty=self.penalty or 0.0, exponent=self.exponent, method=self, x=x, **asked
+        )
+
+    def factorize(
+        self,
+        X: ArrayLike,
+        n_components: int,
+        *,
+        phases: str | ArrayLike | None = None,
+        start: Any = None,
+        held: str | None = None,
+        rng: Any = 0,
+    ) -> Iterator[State]:
+        """Iterate complex NMF of a matrix: yield the start, then a state each time, without end.
+
+        Parameters
+        ----------
+        X : array (N, F)
+            Complex; or its magnitudes, if the phases are the mixture's.
+        phases : str or array (K, N, F), optional
+            Where they start in place of the method's own: another name, or complex numbers that
+            have them.
+        n_components, start, held, rng
+            See :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+
+        Raises
+        ------
+        ValueError
+            For a matrix of zeros, or phases of another shape.
+
+        Examples
+        --------
+        >>> states = ComplexNMF().factorize(np.outer([1.0, 2.0, 0.0], [1.0, 1j]), 1)
+        >>> [next(states).relative_residual < 1e-12 for _ in range(3)][2]
+        True
+        """
+        X = array(X, "X", 2, allow_complex=True)
+        if not np.any(X):
+            raise ValueError("X must not be zero everywhere")
+        N, F = X.shape
+        K = integer(n_components, "n_components", at_most=min(N, F))
+        asked, begun = self, Phases()
+        if isinstance(phases, str):
+            asked = replace(self, phases=phases)
+        elif phases is not None:
+            begun.values = _given_phases(phases, (K, N, F), np.result_type(X.dtype, np.complex64))
+        if begun.values is None and asked.phases == "mixture":
+            X = X if np.isrealobj(X) and X.min() >= 0 else np.abs(X)
+        penalty = self.penalty or 0.0
+        if self.share:
+            penalty = self.share * largest_norm(X.__getitem__, pieces(N, max(1, SINGLE // F)))
+        problem = Problem(X, K, begun, penalty, self.exponent, method=asked, held=held)
+        shapes = {"patterns": (K, F), "activations": (K, N)}
+        return self.states_of(problem, shapes, X.dtype, start, rng)
+
+    # ---- what it needs ---------------------------------------------------------------------------
+
+    def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """Coefficients and phases, or magnitudes only; the factors, the sounds, some blocks."""
+        N, F = self.shape(n_samples)
+        coefficients, drawn = N * F, 0
+        if self.phases != "mixture":
+            coefficients, drawn = 2 * (1 + K) * N * F, 40 * min(K * N * F, SINGLE)
+        n_blocks = -(-N // max(1, SINGLE // (K * F)))
+        factors = 8 * K * (N + F) + min(n_blocks, 2 * n_threads() + 1) * K * F
+        sounds = (K + 4) * n_samples + 3 * self.frame.window.size
+        at_once = min(N, n_threads() * self.frame.blocks(n_samples)[0].stop)
+        block = at_once * (5 * F + 2 * self.frame.channels)
+        return int((coefficients + factors + sounds + block) * dtype.itemsize) + drawn
+
+    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
+        """An iteration on one block."""
+        N, F = self.shape(n_samples)
+        n = min(N, max(1, SINGLE // (K * F)))
+        W, Z, X, U = np.ones((K, F), dtype), np.ones((K, n), dtype), np.ones((n, F), dtype), None
+        if self.phases != "mixture":
+            X = X.astype(np.result_type(dtype, np.complex64))
+            U = np.ones((K, n, F), X.dtype)
+        problem = Problem(X, K, Phases(U))
+        return lambda: problem.updated(W, Z), N / n / n_threads()
 
 
-def default_frame() -> GaborFrame:
-    """A Hann window of 2048 samples, hop 512; made tight.
+def largest_norm(rows_of: Callable[[slice], Array], blocks: list[slice]) -> float:
+    """The largest norm of a row of an array that is computed block by block.
 
-    At a quarter of the window neighbouring frames still agree on the phase of a partial; the
-    paper's hop of 8 would have 64 times as many phases.
+    Parameters
+    ----------
+    rows_of : callable
+        From the rows of a block (a slice) to their values.
+    blocks : list of slice
 
     Examples
     --------
-    >>> default_frame().hop
-    512
+    >>> largest_norm(np.array([[3.0, 4.0], [1.0, 0.0]]).__getitem__, [slice(0, 1), slice(1, 2)])
+    5.0
 
     References
     ----------
-    Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
     """
-    return GaborFrame("hann", 512, 2048).tight()
+
+    def largest(rows: slice) -> float:
+        return float(np.linalg.norm(rows_of(rows), axis=1).max())
+
+    return max(in_threads(largest, blocks))
 
 
-# ---- before a run ---------------------------------------------------------------------------
-
-
-def estimate(
-    n_samples: int,
-    n_components: int,
-    frame: GaborFrame | None = None,
-    *,
-    phases: str = "mixture",
-    dtype: Any = np.float64,
-) -> Estimate:
-    """Memory and time that :func:`iterate` will take, without running it.
-
-    The memory is counted from the arrays; the time from one block of frames, timed on this
-    machine, so it is rough.
-
-    Examples
-    --------
-    >>> mixture, free = (estimate(345_500, 8, phases=phases) for phases in PHASES)
-    >>> free.memory_bytes > 8 * 2 * 678 * 1025 * 8 > mixture.memory_bytes
-    True
-
-    References
-    ----------
-    Chapter: ``book/methods/complex_nmf.md``.
-    """
-    frame = default_frame() if frame is None else frame
-    n_samples, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
-    choice(phases, "phases", PHASES)
-    dtype = np.dtype(dtype)
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    n = _blocks(K, N, F)[0].stop
-    W, Z, U = np.ones((K, F), dtype), np.ones((K, n), dtype), None
-    X: Array = np.ones((n, F), dtype)
-    if phases != "mixture":
-        X = X.astype(np.result_type(dtype, np.complex64))
-        U = np.ones((K, n, F), X.dtype)
-    block = X, W, Z, U
-    steps = (spectra_sums, updated_activations, squared_error)
-    seconds = sum(seconds_of(partial(step, *block)) for step in steps)
-    return Estimate(
-        _bytes_needed(n_samples, K, frame, phases, dtype), seconds * N / n / n_threads()
-    )
-
-
-def _bytes_needed(n_samples: int, K: int, frame: GaborFrame, phases: str, dtype: Any) -> int:
-    N, F = frame.n_frames(n_samples), frame.channels // 2 + 1
-    coefficients, drawn = N * F, 0
-    if phases != "mixture":
-        coefficients, drawn = 2 * (1 + K) * N * F, 40 * min(K * N * F, SINGLE)
-    waiting = min(len(_blocks(K, N, F)), 2 * n_threads() + 1)
-    factors = 8 * K * (N + F) + waiting * K * F
-    sounds = (K + 4) * n_samples + 3 * frame.window.size
-    block = min(N, n_threads() * frame.blocks(n_samples)[0].stop) * (5 * F + 2 * frame.channels)
-    return int((coefficients + factors + sounds + block) * np.dtype(dtype).itemsize) + drawn
+def _given_phases(phases: ArrayLike, shape: tuple[int, ...], dtype: Any) -> Array:
+    values = np.asarray(phases)
+    if values.shape != shape or not np.all(np.isfinite(values)):
+        raise ValueError(f"phases must be finite, of shape {shape}, got shape {values.shape}")
+    return unit(values.astype(dtype))
