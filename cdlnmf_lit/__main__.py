@@ -84,7 +84,7 @@ def methods() -> int:
     0
     """
     width = max(map(len, METHODS))
-    for name, kind in METHODS.items():
+    for name, kind in sorted(METHODS.items()):
         print(f"{name:{width}}  {(inspect.getdoc(kind) or '').splitlines()[0]}")
     return 0
 

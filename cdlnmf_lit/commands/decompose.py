@@ -339,14 +339,21 @@ def _stopped_gently() -> Iterator[threading.Event]:
 
 
 def _bars(runs: int, quiet: bool) -> Watch:
-    """A watcher that shows a bar for each stage and start of a run."""
+    """A watcher that shows a bar for each stage and start of a run; the last one stays."""
     from tqdm import tqdm
 
     numbers = count(1)
 
     def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
-        label = f"{next(numbers)}/{runs} {method.name}" if runs > 1 else method.name
-        with tqdm(desc=label, total=method.iterations, disable=quiet, unit=" iterations") as bar:
+        number = next(numbers)
+        label = f"{number}/{runs} {method.name}" if runs > 1 else method.name
+        with tqdm(
+            desc=label,
+            total=method.iterations,
+            disable=quiet,
+            leave=number >= runs,
+            unit=" iterations",
+        ) as bar:
             for state in states:
                 bar.update(state.iteration - bar.n)
                 bar.set_postfix_str(_in_words(state.record))

@@ -439,11 +439,16 @@ class Method:
     ) -> Decomposition:
         """The result of the lowest objective; one is kept at a time."""
         once, best = replace(self, starts=1), None
-        for seed in np.random.default_rng(rng).integers(2**32, size=self.starts).tolist():
+        seeds = np.random.default_rng(rng).integers(2**32, size=self.starts).tolist()
+        for number, seed in enumerate(seeds, start=1):
             found = once.decompose(x, K, held=held, rng=seed, watch=watch)
+            is_stopped = found.is_stopped
             if best is None or found.objective < best.objective:
                 best = found
-            if found.is_stopped:
+            del found
+            if is_stopped:
+                status = f"stopped in start {number} of {self.starts}; the best: {best.status}"
+                best = replace(best, status=status)
                 break
         assert best is not None
         return replace(best, parameters=best.parameters | {"starts": self.starts})
