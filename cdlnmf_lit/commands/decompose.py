@@ -48,9 +48,9 @@ def say(kind: str, message: object) -> None:
 
 def decompose(options: argparse.Namespace) -> int:
     """Decompose one sound, or all of many."""
-    for name, label in (("sounds", "SOUND"), ("n_components", "-K/--n-components")):
-        if not getattr(options, name):
-            raise ValueError(f"the following arguments are required: {label}")
+    asked = {"SOUND": options.sounds or None, "-K/--n-components": options.n_components}
+    if missing := [name for name, value in asked.items() if value is None]:
+        raise ValueError(f"the following arguments are required: {', '.join(missing)}")
     if len(options.sounds) == 1 and not Path(options.sounds[0]).is_dir():
         return decompose_one(options, options.sounds[0])
     return decompose_all(options)
@@ -197,7 +197,10 @@ def _stages_from(reached: Decomposition, method: Method) -> tuple[Method, ...]:
     for n, stage in enumerate(stages):
         resolved = {"penalty", "share", "power", "noise"}
         asked = stage.parameters
-        same = [asked[name] == reached.parameters.get(name) for name in asked.keys() - ignored - resolved]
+        same = [
+            asked[name] == reached.parameters.get(name)
+            for name in asked.keys() - ignored - resolved
+        ]
         if all(same) and n < len(stages) - 1:
             return stages[n:]
     return (stages[-1],)
@@ -211,7 +214,9 @@ def _recipe_in_errors(options: argparse.Namespace, seconds: float) -> Iterator[N
     except ValueError as error:
         if options.method is not None:
             raise
-        raise ValueError(f"recipe {_asked_for(options)}, {seconds:.3g} s of sound: {error}") from error
+        raise ValueError(
+            f"recipe {_asked_for(options)}, {seconds:.3g} s of sound: {error}"
+        ) from error
 
 
 # ---- what goes in ----------------------------------------------------------------------------

@@ -670,7 +670,8 @@ def _with_options(kind: type[Method]) -> str:
         lines += [f"{name} : {values or annotations[name]}", f"    {each.metadata['words']}"]
         lines[-1] += f" Default: ``{each.default!r}``."
     before, heading, after = (kind.__doc__ or "").partition("    Raises\n")
-    return before + "\n".join(f"    {line}" for line in lines) + "\n\n" + heading + after
+    told = "\n".join(f"    {line}" for line in lines)
+    return f"{before.rstrip()}\n\n{told}\n\n{heading}{after}"
 
 
 def _annotated(kind: type) -> dict[str, str]:
