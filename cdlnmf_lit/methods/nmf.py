@@ -478,7 +478,7 @@ class OfSpectrogram(OnFrames):
         """
         V = array(V, "V", 2)
         V = V.astype(self.precision or V.dtype, copy=False)
-        require_factorizable(V, self.beta)
+        _require_factorizable(V, self.beta)
         K = integer(n_components, "n_components", at_most=min(V.shape))
         problem = self.problem_of(V, method=self, held=held)
         return self.states_of(problem, self.shapes_of(K, *V.shape), V.dtype, start, rng)
@@ -549,20 +549,8 @@ class NMF(OfSpectrogram, name="nmf"):
         return lambda: problem.objective(*problem.updated(W, Z)), N / few
 
 
-def require_factorizable(V: Array, beta: float) -> None:
-    """Refuse a matrix of which there is no divergence.
-
-    Examples
-    --------
-    >>> require_factorizable(np.eye(2), 0.0)
-    Traceback (most recent call last):
-        ...
-    ValueError: V must be positive for β = 0, got 0, whose divergence is infinite: raise it to a ...
-
-    References
-    ----------
-    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
-    """
+def _require_factorizable(V: Array, beta: float) -> None:
+    """Refuse a matrix of which there is no divergence."""
     least = V.min()
     if least < 0:
         raise ValueError(f"V must not be negative, got {least}")
