@@ -108,9 +108,9 @@ def test_the_iterates_are_those_of_the_literal_updates(problem, beta, update, he
 def test_many_blocks_and_shares_are_those_of_the_literal_updates(monkeypatch):
     rng = np.random.default_rng(0)
     V, start = rng.random((700, 11)) + 0.1, (rng.random((3, 11)) + 0.1, rng.random((3, 700)) + 0.1)
-    monkeypatch.setattr(nmf, "ALONE", 11 * 4 * 32)
-    monkeypatch.setattr(nmf, "FEW", 64)
-    monkeypatch.setattr(nmf, "SHARE", 512)
+    monkeypatch.setattr(nmf, "ONE_THREAD", 11 * 4 * 32)
+    monkeypatch.setattr(nmf, "LEAST_BLOCK", 64)
+    monkeypatch.setattr(nmf, "LEAST_SHARE", 512)
     for beta in (0.0, 0.5, 1.0, 2.0):
         states = factorize(V, 3, divergence=beta, start=start)
         shares = next(states).problem.shares(3)

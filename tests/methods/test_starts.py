@@ -35,7 +35,7 @@ def of_spectra(frame, T, seed, power, dtype=float):
 @given(dtypes, seeds)
 def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
     W, Z = normal(seed, 2, 3) ** 2, normal(seed, 2, 4) ** 2
-    found = starts.given((W, Z), SHAPES, dtype)
+    found = starts.checked_start((W, Z), SHAPES, dtype)
     for values, wanted in zip(found, (W, Z), strict=True):
         assert values.dtype == dtype
         assert not np.shares_memory(values, wanted)
@@ -43,24 +43,26 @@ def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
 
 
 def test_given_arrays_are_contiguous_however_they_lie():
-    for values in starts.given((np.ones((3, 2)).T, np.ones((4, 2)).T), SHAPES, float):
+    for values in starts.checked_start((np.ones((3, 2)).T, np.ones((4, 2)).T), SHAPES, float):
         assert values.flags.c_contiguous
 
 
 def test_patterns_may_be_complex_where_the_data_are():
     W = normal(0, 2, 3) + 1j * normal(1, 2, 3)
-    found, Z = starts.given((W, np.ones((2, 4))), SHAPES, np.complex64, signed=("patterns",))
+    found, Z = starts.checked_start(
+        (W, np.ones((2, 4))), SHAPES, np.complex64, signed=("patterns",)
+    )
     assert (found.dtype, Z.dtype) == (np.complex64, np.float32)
     with pytest.raises(ValueError, match="start's patterns must be real"):
-        starts.given((W, np.ones((2, 4))), SHAPES, np.float32, signed=("patterns",))
+        starts.checked_start((W, np.ones((2, 4))), SHAPES, np.float32, signed=("patterns",))
 
 
 def test_activations_may_be_left_open_and_patterns_may_not():
-    W, Z = starts.given((np.ones((2, 3)), None), SHAPES, float)
+    W, Z = starts.checked_start((np.ones((2, 3)), None), SHAPES, float)
     assert Z is None
     np.testing.assert_array_equal(W, 1)
     with pytest.raises(ValueError, match="start's patterns must"):
-        starts.given((None, np.ones((2, 4))), SHAPES, float)
+        starts.checked_start((None, np.ones((2, 4))), SHAPES, float)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_activations_may_be_left_open_and_patterns_may_not():
 )
 def test_a_bad_start_is_refused(start, rule):
     with pytest.raises(ValueError, match=rule):
-        starts.given(start, SHAPES, float)
+        starts.checked_start(start, SHAPES, float)
 
 
 @given(frames(), st.integers(1, 60), seeds, powers, powers, dtypes)
@@ -151,9 +153,9 @@ def test_activations_go_to_the_nearest_positions(hop, first, n_activations, own_
 
 def test_a_result_of_other_components_is_refused():
     found = Decomposition("by hand", np.eye(2), np.ones((2, 4)), 1, 0, np.zeros(4))
-    assert starts.of_as_many(found, 2) is found
+    assert starts.require_components(found, 2) is found
     with pytest.raises(ValueError, match="start must have 3 components, got 2"):
-        starts.of_as_many(found, 3)
+        starts.require_components(found, 3)
 
 
 @given(dtypes, st.sampled_from([1e-6, 0.1]), seeds)
