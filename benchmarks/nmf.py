@@ -37,13 +37,13 @@ ROUNDS = {512: 3, 8: 2}
 REPEATS = 5
 AGREEMENT = {"float64": 1e-4, "float32": 2e-3}
 METHODS: dict[str, dict[str, Any]] = {
-    "semi_nmf": {},
-    "complex_nmf": {},
-    "complex_nmf, phases free": {"phases": "random"},
-    "complex_isnmf": {"start": "random"},
+    "semi-nmf": {},
+    "complex-nmf": {},
+    "complex-nmf, phases free": {"phases": "random"},
+    "complex-isnmf": {"start": "random"},
     "lrtfs, marginal": {"estimation": "marginal"},
     "lrtfs, joint": {"estimation": "joint"},
-    "convolutive_nmf": {},
+    "convolutive-nmf": {},
 }
 
 
@@ -67,9 +67,9 @@ def prepare(folder: str, signal: str, hop: str) -> dict[str, Any]:
 
 
 def framed(hop: str) -> Any:
-    from cdlnmf_lit import GaborFrame
+    from cdlnmf_lit.theory.gabor import hann
 
-    return GaborFrame("hann", int(hop), CHANNELS).tight()
+    return hann(CHANNELS, int(hop))
 
 
 def load(folder: str, name: str, precision: str) -> Any:
@@ -84,12 +84,12 @@ Run = Callable[[int], tuple[Any, Any]]
 
 
 def ours(V: Any, W: Any, Z: Any, divergence: str) -> Run:
-    from cdlnmf_lit.methods import nmf
+    from cdlnmf_lit.methods.nmf import NMF
 
     def run(iterations: int) -> tuple[Any, Any]:
-        states = nmf.factorize(V, K, divergence=divergence, start=(W, Z))
+        states = NMF(divergence=divergence).factorize(V, K, start=(W, Z))
         found = next(itertools.islice(states, iterations, None))
-        return found.spectra, found.activations
+        return found.patterns, found.activations
 
     return run
 
@@ -183,14 +183,14 @@ def divergence_of(V: Any, W: Any, Z: Any, beta: int) -> float:
 
 def method(name: str, folder: str, hop: str, precision: str) -> dict[str, Any]:
     """An iteration of a method from the signal on, with what it records of each."""
-    from importlib import import_module
+    from cdlnmf_lit.methods import METHODS as KINDS
 
-    module = import_module(f"cdlnmf_lit.methods.{name.partition(',')[0]}")
     x, frame = load(folder, "x", precision), framed(hop)
-    options = {"rng": 0} | METHODS[name]
-    next(module.iterate(x[: 64 * CHANNELS], 2, framed("512"), **options))  # imports, compiles
+    kind, options = KINDS[name.partition(",")[0]], METHODS[name]
+    short = kind(frame=framed("512"), **options)
+    next(short.iterate(x[: 64 * CHANNELS], 2))  # imports, compiles
     before, repeats = peak_from_here(), REPEATS if int(hop) > 8 else 2
-    states = module.iterate(x, K, frame, **options)
+    states = kind(frame=frame, **options).iterate(x, K)
     seconds = []
     for _ in range(1 + repeats):
         begin = time.perf_counter()

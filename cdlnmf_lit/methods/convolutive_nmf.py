@@ -46,7 +46,8 @@ class Problem(method.Problem):
         W_k[l] ← W_k[l] \Big(\frac{\sum_n z_k[n - l]\, Q[n]}{
         \sum_n z_k[n - l]\, P[n] + λ \sum_n z_k[n]\, W_k[l] / \|W_k\|}\Big)^{γ'}
 
-    with ``Q = V M**(β - 2)`` and ``P = M**(β - 1)``.
+    with ``Q = V M**(β - 2)`` and ``P = M**(β - 1)``; ``γ'`` is ``1 / (3 - β)`` with a penalty,
+    else ``γ``.
 
     Parameters
     ----------
@@ -243,10 +244,10 @@ class State(method.State):
     @cached_property
     def pass_over(self) -> tuple[float, Array]:
         """The objective, and the activations of the next iterate."""
-        told: tuple[float, Array] = self.problem.updated_activations(
+        found: tuple[float, Array] = self.problem.updated_activations(
             self.patterns, self.activations
         )
-        return told
+        return found
 
 
 # ---- delays --------------------------------------------------------------------------------

@@ -131,9 +131,10 @@ class Decomposition:
 
         method = Method.from_parameters(self.parameters | {"method": self.method})
         start = method.patterns_of(self), None
-        return method.decompose(
+        found = method.decompose(
             y, self.n_components, start=start, held="patterns", rng=rng, watch=watch
         )
+        return replace(found, sample_rate=self.sample_rate)
 
     def components(self) -> Array:
         """The K components in time, ``(K, T)``; with the residual they sum to the signal."""

@@ -36,9 +36,9 @@ from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negat
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, summed
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
-ALONE = 2 * SINGLE - 1
-"""Multiplications up to which BLAS has no work for a second thread, which would cost it more."""
-FEW, SHARE, MOST_SHARES = 2**14, 2**18, 16
+ONE_THREAD = 2 * SINGLE - 1
+"""Multiplications in a product that BLAS leaves to the thread that asks for it."""
+LEAST_BLOCK, LEAST_SHARE, MOST_SHARES = 2**14, 2**18, 16
 """Numbers in the smallest block and the smallest share of the work, and the most shares."""
 
 
@@ -174,15 +174,15 @@ class Problem(method.Problem):
     @cached_property
     def mean(self) -> float:
         """The mean of ``V``."""
-        rows_of = pieces(len(self.V), max(1, SHARE // self.V.shape[1]))
+        rows_of = pieces(len(self.V), max(1, LEAST_SHARE // self.V.shape[1]))
         total = sum(in_threads(lambda rows: self.V[rows].sum(dtype=float), rows_of))
         return float(total) / self.V.size
 
     def shares(self, n_components: int) -> list[list[slice]]:
         """The blocks of frames, one list a thread's work; the same whatever the threads."""
         N, F = self.V.shape
-        blocks = pieces(N, max(1, ALONE // ((n_components + 1) * F), FEW // F))
-        n_shares = 2 ** int(np.log2(max(1, min(MOST_SHARES, N * F / SHARE))))
+        blocks = pieces(N, max(1, ONE_THREAD // ((n_components + 1) * F), LEAST_BLOCK // F))
+        n_shares = 2 ** int(np.log2(max(1, min(MOST_SHARES, N * F / LEAST_SHARE))))
         edges = np.linspace(0, len(blocks), min(n_shares, len(blocks)) + 1).astype(int).tolist()
         return [blocks[i:j] for i, j in pairwise(edges)]
 
@@ -478,7 +478,7 @@ class OfSpectrogram(OnFrames):
         """
         V = array(V, "V", 2)
         V = V.astype(self.precision or V.dtype, copy=False)
-        require_factorizable(V, self.beta)
+        _require_factorizable(V, self.beta)
         K = integer(n_components, "n_components", at_most=min(V.shape))
         problem = self.problem_of(V, method=self, held=held)
         return self.states_of(problem, self.shapes_of(K, *V.shape), V.dtype, start, rng)
@@ -541,28 +541,16 @@ class NMF(OfSpectrogram, name="nmf"):
         return int(numbers * dtype.itemsize)
 
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """A few frames, and their objective."""
+        """An iteration of some frames, and their objective."""
         N, F = self.shape(n_samples)
-        few = min(N, max(1, 2 * SHARE // F))
-        problem = Problem(np.ones((few, F), dtype), self.beta, 1.0)
-        W, Z = np.ones((K, F), dtype), np.ones((K, few), dtype)
-        return lambda: problem.objective(*problem.updated(W, Z)), N / few
+        rows = min(N, max(1, 2 * LEAST_SHARE // F))
+        problem = Problem(np.ones((rows, F), dtype), self.beta, 1.0)
+        W, Z = np.ones((K, F), dtype), np.ones((K, rows), dtype)
+        return lambda: problem.objective(*problem.updated(W, Z)), N / rows
 
 
-def require_factorizable(V: Array, beta: float) -> None:
-    """Refuse a matrix of which there is no divergence.
-
-    Examples
-    --------
-    >>> require_factorizable(np.eye(2), 0.0)
-    Traceback (most recent call last):
-        ...
-    ValueError: V must be positive for β = 0, got 0, whose divergence is infinite: raise it to a ...
-
-    References
-    ----------
-    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
-    """
+def _require_factorizable(V: Array, beta: float) -> None:
+    """Refuse a matrix of which there is no divergence."""
     least = V.min()
     if least < 0:
         raise ValueError(f"V must not be negative, got {least}")

@@ -1,4 +1,4 @@
-"""Starts that are given: arrays, checked, and the results of other methods, in one's own terms.
+"""What a method starts from: arrays, which are checked, and the results of other methods.
 
 Chapter: ``book/methods/nmf.md``.
 """
@@ -19,7 +19,7 @@ OPENING = 1e-6
 """What stands for a zero, relative to the largest: a multiplicative update would keep a zero."""
 
 
-def given(
+def checked_start(
     start: tuple[Any, ...],
     shapes: Mapping[str, tuple[int, ...]],
     dtype: Any,
@@ -45,10 +45,11 @@ def given(
 
     Examples
     --------
-    >>> W, Z = given(([[1.0, 2.0]], [[3.0]]), {"patterns": (1, 2), "activations": (1, 1)}, float)
+    >>> shapes = {"patterns": (1, 2), "activations": (1, 1)}
+    >>> W, Z = checked_start(([[1.0, 2.0]], [[3.0]]), shapes, float)
     >>> Z
     array([[3.]])
-    >>> given(([[1.0, -2.0]],), {"patterns": (1, 2)}, float)
+    >>> checked_start(([[1.0, -2.0]],), {"patterns": (1, 2)}, float)
     Traceback (most recent call last):
         ...
     ValueError: start's patterns must not be negative, got -2.0
@@ -138,7 +139,7 @@ def segments(x: Array, K: int, length: int, rng: np.random.Generator) -> Array:
     return found
 
 
-def of_as_many(found: Decomposition, n_components: int) -> Decomposition:
+def require_components(found: Decomposition, n_components: int) -> Decomposition:
     """The same result, refused if it has another number of components.
 
     Raises
@@ -149,7 +150,7 @@ def of_as_many(found: Decomposition, n_components: int) -> Decomposition:
     Examples
     --------
     >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 4)), 1, 0, np.zeros(4))
-    >>> of_as_many(found, 2)
+    >>> require_components(found, 2)
     Traceback (most recent call last):
         ...
     ValueError: start must have 2 components, got 1
@@ -295,3 +296,6 @@ def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Arra
     activations = np.concatenate(over_channels)
     loudness = np.sqrt(spectrum.sum()) or 1.0
     return spectrum / loudness, activations / loudness
+
+
+given, of_as_many = checked_start, require_components  # as some still call them

@@ -1,7 +1,7 @@
 """The common result: its components, its files, and the runner that makes it."""
 
 import json
-from dataclasses import FrozenInstanceError, dataclass, replace
+from dataclasses import MISSING, FrozenInstanceError, dataclass, fields, replace
 from itertools import islice
 
 import numpy as np
@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import METHODS
-from cdlnmf_lit.methods.algorithm_1 import decompose, iterate
+from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
 from cdlnmf_lit.methods.decomposition import Decomposition, run, written_aside
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.theory.gabor import hann
 from tests import reference
 from tests.strategies import dtypes, lengths, normal, seeds
 
-FRAME = GaborFrame("hann", 2, 8).tight()
+FRAME = hann(8, 2)
+SMALL = NMF(frame=FRAME, iterations=4)
 X = normal(0, 40)
 
 
@@ -31,6 +33,7 @@ def a_decomposition(seed=0, K=2, T_d=5, N=9, hop=2, first_sample=-3, T=17, dtype
         history={"objective": np.arange(3.0)},
         status="made by hand",
         parameters={"penalty": 0.5, "start": "random"},
+        sample_rate=8000,
     )
 
 
@@ -99,49 +102,135 @@ def test_files_keep_everything(tmp_path_factory, dtype, seed):
     for name in ("atoms", "activations", "residual"):
         np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
         assert getattr(again, name).dtype == dtype
-    for name in ("method", "hop", "first_sample", "status", "parameters"):
+    for name in ("method", "hop", "first_sample", "status", "parameters", "sample_rate"):
         assert getattr(again, name) == getattr(found, name)
     np.testing.assert_array_equal(again.history["objective"], found.history["objective"])
 
 
-def test_results_of_methods_can_be_saved(tmp_path):
-    found = decompose(X, 2, FRAME, iterations=2, rng=0)
-    json.dumps(found.parameters)
-    found.save(tmp_path / "found.npz")
-    assert Decomposition.load(tmp_path / "found.npz").history.keys() == found.history.keys()
-
-
-@pytest.mark.parametrize(
-    ("method", "options"),
-    [
-        ("algorithm-1", {"inner_iterations": np.int64(2), "recentre_every": np.int64(1)}),
-        ("nmf", {"divergence": np.int64(1)}),
-        ("nmf", {"divergence": np.float32(0.5), "floor": np.float32(0.1)}),
-        ("semi-nmf", {"penalty": np.float32(0.5)}),
-        ("convolutive-nmf", {"pattern_length": np.int64(2), "penalty": np.float32(0.5)}),
-        ("algorithm-1-complex", {"inner_iterations": np.int64(2)}),
-        ("complex-nmf", {"exponent": np.float32(0.5)}),
-        ("complex-isnmf", {"concentration": np.float32(0.5)}),
-        ("lrtfs", {"noise": np.float32(0.1), "annealing": np.float32(2)}),
-    ],
-)
-def test_options_that_are_numpy_numbers_are_saved(tmp_path, method, options):
-    found = METHODS[method].decompose(X, np.int64(2), FRAME, iterations=2, rng=0, **options)
-    found.save(tmp_path / "found.npz")
-    assert Decomposition.load(tmp_path / "found.npz").parameters == found.parameters
-
-
-def test_options_of_dictionary_learning_that_are_numpy_numbers_are_saved(tmp_path):
-    options = {"atom_length": np.int64(8), "recentre_every": np.int64(2), "padding": np.int64(3)}
-    found = METHODS["cdl"].decompose(X, 1, penalty=np.float32(0.5), iterations=2, rng=0, **options)
-    found.save(tmp_path / "found.npz")
-    assert Decomposition.load(tmp_path / "found.npz").parameters == found.parameters
+@pytest.mark.parametrize("name", METHODS)
+def test_options_that_are_numpy_numbers_are_kept_as_plain_ones(name):
+    kind = METHODS[name]
+    required = {each.name: 30 for each in fields(kind) if each.default is MISSING}
+    usual = kind(**required)
+    for each in fields(kind):
+        match getattr(usual, each.name):
+            case bool():
+                continue
+            case int(number):
+                asked = np.int64(number)
+            case float(number):
+                asked = np.float32(number)
+            case None if each.name in ("power", "penalty", "share"):
+                asked = np.float32(0.5)
+            case _:
+                continue
+        parameters = kind(**required | {each.name: asked}).parameters
+        assert type(parameters[each.name]) in (int, float)
+        json.dumps(parameters)
 
 
 def test_the_same_result_makes_the_same_file(tmp_path):
     for name in ("one", "two"):
-        decompose(X, 2, FRAME, iterations=2, rng=0).save(tmp_path / f"{name}.npz")
+        SMALL.decompose(X, 2).save(tmp_path / f"{name}.npz")
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+
+
+# ---- applied to another signal ---------------------------------------------------------------
+
+
+def signals():
+    t = np.arange(300)
+    return np.sin(0.9 * t) * (t % 90 < 40), np.sin(0.9 * t) * (t % 70 < 30) + np.sin(2.1 * t)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        SMALL,
+        NMF(frame=FRAME, divergence="itakura-saito", power=1.5, iterations=4, starts=2),
+        ConvolutiveNMF(frame=FRAME, pattern_length=3, penalty=0.3, iterations=4),
+        NMF(frame=hann(16, 4), iterations=2) >> SMALL,
+    ],
+)
+def test_a_result_is_applied_with_its_patterns_held(method, tmp_path):
+    x, y = signals()
+    learnt = replace(method.decompose(x, 2), sample_rate=8000)
+    learnt.save(tmp_path / "learnt.npz")
+    seen = []
+
+    def watch(stage, states):
+        seen.append(stage)
+        return states
+
+    for each in (learnt, Decomposition.load(tmp_path / "learnt.npz")):
+        found = each.apply(y, watch=watch)
+        np.testing.assert_array_equal(found.spectra, learnt.spectra)
+        assert (found.method, found.sample_rate) == (learnt.method, 8000)
+        assert found.parameters["held"] == "patterns"
+        wanted = replace(method, start="random", starts=1).decompose(
+            y, 2, start=(learnt.spectra, None), held="patterns"
+        )
+        np.testing.assert_array_equal(found.activations, wanted.activations)
+        np.testing.assert_allclose(found.components().sum(axis=0), y, atol=1e-12)
+        assert np.all(np.diff(found.history["objective"]) <= 1e-9)
+    assert len(seen) == 2
+    again = found.apply(x)
+    np.testing.assert_array_equal(again.spectra, learnt.spectra)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "missing"),
+    [
+        ({"hop": 2, "channels": 8, "window_length": 8, "divergence": "euclidean"}, "window"),
+        ({"frame": {"hop": 2}}, "window"),
+        ({"frame": FRAME.parameters, "colour": "blue"}, "colour"),
+    ],
+)
+def test_what_is_missing_to_apply_a_result_is_named(parameters, missing):
+    found = replace(of_spectra(), method="nmf", parameters=parameters)
+    with pytest.raises(ValueError, match=missing):
+        found.apply(X)
+    with pytest.raises(ValueError, match=r"method must be one of .*, got 'by hand'"):
+        of_spectra().apply(X)
+
+
+def test_a_file_of_before_the_methods_were_values_is_read_and_says_what_it_lacks(tmp_path):
+    about = {
+        "method": "nmf",
+        "status": "ran all 1 iterations",
+        "parameters": {
+            "n_components": 1,
+            "hop": 2,
+            "channels": 8,
+            "window_length": 8,
+            "divergence": "kullback-leibler",
+            "update": "minimise",
+            "power": 1.0,
+            "floor": 1e-10,
+            "start": "random",
+        },
+        "hop": 2,
+        "first_sample": -6,
+    }
+    arrays = {
+        "about": np.array(json.dumps(about)),
+        "history/objective": np.array([2.0, 1.0]),
+        "activations": np.ones((1, 23)),
+        "residual": np.zeros(40),
+        "spectra": np.ones((1, 5)),
+        "sounds": np.ones((1, 40)),
+    }
+    np.savez(tmp_path / "old.npz", **arrays)
+    old = Decomposition.load(tmp_path / "old.npz")
+    np.testing.assert_array_equal(old.components(), arrays["sounds"])
+    assert (old.objective, old.sample_rate, old.parameters) == (1.0, None, about["parameters"])
+    with pytest.raises(ValueError, match="parameters must tell the frame's window, which is not"):
+        old.apply(X)
+    whole = replace(old, parameters=old.parameters | {"frame": FRAME.parameters})
+    np.testing.assert_array_equal(whole.apply(X).spectra, old.spectra)
+
+
+# ---- files -----------------------------------------------------------------------------------
 
 
 def test_a_decomposition_is_frozen():
@@ -180,21 +269,22 @@ def test_nothing_half_written_is_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["found.npz"]
 
 
+# ---- the runner ------------------------------------------------------------------------------
+
+
 def test_the_runner_keeps_the_history_and_says_why_it_stopped():
-    found = run(iterate(X, 2, FRAME, rng=0), iterations=4)
+    found = run(SMALL.iterate(X, 2), iterations=4)
     assert found.status == "ran all 4 iterations"
-    assert {name: values.size for name, values in found.history.items()} == {
-        "objective": 5,
-        "relative_residual": 5,
-        "step": 5,
-    }
-    assert found.history["relative_residual"][-1] == pytest.approx(
-        np.linalg.norm(found.residual) / np.linalg.norm(X)
-    )
+    assert not found.is_stopped
+    states = islice(SMALL.iterate(X, 2), 5)
+    np.testing.assert_array_equal(found.history["objective"], [state.objective for state in states])
+    assert found.objective == found.history["objective"][-1]
+    assert type(found.objective) is float
 
 
 def test_the_runner_stops_when_the_objective_does():
-    found = run(iterate(normal(0, 400), 1, FRAME, rng=0), iterations=10_000, tolerance=0.01)
+    found = run(SMALL.iterate(normal(0, 400), 1), iterations=10_000, tolerance=0.01)
+    assert not found.is_stopped
     done = found.history["objective"].size - 1
     assert 10 <= done < 10_000
     assert found.status.startswith(f"converged after {done} iterations")
@@ -237,13 +327,16 @@ def test_the_runner_stops_where_the_objective_hardly_falls(objectives, tolerance
 
 
 def test_the_caller_may_end_the_states():
-    states = islice(iterate(X, 2, FRAME, rng=0), 3)
-    assert run(states, iterations=10).status.startswith("stopped after 2 iterations")
+    found = run(islice(SMALL.iterate(X, 2), 3), iterations=10)
+    assert found.status.startswith("stopped after 2 iterations")
+    assert found.is_stopped
     with pytest.raises(ValueError, match="states must hold at least one state"):
         run([], iterations=3)
+    with pytest.raises(ValueError, match="iterations must be a whole number of at least 0"):
+        run(SMALL.iterate(X, 2), iterations=-1)
 
 
 def test_no_iterations_return_the_start():
-    found = decompose(X, 2, FRAME, iterations=0, rng=0)
-    start = next(iterate(X, 2, FRAME, rng=0))
+    found = replace(SMALL, iterations=0).decompose(X, 2)
+    start = next(SMALL.iterate(X, 2))
     np.testing.assert_array_equal(found.activations, start.activations)

@@ -9,7 +9,8 @@ from cdlnmf_lit.methods.resources import Estimate, available_memory, require_mem
 
 
 def test_an_estimate_reads_as_a_sentence():
-    assert str(Estimate(2_340_000_000, 0.0123)) == ("2.3 GB of memory, about 0.012 s an iteration")
+    estimate = Estimate(2_340_000_000, 0.0123, 1.23)
+    assert str(estimate) == "2.3 GB of memory, about 0.012 s an iteration, 1.2 s in all"
 
 
 def test_free_memory_is_a_number_of_bytes():

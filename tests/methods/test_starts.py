@@ -12,7 +12,7 @@ from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.theory.gabor import GaborFrame
 from tests.strategies import dtypes, frames, normal, seeds
 
-SHAPES = {"spectra": (2, 3), "activations": (2, 4)}
+SHAPES = {"patterns": (2, 3), "activations": (2, 4)}
 powers = st.sampled_from([1.0, 2.0])
 
 
@@ -35,7 +35,7 @@ def of_spectra(frame, T, seed, power, dtype=float):
 @given(dtypes, seeds)
 def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
     W, Z = normal(seed, 2, 3) ** 2, normal(seed, 2, 4) ** 2
-    found = starts.given((W, Z), SHAPES, dtype)
+    found = starts.checked_start((W, Z), SHAPES, dtype)
     for values, wanted in zip(found, (W, Z), strict=True):
         assert values.dtype == dtype
         assert not np.shares_memory(values, wanted)
@@ -43,33 +43,44 @@ def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
 
 
 def test_given_arrays_are_contiguous_however_they_lie():
-    for values in starts.given((np.ones((3, 2)).T, np.ones((4, 2)).T), SHAPES, float):
+    for values in starts.checked_start((np.ones((3, 2)).T, np.ones((4, 2)).T), SHAPES, float):
         assert values.flags.c_contiguous
 
 
-def test_spectra_may_be_complex_where_the_data_are():
+def test_patterns_may_be_complex_where_the_data_are():
     W = normal(0, 2, 3) + 1j * normal(1, 2, 3)
-    found, Z = starts.given((W, np.ones((2, 4))), SHAPES, np.complex64, signed="spectra")
+    found, Z = starts.checked_start(
+        (W, np.ones((2, 4))), SHAPES, np.complex64, signed=("patterns",)
+    )
     assert (found.dtype, Z.dtype) == (np.complex64, np.float32)
-    with pytest.raises(ValueError, match="start's spectra must be real"):
-        starts.given((W, np.ones((2, 4))), SHAPES, np.float32, signed="spectra")
+    with pytest.raises(ValueError, match="start's patterns must be real"):
+        starts.checked_start((W, np.ones((2, 4))), SHAPES, np.float32, signed=("patterns",))
+
+
+def test_activations_may_be_left_open_and_patterns_may_not():
+    W, Z = starts.checked_start((np.ones((2, 3)), None), SHAPES, float)
+    assert Z is None
+    np.testing.assert_array_equal(W, 1)
+    with pytest.raises(ValueError, match="start's patterns must"):
+        starts.checked_start((None, np.ones((2, 4))), SHAPES, float)
 
 
 @pytest.mark.parametrize(
     ("start", "rule"),
     [
-        ((np.ones((2, 3)),), "start must hold spectra, activations, got 1 values"),
+        ((np.ones((2, 3)),), "start must hold patterns, activations, got 1 values"),
         ((np.ones((2, 3)), np.ones((2, 5))), r"activations must have shape \(2, 4\), got \(2, 5\)"),
-        ((np.ones((3, 3)), np.ones((2, 4))), r"spectra must have shape \(2, 3\), got \(3, 3\)"),
-        ((np.ones(3), np.ones((2, 4))), "start's spectra must be two-dimensional"),
-        ((-np.ones((2, 3)), np.ones((2, 4))), "start's spectra must not be negative, got -1.0"),
+        ((np.ones((3, 3)), np.ones((2, 4))), r"patterns must have shape \(2, 3\), got \(3, 3\)"),
+        ((np.ones(3), np.ones((2, 4))), "start's patterns must be two-dimensional"),
+        ((-np.ones((2, 3)), np.ones((2, 4))), "start's patterns must not be negative, got -1.0"),
         ((np.ones((2, 3)), np.full((2, 4), np.nan)), "start's activations must be finite"),
-        ((np.ones((2, 3), int), np.ones((2, 4))), "start's spectra must hold floating-point"),
+        ((np.ones((2, 3), int), np.ones((2, 4))), "start's patterns must hold floating-point"),
+        ((1j * np.ones((2, 3)), np.ones((2, 4))), "start's patterns must be real"),
     ],
 )
 def test_a_bad_start_is_refused(start, rule):
     with pytest.raises(ValueError, match=rule):
-        starts.given(start, SHAPES, float)
+        starts.checked_start(start, SHAPES, float)
 
 
 @given(frames(), st.integers(1, 60), seeds, powers, powers, dtypes)
@@ -142,6 +153,52 @@ def test_activations_go_to_the_nearest_positions(hop, first, n_activations, own_
 
 def test_a_result_of_other_components_is_refused():
     found = Decomposition("by hand", np.eye(2), np.ones((2, 4)), 1, 0, np.zeros(4))
-    assert starts.of_as_many(found, 2) is found
+    assert starts.require_components(found, 2) is found
     with pytest.raises(ValueError, match="start must have 3 components, got 2"):
-        starts.of_as_many(found, 3)
+        starts.require_components(found, 3)
+
+
+@given(dtypes, st.sampled_from([1e-6, 0.1]), seeds)
+def test_an_opened_factor_has_no_zeros_and_keeps_the_rest(dtype, share, seed):
+    factor = np.maximum(normal(seed, 3, 9, dtype=dtype), 0)
+    found = starts.opened(factor, share)
+    assert found.dtype == dtype
+    least = share * factor.max()
+    np.testing.assert_array_equal(found[factor > least], factor[factor > least])
+    np.testing.assert_allclose(found[factor <= least], least, rtol=1e-6)
+    np.testing.assert_array_equal(starts.opened(0 * factor), 0)
+
+
+@given(dtypes, seeds)
+def test_loudness_is_that_of_the_best_fit(dtype, seed):
+    x, model = normal(seed, 40, dtype=dtype), normal(seed + 1, 40, dtype=dtype)
+    found = starts.loudness(x, model)
+    assert found.dtype == dtype
+    wanted = np.linalg.lstsq(model[:, None].astype(float), x, rcond=None)[0][0]
+    assert found == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+    assert starts.loudness(x, 0 * model) == 0
+
+
+@given(st.integers(1, 4), st.integers(1, 9), dtypes, seeds)
+def test_segments_are_of_the_signal_and_half_a_length_apart(K, length, dtype, seed):
+    x = normal(seed, 90, dtype=dtype)
+    found = starts.segments(x, K, length, np.random.default_rng(seed))
+    assert (found.shape, found.dtype) == ((K, length), dtype)
+    windows = np.lib.stride_tricks.sliding_window_view(x, length)
+    begins = [int(np.flatnonzero(np.all(windows == segment, axis=1))[0]) for segment in found]
+    for k, begin in enumerate(begins):
+        assert all(abs(begin - other) > length // 2 for other in begins[:k])
+
+
+def test_segments_are_drawn_by_their_energy():
+    x = np.zeros(60)
+    x[20:24], x[50] = 1.0, 1e-3
+    for seed in range(20):
+        (found,) = starts.segments(x, 1, 4, np.random.default_rng(seed))
+        assert found.max() == 1
+    shares = [
+        starts.segments(np.repeat([1.0, 2.0], 20), 1, 1, np.random.default_rng(seed)).max() == 2
+        for seed in range(400)
+    ]
+    assert 0.73 < np.mean(shares) < 0.87
+    assert not starts.segments(0 * x, 2, 4, np.random.default_rng(0)).any()
