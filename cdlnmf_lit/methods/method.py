@@ -465,6 +465,8 @@ class Method:
     ) -> Iterator[Any]:
         """All iterates of a problem that is no signal's, but a matrix's."""
         begin = self.start if start is None else start
+        if problem.held is not None:
+            choice(problem.held, "held", HELD)
         if isinstance(begin, tuple):
             begin = given(begin, shapes, dtype, signed=self.SIGNED)
         else:
