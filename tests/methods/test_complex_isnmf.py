@@ -20,7 +20,6 @@ from cdlnmf_lit.methods.complex_isnmf import (
 )
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.nmf import NMF
-from cdlnmf_lit.theory.convolution import synthesize
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from tests.strategies import dtypes, normal, seeds
 
@@ -52,6 +51,12 @@ def problems(draw):
 def factorize(X, K, *, start=None, phases=None, hop_ratio=0.25, held=None, rng=0, **options):
     run = {"start": start, "phases": phases, "hop_ratio": hop_ratio, "held": held, "rng": rng}
     return ComplexISNMF(**options).factorize(X, K, **run)
+
+
+def posterior_of(state):
+    return state.problem.posterior(
+        state.patterns, state.activations, slice(0, len(state.problem.X))
+    )
 
 
 # ---- literal definitions: 2 × 2 real covariance matrices, bin by bin -----------------------------
@@ -95,10 +100,6 @@ def literal_expectations(X, W, Z, U, shape, noise):
 def expected_cost(r, p, q):
     """Expected negative log-likelihood of the components, in ``r = √(v / v')``."""
     return np.sum(-2 * np.log(r) + p * r**2 - q * r)
-
-
-def surprise_at(X, W, Z, U, shape, noise):
-    return literal_expectations(X, W, Z, U, shape, noise)[-1]
 
 
 # ---- the model ---------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def test_the_expected_cost_lies_above_the_surprise(problem, seed, other):
     V, Y, _ = factors(other, K, *X.shape)
     _, p, q, before = literal_expectations(X, W, Z, U, shape, 0.01)
     r = np.sqrt((W[:, None] * Z[:, :, None]) / (V[:, None] * Y[:, :, None]))
-    after = surprise_at(X, V, Y, U, shape, 0.01)
+    *_, after = literal_expectations(X, V, Y, U, shape, 0.01)
     assert after - before <= expected_cost(r, p, q) - expected_cost(np.ones_like(r), p, q) + 1e-8
 
 
@@ -192,13 +193,16 @@ def test_the_iterates_are_those_of_the_literal_algorithm(problem, held, seed):
 
 
 @given(problems(), st.sampled_from(ComplexISNMF.STARTS), dtypes, seeds)
-def test_the_likelihood_never_falls(problem, start, dtype, seed):
+def test_the_likelihood_never_falls_and_precision_is_kept(problem, start, dtype, seed):
     X, K, kappa = problem
     X = X.astype(np.result_type(dtype, np.complex64))
     options = {"concentration": kappa, "start": start, "rng": seed}
     rounding = 100 * np.finfo(dtype).eps * X.size
     for before, after in pairwise(islice(factorize(X, K, **options), 40)):
         assert after.objective <= before.objective + rounding * (1 + abs(before.objective) / X.size)
+    for part in (after.patterns, after.activations, *map(posterior_of(after).mean, range(K))):
+        assert part.real.dtype == dtype
+        assert np.isfinite(part).all()
 
 
 @given(problems(), seeds)
@@ -217,7 +221,7 @@ def test_without_phases_it_is_is_nmf_with_wiener_filters(problem, seed):
         if V.min() > 0:
             divergence = np.sum(V / model - np.log(V / model) - 1)
             assert found.objective == pytest.approx(divergence + np.sum(np.log(V) + 1))
-        posterior = found.problem.posterior(found.patterns, found.activations, slice(0, len(X)))
+        posterior = posterior_of(found)
         for k in range(K):
             np.testing.assert_allclose(posterior.mean(k), v[k] / model * X, atol=1e-10)
         power = (v / model * np.abs(X)) ** 2 + v * (1 - v / model)
@@ -270,6 +274,11 @@ def test_spectra_are_recovered_from_what_the_model_draws():
     assert distance(found.patterns, W) < 0.5 * distance(near[0], W)
 
 
+def error_of(state, true):
+    means = [posterior_of(state).mean(k) for k in range(len(true))]
+    return np.sum(np.abs(means - true) ** 2)
+
+
 def test_true_phases_help_and_wrong_ones_are_told_by_the_likelihood():
     """Two sources in the same channels, which a magnitude cannot tell apart."""
     rng = np.random.default_rng(1)
@@ -280,8 +289,7 @@ def test_true_phases_help_and_wrong_ones_are_told_by_the_likelihood():
     wrong = np.exp(2j * np.pi * rng.random(U.shape))
     for name, kappa, phases in (("none", 0.0, U), ("true", 10.0, U), ("wrong", 10.0, wrong)):
         found = next(factorize(X, 2, concentration=kappa, phases=phases, start=(W, Z)))
-        posterior = found.problem.posterior(W, Z, slice(0, 60))
-        errors[name] = sum(np.sum(np.abs(posterior.mean(k) - s[k]) ** 2) for k in range(2))
+        errors[name] = error_of(found, s)
         objectives[name] = found.objective
     assert errors["true"] < 0.5 * errors["none"] < errors["wrong"]
     assert objectives["true"] < objectives["none"] < objectives["wrong"]
@@ -308,31 +316,12 @@ def test_the_order_of_components_frames_and_channels_does_not_matter(problem, se
     rng = np.random.default_rng(other)
     k, n, f = (rng.permutation(size) for size in U.shape)
     straight = factorize(X, K, concentration=kappa, phases=U, start=(W, Z))
-    turned = factorize(
-        X[n][:, f],
-        K,
-        concentration=kappa,
-        phases=U[k][:, n][:, :, f],
-        start=(W[k][:, f], Z[k][:, n]),
-    )
+    options = {"phases": U[k][:, n][:, :, f], "start": (W[k][:, f], Z[k][:, n])}
+    turned = factorize(X[n][:, f], K, concentration=kappa, **options)
     for one, two in zip(islice(straight, 4), turned, strict=False):
         np.testing.assert_allclose(two.patterns, one.patterns[k][:, f], rtol=1e-5, atol=1e-12)
         np.testing.assert_allclose(two.activations, one.activations[k][:, n], rtol=1e-5)
         assert two.objective == pytest.approx(one.objective, rel=1e-7, abs=1e-6)
-
-
-@given(problems(), dtypes, seeds)
-def test_precision_is_kept_and_silence_is_legal(problem, dtype, seed):
-    X, K, kappa = problem
-    X = X.astype(np.result_type(dtype, np.complex64))
-    *_, found = islice(factorize(X, K, concentration=kappa, rng=seed), 8)
-    for part in (found.patterns, found.activations):
-        assert part.dtype == dtype
-        assert np.isfinite(part).all()
-    posterior = found.problem.posterior(found.patterns, found.activations, slice(0, len(X)))
-    for k in range(K):
-        assert posterior.mean(k).dtype == X.dtype
-        assert np.isfinite(posterior.mean(k)).all()
 
 
 @given(CONCENTRATIONS, dtypes, seeds)
@@ -374,7 +363,6 @@ def test_activations_that_are_to_be_found_are_those_of_nmf_for_the_same_spectra(
     wanted = NMF().factorize(np.abs(X), 2, start=(np.sqrt(3 * W), None), held="patterns")
     wanted = next(islice(wanted, 50, None)).activations ** 2
     np.testing.assert_allclose(start.activations, wanted, atol=1e-6 * wanted.max())
-    assert start.activations.min() == pytest.approx(1e-6 * wanted.max()) or wanted.min() > 0
     free = next(factorize(X, 2, start=(3 * W, None)))
     np.testing.assert_allclose(free.activations, 3 * start.activations)
 
@@ -391,17 +379,12 @@ def test_phases_are_expected_from_the_start_alone():
 
 
 def test_the_number_of_threads_changes_nothing(monkeypatch):
-    X = complex_normal(0, 300, 513)
-
-    def run():
-        *_, found = islice(factorize(X, 4, rng=0), 3)
-        return found
-
-    many = run()
-    monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda: 1)
-    one = run()
-    np.testing.assert_array_equal(one.patterns, many.patterns)
-    np.testing.assert_array_equal(one.activations, many.activations)
+    X, last = complex_normal(0, 300, 513), []
+    for threads in (1, 3):
+        monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda threads=threads: threads)
+        last.append(next(islice(factorize(X, 4), 2, None)))
+    np.testing.assert_array_equal(last[0].patterns, last[1].patterns)
+    np.testing.assert_array_equal(last[0].activations, last[1].activations)
 
 
 # ---- phases that are expected ------------------------------------------------------------------
@@ -465,27 +448,17 @@ def test_partials_that_ring_are_followed():
     two = np.where(t > 2000, np.sin(2 * np.pi * 26.6 / 256 * t) * np.exp(-(t - 2000) / 4000), 0.0)
     true = np.stack([frame.half_analysis(s) for s in (one, two)])
     X = true.sum(axis=0)
-    W = np.mean(np.abs(true) ** 2, axis=1)
-    Z = np.mean(np.abs(true) ** 2, axis=2)
+    power = np.abs(true) ** 2
+    W, Z = power.mean(axis=1), power.mean(axis=2)
     expected = ExpectedPhases(X, 2 * np.pi * 64 / 512 * peak_frequencies(W), onsets(Z))
     U = expected(slice(0, len(X)))
-    power = np.abs(true) ** 2
-    likeness = np.sum((U * true.conj()).real * np.abs(true), axis=(1, 2)) / np.sum(
-        power, axis=(1, 2)
-    )
-    assert likeness.min() > 0.95
-    found = [
+    likeness = np.sum((U * true.conj()).real * np.abs(true), axis=(1, 2))
+    assert np.all(likeness > 0.95 * power.sum(axis=(1, 2)))
+    blind, followed = (
         next(factorize(X, 2, concentration=kappa, hop_ratio=64 / 512, start=(W, Z)))
         for kappa in (0.0, 5.0)
-    ]
-    errors = [
-        sum(
-            np.sum(np.abs(each.problem.posterior(W, Z, slice(0, len(X))).mean(k) - true[k]) ** 2)
-            for k in range(2)
-        )
-        for each in found
-    ]
-    assert errors[1] < errors[0]
+    )
+    assert error_of(followed, true) < error_of(blind, true)
 
 
 # ---- signals ------------------------------------------------------------------------------------
@@ -498,9 +471,9 @@ X = normal(0, 90)
     CONCENTRATIONS, dtypes, st.sampled_from([(4, 16), (16, 16), (3, 17), (8, 32), (1, 5)]), seeds
 )
 def test_components_and_residual_sum_to_the_signal(kappa, dtype, sizes, seed):
-    frame = GaborFrame("hamming", *sizes)
     x = normal(seed, 61, dtype=dtype)
     x[20:40] = 0
+    frame = GaborFrame("hamming", *sizes)
     method = ComplexISNMF(frame=frame, concentration=kappa, iterations=4)
     found = method.decompose(x, 2, rng=seed)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
@@ -541,15 +514,12 @@ def test_without_phases_a_run_goes_on_from_its_own_result(tmp_path):
 def test_a_start_from_another_method_is_better_than_chance():
     t = np.arange(900.0)
     x = np.sin(0.3 * t) * (t < 400) + np.sin(1.1 * t) * (t > 500)
-    atoms = np.sin(np.outer([0.3, 1.1], np.arange(32))) * np.hanning(32)
-    Z = np.stack([t < 400, t > 500])[:, :869] / 16.0
-    other = Decomposition("by hand", atoms, Z, 1, 0, x - synthesize(atoms, Z))
+    other = NMF(frame=hann(32, 4), iterations=60).decompose(x, 2)
     method = ComplexISNMF(frame=hann(64, 8))
     begun, drawn, warm = (
         next(method.iterate(x, 2, start=start)).objective for start in (other, "random", "nmf")
     )
-    assert begun < drawn
-    assert warm < drawn
+    assert max(begun, warm) < drawn
 
 
 @pytest.mark.parametrize(
@@ -585,16 +555,12 @@ def test_an_iteration_keeps_no_sums_of_each_block(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (
-            {"frame": GaborFrame("hann", 4, 16, phase="frequency-invariant")},
-            "frame must count its phase time-invariant",
-        ),
+        ({"frame": GaborFrame("hann", 4, 16, phase="frequency-invariant")}, "time-invariant"),
         ({"concentration": -1.0}, "concentration must be .* at least 0, got -1.0"),
         ({"concentration": np.inf}, "concentration must be a finite number"),
         ({"noise_floor": 0.0}, "noise_floor must be positive, got 0.0"),
         ({"noise_floor": -1.0}, "noise_floor must be a finite number"),
         ({"start": "segments"}, "start must be one of nmf, random, got 'segments'"),
-        ({"start": 3}, "start must be one of nmf, random, got 3"),
     ],
 )
 def test_bad_options_are_named(options, message):
@@ -603,25 +569,21 @@ def test_bad_options_are_named(options, message):
 
 
 @pytest.mark.parametrize(
-    ("V", "K", "options", "message"),
+    ("matrix", "options", "message"),
     [
-        (np.zeros((3, 3)), 1, {}, "X must not be zero everywhere"),
-        (np.full((3, 3), np.nan), 1, {}, "X must be finite"),
-        (np.ones(3), 1, {}, "X must be two-dimensional"),
-        (np.ones((3, 2)), 3, {}, "n_components must be a whole number from 1 to 2, got 3"),
-        (np.ones((3, 2)), 1, {"hop_ratio": 0.0}, "hop_ratio must be positive, got 0.0"),
-        (
-            np.ones((3, 2)),
-            1,
-            {"phases": np.ones((1, 2, 3))},
-            r"phases must be finite, of shape \(1",
-        ),
-        (np.ones((3, 2)), 1, {"phases": np.full((1, 3, 2), np.nan)}, "phases must be finite"),
+        (np.zeros((3, 3)), {}, "X must not be zero everywhere"),
+        (np.full((3, 3), np.nan), {}, "X must be finite"),
+        (np.ones(3), {}, "X must be two-dimensional"),
+        (np.ones((3, 1)), {}, "n_components must be a whole number from 1 to 1, got 2"),
+        (np.ones((3, 2)), {"hop_ratio": 0.0}, "hop_ratio must be positive, got 0.0"),
+        (np.ones((3, 2)), {"phases": np.ones((2, 2, 3))}, r"phases must be .* of shape \(2, 3, 2"),
+        (np.ones((3, 2)), {"phases": np.full((2, 3, 2), np.nan)}, "phases must be finite"),
+        (np.ones((3, 2)), {"held": "phases"}, "held must be one of patterns, activations"),
     ],
 )
-def test_bad_matrices_are_named(V, K, options, message):
+def test_bad_matrices_are_named(matrix, options, message):
     with pytest.raises(ValueError, match=message):
-        factorize(V, K, **options)
+        factorize(matrix, 2, **options)
 
 
 @pytest.mark.parametrize(("dtype", "most"), [(np.float32, 1e6), (np.float64, 1e8)])
