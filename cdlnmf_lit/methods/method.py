@@ -472,6 +472,8 @@ class Method:
         if problem.held is not None:
             choice(problem.held, "held", HELD)
         begin = self.start if start is None else start
+        if problem.held is not None:
+            choice(problem.held, "held", HELD)
         if isinstance(begin, tuple):
             begin = given(begin, shapes, dtype, signed=self.SIGNED)
         else:

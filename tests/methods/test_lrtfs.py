@@ -1,6 +1,7 @@
 """Low-rank time-frequency synthesis is the literal one on all channels, and never loses ground."""
 
 import tracemalloc
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -8,29 +9,22 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cdlnmf_lit.methods import algorithm_1, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.lrtfs import (
-    BACKGROUND,
-    COOLING,
-    ESTIMATIONS,
-    decompose,
-    estimate,
-    iterate,
-    posterior_variance,
-    shrunk,
-)
+from cdlnmf_lit.methods.lrtfs import BACKGROUND, COOLING, LRTFS, posterior_variance, shrunk
+from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory import blocks
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.convolution import synthesize
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from tests import reference
 from tests.strategies import dtypes, frames, normal, seeds
 
+ESTIMATIONS = ("marginal", "joint")
 estimations = st.sampled_from(ESTIMATIONS)
 
 
 @st.composite
 def problems(draw, *, longest=10):
-    """Any frame, a signal with silence in it, K and the options."""
+    """A method with any frame and options, a signal with silence in it, and K."""
     frame = draw(frames(longest=longest))
     if draw(st.booleans()):
         assume(frame.bounds(200)[0] > 0.1 * frame.bounds(200)[1])
@@ -41,13 +35,14 @@ def problems(draw, *, longest=10):
         x[T // 2 :] = 0
         assume(np.ptp(x) > 0)
     K = draw(st.integers(1, min(3, frame.n_frames(T), frame.channels // 2 + 1)))
-    options = {
-        "noise": draw(st.sampled_from([1e-4, 1e-2, 1.0])),
-        "estimation": draw(estimations),
-        "annealing": draw(st.sampled_from([1.0, 1.5, 30.0])),
-        "relaxation": draw(st.sampled_from([0.5, 1.0, 1.9])),
-    }
-    return frame, x, K, options
+    method = LRTFS(
+        frame=frame,
+        noise=draw(st.sampled_from([1e-4, 1e-2, 1.0])),
+        estimation=draw(estimations),
+        annealing=draw(st.sampled_from([1.0, 1.5, 30.0])),
+        relaxation=draw(st.sampled_from([0.5, 1.0, 1.9])),
+    )
+    return method, x, K
 
 
 # ---- the literal algorithm ------------------------------------------------------------------
@@ -59,29 +54,29 @@ def mirrored(half, M):
     return half[..., np.minimum(nu, M - nu)]
 
 
-def literal(x, frame, W, Z, options):
+def literal(x, method, W, Z, held=None):
     """Yield ``α (N, M), W (K, M), Z (K, N)`` and the objective: all channels, all at once."""
-    Phi = reference.dictionary(frame, x.size)
+    Phi = reference.dictionary(method.frame, x.size)
     L = np.linalg.norm(Phi.reshape(x.size, -1), 2) ** 2
     energy = np.sum(np.abs(Phi[:, :, :1]) ** 2, axis=0)
-    epsilon, iteration = BACKGROUND * options["noise"], 0
+    epsilon, iteration = BACKGROUND * method.noise, 0
     alpha, P = np.zeros(Phi.shape[1:], complex), np.zeros(Phi.shape[1:])
     while True:
-        lam = options["noise"] * max(1, options["annealing"] * COOLING**iteration)
-        if iteration:
+        lam = method.noise * max(1, method.annealing * COOLING**iteration)
+        if iteration and held != "patterns":
             v = epsilon + Z.T @ W
             W = W * np.sqrt((Z @ (P / v**2)) / (Z @ (1 / v)))
         v = epsilon + Z.T @ W
         z = alpha + np.einsum("tnm,t->nm", Phi.conj(), x - synthesised(Phi, alpha)) / L
         step = v / (v + lam / L) * z - alpha
-        alpha = alpha + (options["relaxation"] if iteration else 1) * step
-        s = 1 / (1 / v + energy / lam) if options["estimation"] == "marginal" else 0 * v
+        alpha = alpha + (method.relaxation if iteration else 1) * step
+        s = 1 / (1 / v + energy / lam) if method.estimation == "marginal" else 0 * v
         P = np.abs(alpha) ** 2 + s
-        if iteration:
+        if iteration and held != "activations":
             Z = Z * np.sqrt(((P / v**2) @ W.T) / ((1 / v) @ W.T)).T
         v = epsilon + Z.T @ W
         misfit = np.sum((x - synthesised(Phi, alpha)) ** 2)
-        if options["estimation"] == "marginal":
+        if method.estimation == "marginal":
             misfit += np.sum(energy * s) + lam * np.sum(P / v + np.log(v / s) - 1)
         else:
             misfit += lam * np.sum(P / v + np.log(v / epsilon))
@@ -109,31 +104,31 @@ def cut_small(states):
         yield state
 
 
-@given(problems(), seeds)
-def test_the_iterates_are_those_of_the_literal_algorithm_on_all_channels(problem, seed):
-    frame, x, K, options = problem
-    M, N = frame.channels, frame.n_frames(x.size)
+@given(problems(), st.sampled_from([None, "patterns", "activations"]), seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm_on_all_channels(problem, held, seed):
+    method, x, K = problem
+    M, N = method.frame.channels, method.frame.n_frames(x.size)
     W, Z = positive(seed, K, M // 2 + 1), positive(seed + 1, K, N)
-    states = cut_small(iterate(x, K, frame, **options, start=(W, Z)))
-    expected = literal(x, frame, mirrored(W, M), Z, options)
+    states = cut_small(method.iterate(x, K, start=(W, Z), held=held))
+    expected = literal(x, method, mirrored(W, M), Z, held)
     for state, (alpha, W, Z, objective) in islice(zip(states, expected, strict=False), 12):
         for found, wanted in [
             (state.coefficients, alpha[:, : M // 2 + 1]),
-            (state.spectra, W[:, : M // 2 + 1]),
+            (state.patterns, W[:, : M // 2 + 1]),
             (state.activations, Z),
             (state.objective, objective),
         ]:
             np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-9 * np.abs(wanted).max())
-        signal = reference.synthesis(frame, alpha, x.size).real
+        signal = reference.synthesis(method.frame, alpha, x.size).real
         np.testing.assert_allclose(state.residual, x - signal, atol=1e-9)
 
 
 @given(problems(), seeds)
 def test_coefficients_that_a_real_signal_has_real_stay_real(problem, seed):
-    frame, x, K, options = problem
-    state = list(islice(iterate(x, K, frame, **options, rng=seed), 5))[-1]
+    method, x, K = problem
+    *_, state = islice(method.iterate(x, K, rng=seed), 5)
     assert not np.any(state.coefficients[:, 0].imag)
-    if frame.channels % 2 == 0 and frame.phase == "time-invariant":
+    if method.frame.channels % 2 == 0 and method.frame.phase == "time-invariant":
         assert not np.any(state.coefficients[:, -1].imag)
 
 
@@ -142,8 +137,8 @@ def test_coefficients_that_a_real_signal_has_real_stay_real(problem, seed):
 
 @given(problems(), dtypes, seeds)
 def test_no_iteration_raises_the_objective(problem, dtype, seed):
-    frame, x, K, options = problem
-    states = iterate(x.astype(dtype), K, frame, **options, rng=seed)
+    method, x, K = problem
+    states = method.iterate(x.astype(dtype), K, rng=seed)
     slack = 1e-4 if dtype == np.float32 else 1e-10
     for before, after in pairwise(islice(states, 40)):
         assert 0 <= after.objective <= before.objective * (1 + slack)
@@ -204,13 +199,10 @@ def test_the_prior_term_lies_below_its_majoriser(K, seed):
     assert prior(other) <= above + 1e-9
 
 
-def dense_fit(x, frame, state, asked):
-    """``-2 log p(x)`` under the factors of a state, all coefficients integrated out.
-
-    ``asked`` is the noise that was asked for, of which ``ε`` is a share.
-    """
-    T = x.size
-    v = BACKGROUND * asked + state.activations.T @ state.spectra
+def dense_fit(x, state):
+    """``-2 log p(x)`` under the factors of a state, all coefficients integrated out."""
+    T, frame = x.size, state.problem.method.frame
+    v = BACKGROUND * state.problem.method.noise + state.activations.T @ state.patterns
     Phi = reference.dictionary(frame, T).reshape(T, -1)
     S = (Phi * mirrored(v, frame.channels).ravel()) @ Phi.conj().T + state.noise * np.eye(T)
     np.testing.assert_allclose(S.imag, 0, atol=1e-9 * np.abs(S).max())
@@ -225,10 +217,10 @@ def bound_of(x, state):
 
 @given(problems(), seeds)
 def test_the_marginal_objective_bounds_the_likelihood(problem, seed):
-    frame, x, K, options = problem
-    states = iterate(x, K, frame, **(options | {"estimation": "marginal"}), rng=seed)
+    method, x, K = problem
+    states = replace(method, estimation="marginal").iterate(x, K, rng=seed)
     for state in islice(states, 0, 20, 4):
-        exact = dense_fit(x, frame, state, options["noise"])
+        exact = dense_fit(x, state)
         assert exact <= bound_of(x, state) + 1e-7 * (1 + abs(exact))
 
 
@@ -239,9 +231,9 @@ def unitary(M):
 
 @given(st.integers(2, 9), st.integers(1, 5), seeds)
 def test_for_a_basis_the_bound_is_tight_and_the_likelihood_rises(M, N, seed):
-    frame, x = unitary(M), normal(seed, M * N)
-    states = list(islice(iterate(x, 1, frame, noise=0.1, rng=seed), 15))
-    fits = [dense_fit(x, frame, state, 0.1) for state in states]
+    x = normal(seed, M * N)
+    states = list(islice(LRTFS(frame=unitary(M), noise=0.1).iterate(x, 1, rng=seed), 15))
+    fits = [dense_fit(x, state) for state in states]
     np.testing.assert_allclose(bound_of(x, states[0]), fits[0], rtol=1e-9)
     assert np.all(np.diff(fits) <= 1e-9 * np.abs(fits[0]))
 
@@ -249,9 +241,9 @@ def test_for_a_basis_the_bound_is_tight_and_the_likelihood_rises(M, N, seed):
 @pytest.mark.parametrize("hop", [2, 4, 8])
 def test_the_likelihood_rises_over_a_run_of_a_frame(hop):
     """For a frame the bound is what cannot get worse; what it bounds gets better all the same."""
-    frame, x = GaborFrame("hann", hop, 16).tight(), normal(3, 60) * np.hanning(60)
-    states = list(islice(iterate(x, 2, frame, noise=1e-3, rng=0), 60))
-    first, last = (dense_fit(x, frame, states[n], 1e-3) for n in (0, -1))
+    x = normal(3, 60) * np.hanning(60)
+    first, *_, last = islice(LRTFS(frame=hann(16, hop), noise=1e-3).iterate(x, 2), 60)
+    first, last = (dense_fit(x, state) for state in (first, last))
     assert last < first - 10
 
 
@@ -266,7 +258,7 @@ def test_without_noise_and_with_a_basis_it_is_isnmf(M, K, seed):
     V = np.abs(frame.analysis(x)) ** 2
     assume(V.min() > 1e-4)
     W, Z = positive(seed, K, M // 2 + 1), positive(seed + 1, K, N)
-    states = iterate(x, K, frame, noise=1e-13, estimation="joint", start=(W, Z))
+    states = LRTFS(frame=frame, noise=1e-13, estimation="joint").iterate(x, K, start=(W, Z))
     next(states)
     full = mirrored(W, M)
     for state in islice(states, 10):
@@ -274,17 +266,17 @@ def test_without_noise_and_with_a_basis_it_is_isnmf(M, K, seed):
         full = full * np.sqrt((Z @ (V / model**2)) / (Z @ (1 / model)))
         model = Z.T @ full
         Z = Z * np.sqrt(((V / model**2) @ full.T) / ((1 / model) @ full.T)).T
-        np.testing.assert_allclose(state.spectra, full[:, : M // 2 + 1], rtol=1e-6)
+        np.testing.assert_allclose(state.patterns, full[:, : M // 2 + 1], rtol=1e-6)
         np.testing.assert_allclose(state.activations, Z, rtol=1e-6)
 
 
 def test_the_module_of_nmf_finds_the_same():
     frame, x = unitary(16), normal(0, 16 * 20)
     V = np.abs(frame.analysis(x)) ** 2
-    states = iterate(x, 2, frame, noise=1e-13, estimation="joint", rng=0)
+    states = LRTFS(frame=frame, noise=1e-13, estimation="joint").iterate(x, 2)
     first, second = next(states), next(states)
-    start = mirrored(second.spectra, 16), first.activations
-    others = nmf.factorize(V, 2, divergence="itakura-saito", start=start)
+    start = mirrored(second.patterns, 16), first.activations
+    others = NMF(divergence="itakura-saito").factorize(V, 2, start=start)
     next(others)
     for state, other in islice(zip([second, *islice(states, 19)], others, strict=False), 20):
         np.testing.assert_allclose(state.activations, other.activations, rtol=1e-6)
@@ -304,9 +296,9 @@ def planted(seed, estimation, noise, M=12, N=15, K=2):
 @given(estimations, st.sampled_from([1e-3, 0.1, 1.0]), seeds)
 def test_planted_factors_are_a_fixed_point(estimation, noise, seed):
     frame, x, W, Z = planted(seed, estimation, noise)
-    options = {"noise": noise, "estimation": estimation, "start": (W, Z)}
-    for state in islice(iterate(x, 2, frame, **options), 5):
-        np.testing.assert_allclose(state.spectra, W, rtol=1e-8)
+    method = LRTFS(frame=frame, noise=noise, estimation=estimation)
+    for state in islice(method.iterate(x, 2, start=(W, Z)), 5):
+        np.testing.assert_allclose(state.patterns, W, rtol=1e-8)
         np.testing.assert_allclose(state.activations, Z, rtol=1e-8)
 
 
@@ -314,7 +306,8 @@ def test_planted_factors_are_a_fixed_point(estimation, noise, seed):
 def test_planted_factors_are_recovered_from_a_near_start(estimation):
     frame, x, W, Z = planted(5, estimation, 1e-3, M=32, N=60)
     near = W * (0.7 + 0.6 * positive(1, *W.shape)), Z * (0.7 + 0.6 * positive(2, *Z.shape))
-    found = decompose(x, 2, frame, noise=1e-3, estimation=estimation, start=near, iterations=2000)
+    method = LRTFS(frame=frame, noise=1e-3, estimation=estimation, iterations=2000)
+    found = method.decompose(x, 2, start=near)
     np.testing.assert_allclose(found.activations.T @ found.spectra, Z.T @ W, rtol=0.05)
     for spectrum, true in zip(found.spectra, W, strict=True):
         assert spectrum @ true > 0.999 * np.linalg.norm(spectrum) * np.linalg.norm(true)
@@ -325,10 +318,10 @@ def test_planted_factors_are_recovered_from_a_near_start(estimation):
 
 @given(problems(), seeds, st.floats(1e-3, 1e3))
 def test_louder_signals_give_larger_powers(problem, seed, gain):
-    frame, x, K, options = problem
-    quiet = decompose(x, K, frame, **options, iterations=6, rng=seed)
-    louder = options | {"noise": gain**2 * options["noise"]}
-    loud = decompose(gain * x, K, frame, **louder, iterations=6, rng=seed)
+    method, x, K = problem
+    quiet = replace(method, iterations=6)
+    louder = replace(quiet, noise=gain**2 * method.noise)
+    quiet, loud = quiet.decompose(x, K, rng=seed), louder.decompose(gain * x, K, rng=seed)
     close = {"rtol": 1e-6, "atol": 1e-9 * gain * np.abs(x).max()}
     np.testing.assert_allclose(loud.components(), gain * quiet.components(), **close)
     np.testing.assert_allclose(
@@ -339,26 +332,28 @@ def test_louder_signals_give_larger_powers(problem, seed, gain):
 @given(seeds, st.sampled_from([0.1, 3.0, 10.0]))
 def test_a_louder_window_gives_quieter_coefficients_and_the_same_sounds(seed, gain):
     """But for the background, which does not follow, and does not matter."""
-    plain, x = GaborFrame("hann", 4, 16).tight(), normal(seed, 120)
+    plain, x = hann(16, 4), normal(seed, 120)
     louder = GaborFrame(gain * plain.window, 4)
-    one, other = (decompose(x, 2, frame, iterations=10, rng=0) for frame in (plain, louder))
+    one, other = (LRTFS(frame=each, iterations=10).decompose(x, 2) for each in (plain, louder))
     np.testing.assert_allclose(other.spectra * gain**2, one.spectra, rtol=1e-3)
     np.testing.assert_allclose(other.components(), one.components(), atol=1e-4)
 
 
 def test_by_default_the_noise_follows_the_signal():
-    frame, x = GaborFrame("hann", 4, 16).tight(), normal(0, 100)
-    quiet, loud = (decompose(g * x, 2, frame, iterations=3, rng=0) for g in (1.0, 100.0))
+    method, x = LRTFS(frame=hann(16, 4), iterations=3), normal(0, 100)
+    quiet, loud = (method.decompose(g * x, 2) for g in (1.0, 100.0))
     assert quiet.parameters["noise"] == pytest.approx(0.01 * np.mean(x**2))
     np.testing.assert_allclose(loud.components(), 100 * quiet.components(), rtol=1e-7, atol=1e-9)
 
 
 @given(problems(), seeds)
 def test_the_order_of_the_components_does_not_matter(problem, seed):
-    frame, x, K, options = problem
-    W, Z = positive(seed, K, frame.channels // 2 + 1), positive(seed, K, frame.n_frames(x.size))
-    one = decompose(x, K, frame, **options, start=(W, Z), iterations=6)
-    other = decompose(x, K, frame, **options, start=(W[::-1], Z[::-1]), iterations=6)
+    method, x, K = problem
+    W, Z = (positive(seed, *shape) for shape in method.shapes(x.size, K).values())
+    one, other = (
+        replace(method, iterations=6).decompose(x, K, start=start)
+        for start in ((W, Z), (W[::-1], Z[::-1]))
+    )
     np.testing.assert_allclose(other.components()[::-1], one.components(), rtol=1e-6, atol=1e-9)
 
 
@@ -367,8 +362,8 @@ def test_the_order_of_the_components_does_not_matter(problem, seed):
 
 @given(problems(), dtypes, seeds)
 def test_components_sum_to_the_synthesis_in_the_precision_of_the_signal(problem, dtype, seed):
-    frame, x, K, options = problem
-    found = decompose(x.astype(dtype), K, frame, **options, iterations=3, rng=seed)
+    method, x, K = problem
+    found = replace(method, iterations=3).decompose(x.astype(dtype), K, rng=seed)
     for part in (found.spectra, found.activations, found.residual, found.sounds):
         assert part.dtype == dtype
         assert np.isfinite(part).all()
@@ -384,24 +379,19 @@ def test_components_sum_to_the_synthesis_in_the_precision_of_the_signal(problem,
 
 @pytest.mark.parametrize("estimation", ESTIMATIONS)
 def test_single_precision_follows_double(estimation):
-    frame, x = GaborFrame("hann", 16, 64).tight(), normal(0, 2000) * np.hanning(2000)
-    start = positive(0, 3, 33), positive(1, 3, frame.n_frames(2000))
-    double, single = (
-        decompose(x.astype(dtype), 3, frame, estimation=estimation, start=start, iterations=50)
-        for dtype in (np.float64, np.float32)
-    )
+    method = LRTFS(frame=hann(64, 16), estimation=estimation, iterations=50)
+    x, start = normal(0, 2000) * np.hanning(2000), (positive(0, 3, 33), positive(1, 3, 128))
+    double, single = (method.decompose(x.astype(t), 3, start=start) for t in ("d", "f"))
     np.testing.assert_allclose(single.history["objective"], double.history["objective"], rtol=1e-4)
 
 
 @given(dtypes, estimations, st.sampled_from([1e-4, 1.0, 1e4]))
 def test_silence_and_a_silent_component_do_no_harm(dtype, estimation, gain):
-    frame, x = GaborFrame("hann", 4, 16).tight(), normal(0, 200)
+    method, x = LRTFS(frame=hann(16, 4), estimation=estimation, iterations=300), normal(0, 200)
     x[60:140] = 0
-    W, Z = gain**2 * positive(0, 2, 9), positive(1, 2, frame.n_frames(200))
+    W, Z = gain**2 * positive(0, 2, 9), positive(1, 2, method.frame.n_frames(200))
     W[1], Z[0, 25:29] = 0, 0
-    found = decompose(
-        (gain * x).astype(dtype), 2, frame, estimation=estimation, start=(W, Z), iterations=300
-    )
+    found = method.decompose((gain * x).astype(dtype), 2, start=(W, Z))
     assert np.isfinite(found.components()).all()
     assert np.abs(found.component(1)).max() < 1e-3 * np.abs(found.component(0)).max()
     assert np.abs(found.components()[:, 80:120]).max() < 1e-3 * gain
@@ -412,7 +402,7 @@ def test_silence_and_a_silent_component_do_no_harm(dtype, estimation, gain):
 def test_shorter_windows_than_channels_and_one_sample_more_than_a_constant():
     for frame, T in [(GaborFrame("hann", 3, 40, length=9), 50), (GaborFrame(np.ones(1), 1), 2)]:
         x = normal(1, T)
-        found = decompose(x, 1, frame, iterations=5, rng=0)
+        found = LRTFS(frame=frame, iterations=5).decompose(x, 1)
         np.testing.assert_allclose(found.component(0) + found.residual, x, atol=1e-12)
 
 
@@ -420,8 +410,8 @@ def test_shorter_windows_than_channels_and_one_sample_more_than_a_constant():
 
 
 def test_annealed_noise_falls_to_what_was_asked():
-    frame, x = GaborFrame("hann", 4, 16).tight(), normal(0, 100)
-    found = decompose(x, 1, frame, noise=0.01, annealing=4.0, iterations=30, rng=0)
+    method = LRTFS(frame=hann(16, 4), noise=0.01, annealing=4.0, iterations=30)
+    found = method.decompose(normal(0, 100), 1)
     noise = found.history["noise"]
     np.testing.assert_allclose(noise[:3], 0.01 * 4 * COOLING ** np.arange(3))
     assert noise[-1] == 0.01
@@ -431,22 +421,16 @@ def test_annealed_noise_falls_to_what_was_asked():
 
 @pytest.mark.parametrize("estimation", ESTIMATIONS)
 def test_relaxation_goes_further_in_a_redundant_frame(estimation):
-    frame = GaborFrame("hann", 2, 64).tight()
+    method = LRTFS(frame=hann(64, 2), noise=1e-4, estimation=estimation, iterations=60)
     x = np.sin(0.3 * np.arange(600)) * np.hanning(600)
-    reached = [
-        decompose(
-            x, 1, frame, noise=1e-4, estimation=estimation, relaxation=r, iterations=60, rng=0
-        ).history["objective"][-1]
-        for r in (1.0, 1.9)
-    ]
-    assert reached[1] < reached[0]
+    short, longer = (replace(method, relaxation=r).decompose(x, 1) for r in (1.0, 1.9))
+    assert longer.objective < short.objective
 
 
 def test_coefficients_of_the_joint_estimate_are_sparser_than_the_analysis():
-    frame = GaborFrame("hann", 16, 64).tight()
-    t = np.arange(4000)
+    frame, t = hann(64, 16), np.arange(4000)
     x = np.sin(0.3 * t) * (t % 1000 < 500) + 0.05 * normal(0, 4000)
-    *_, state = islice(iterate(x, 2, frame, noise=0.1, estimation="joint", rng=0), 100)
+    *_, state = islice(LRTFS(frame=frame, noise=0.1, estimation="joint").iterate(x, 2), 100)
 
     def share_for_energy(coefficients):
         powers = np.sort(np.abs(coefficients).ravel() ** 2)[::-1]
@@ -458,85 +442,72 @@ def test_coefficients_of_the_joint_estimate_are_sparser_than_the_analysis():
 # ---- starts ---------------------------------------------------------------------------------
 
 
-@given(problems(), seeds)
-def test_the_same_seed_gives_the_same_result_whatever_the_threads(problem, seed):
-    frame, x, K, options = problem
-    with pytest.MonkeyPatch.context() as patch:
-        results = []
-        for threads in (1, 3):
-            patch.setattr(blocks, "n_threads", lambda threads=threads: threads)
-            results.append(decompose(x, K, frame, **options, iterations=3, rng=seed))
-    np.testing.assert_array_equal(results[0].components(), results[1].components())
-    np.testing.assert_array_equal(results[0].spectra, results[1].spectra)
-
-
-def test_many_blocks_are_summed_in_their_order():
-    frame, x = GaborFrame("hann", 1, 64).tight(), normal(0, 20_000)
-    assert len(frame.blocks(x.size)) > 2
-    with pytest.MonkeyPatch.context() as patch:
-        found = []
-        for threads in (1, 4):
-            patch.setattr(blocks, "n_threads", lambda threads=threads: threads)
-            found.append(decompose(x, 2, frame, iterations=2, rng=0))
+def test_many_blocks_are_summed_in_their_order(monkeypatch):
+    method, x, found = LRTFS(frame=hann(64, 1), iterations=2), normal(0, 20_000), []
+    assert len(method.frame.blocks(x.size)) > 2
+    for threads in (1, 4):
+        monkeypatch.setattr(blocks, "n_threads", lambda threads=threads: threads)
+        found.append(method.decompose(x, 2))
     np.testing.assert_array_equal(found[0].spectra, found[1].spectra)
-    assert np.array_equal(found[0].history["objective"], found[1].history["objective"])
+    np.testing.assert_array_equal(found[0].history["objective"], found[1].history["objective"])
 
 
 def test_a_start_from_isnmf_takes_its_factors_as_they_are():
-    frame, x = GaborFrame("hann", 8, 32).tight(), normal(0, 400)
+    frame, x = hann(32, 8), normal(0, 400)
     for divergence, power in [("itakura-saito", 2), ("kullback-leibler", 1)]:
-        found = nmf.decompose(x, 2, frame, divergence=divergence, iterations=5, rng=0)
-        start = next(iterate(x, 2, frame, start=found))
-        np.testing.assert_allclose(start.spectra, found.spectra ** (2 / power))
+        found = NMF(frame=frame, divergence=divergence, iterations=5).decompose(x, 2)
+        start = next(LRTFS(frame=frame).iterate(x, 2, start=found))
+        np.testing.assert_allclose(start.patterns, found.spectra ** (2 / power))
         np.testing.assert_allclose(start.activations, found.activations ** (2 / power))
 
 
 def test_a_start_from_another_frame_or_method_is_fitted_to_the_components():
     x = np.sin(0.2 * np.arange(600.0)) * np.hanning(600)
     x[300:] += np.sin(1.1 * np.arange(300.0)) * np.hanning(300)
-    fine = GaborFrame("hann", 8, 64).tight()
-    coarse = decompose(x, 2, GaborFrame("hann", 16, 32).tight(), iterations=100, rng=0)
-    atoms = algorithm_1.decompose(x, 2, GaborFrame("hann", 4, 32).tight(), iterations=30, rng=0)
-    for found in (coarse, atoms):
-        start = next(iterate(x, 2, fine, start=found))
-        assert min(start.spectra.min(), start.activations.min()) > 0
-        for k in range(2):
-            V = fine.spectrogram(found.component(k))
-            assert start.activations[k] @ V @ start.spectra[k] == pytest.approx(
-                np.linalg.norm(start.activations[k])
-                * np.linalg.norm(start.spectra[k])
-                * np.linalg.norm(V, 2),
-                rel=0.1,
-            )
-            total = np.outer(start.activations[k], start.spectra[k]).sum()
-            assert total == pytest.approx(V.sum(), rel=0.1)
+    fine, atoms, Z = hann(64, 8), normal(1, 2, 32), np.abs(normal(2, 2, 569)) ** 3
+    by_hand = Decomposition("by hand", atoms, Z, 1, 0, x - synthesize(atoms, Z))
+    for found in (LRTFS(frame=hann(32, 16)).decompose(x, 2), by_hand):
+        start = next(LRTFS(frame=fine).iterate(x, 2, start=found))
+        for sound, w, z in zip(found.components(), start.patterns, start.activations, strict=True):
+            V, sizes = fine.spectrogram(sound), np.linalg.norm(z) * np.linalg.norm(w)
+            assert min(w.min(), z.min()) > 0
+            assert z @ V @ w == pytest.approx(sizes * np.linalg.norm(V, 2), rel=0.1)
+            assert np.outer(z, w).sum() == pytest.approx(V.sum(), rel=0.1)
 
 
 def test_a_run_goes_on_from_its_own_factors():
-    frame, x = GaborFrame("hann", 8, 32).tight(), normal(0, 400)
-    found = decompose(x, 2, frame, iterations=30, rng=0)
-    again = decompose(x, 2, frame, start=found, iterations=30)
-    assert again.history["objective"][0] < 1.1 * found.history["objective"][-1]
-    np.testing.assert_array_equal(next(iterate(x, 2, frame, start=found)).spectra, found.spectra)
-
-
-def test_results_are_kept_by_a_file(tmp_path):
-    frame, x = GaborFrame("hann", 8, 32).tight(), normal(0, 400)
-    found = decompose(x, 2, frame, iterations=2, rng=0)
-    found.save(tmp_path / "found.npz")
-    again = Decomposition.load(tmp_path / "found.npz")
-    np.testing.assert_array_equal(again.components(), found.components())
-    assert again.parameters == found.parameters
+    method, x = LRTFS(frame=hann(32, 8), iterations=30), normal(0, 400)
+    found = method.decompose(x, 2)
+    again = method.decompose(x, 2, start=found)
+    assert again.history["objective"][0] < 1.1 * found.objective
+    np.testing.assert_array_equal(next(method.iterate(x, 2, start=found)).patterns, found.spectra)
     assert again.parameters["power"] == 2
+    assert LRTFS.from_parameters(again.parameters) == replace(method, noise=0.01 * np.mean(x**2))
+
+
+@given(problems(), seeds)
+def test_activations_that_are_to_be_found_begin_with_the_power_of_their_frames(problem, seed):
+    method, x, K = problem
+    N, F = method.shape(x.size)
+    W = positive(seed, K, F)
+    W[1:2] = 0
+    V = mirrored(method.frame.spectrogram(x), method.frame.channels).sum(axis=1)
+    start = next(method.iterate(x, K, start=(W, None)))
+    power = mirrored(start.activations.T @ W, method.frame.channels).sum(axis=1)
+    share = np.count_nonzero(W.any(axis=1)) / K
+    wanted = share * V / method.frame.bounds(x.size)[1] ** 2
+    np.testing.assert_allclose(power, wanted, rtol=1e-6, atol=2e-6 * wanted.mean())
+    np.testing.assert_array_equal(start.patterns, W)
 
 
 def test_a_state_that_was_overtaken_says_so():
-    states = iterate(normal(0, 100), 1, GaborFrame("hann", 4, 16).tight(), rng=0)
+    states = LRTFS(frame=hann(16, 4)).iterate(normal(0, 100), 1)
     first = next(states)
     first.decomposition()
     next(states)
-    with pytest.raises(RuntimeError, match="iteration 0 were overwritten by iteration 1"):
-        first.decomposition()
+    for late in (first.decomposition, lambda: first.problem.after(first)):
+        with pytest.raises(RuntimeError, match="iteration 0 were overwritten by iteration 1"):
+            late()
 
 
 # ---- before a run ---------------------------------------------------------------------------
@@ -546,95 +517,58 @@ def test_a_state_that_was_overtaken_says_so():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("estimation", ESTIMATIONS)
 def test_memory_is_what_the_estimate_says(hop, dtype, estimation):
-    frame, x = GaborFrame("hann", hop, 512).tight(), normal(0, 5000 * hop, dtype=dtype)
-    needed = estimate(x.size, 4, frame, estimation=estimation, dtype=dtype).memory_bytes
-    assert 0.5 * needed < peak_of(x, frame, estimation) < needed
+    method = LRTFS(frame=hann(512, hop), estimation=estimation, iterations=2)
+    x = normal(0, 5000 * hop, dtype=dtype)
+    needed = method.estimate(x.size, 4, dtype).memory_bytes
+    assert 0.5 * needed < peak_of(method, x) < needed
 
 
-def test_memory_is_below_three_spectrograms(monkeypatch):
+@pytest.mark.parametrize("estimation", ESTIMATIONS)
+def test_memory_is_below_three_spectrograms(monkeypatch, estimation):
     monkeypatch.setattr("cdlnmf_lit.theory.gabor.BLOCK", 2**15)
-    frame, x = GaborFrame("hann", 8, 512).tight(), normal(0, 40_000)
-    spectrogram = 8 * frame.n_frames(x.size) * 257
-    for estimation in ESTIMATIONS:
-        assert peak_of(x, frame, estimation) < 3 * spectrogram
+    method = LRTFS(frame=hann(512, 8), estimation=estimation, iterations=2)
+    assert peak_of(method, normal(0, 40_000)) < 3 * 8 * method.frame.n_frames(40_000) * 257
 
 
-def peak_of(x, frame, estimation):
-    decompose(x[:2000], 2, frame, estimation=estimation, iterations=1, rng=0)
+def peak_of(method, x):
+    method.decompose(x[:2000], 2)
     tracemalloc.start()
-    decompose(x, 4, frame, estimation=estimation, iterations=2, rng=0)
+    method.decompose(x, 4)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     return peak
 
 
-def test_estimates_need_no_frame_of_their_own():
-    default = estimate(345_500, 8)
-    assert default.seconds_per_iteration > 0
-    assert estimate(345_500, 8, dtype=np.float32).memory_bytes == default.memory_bytes // 2
-
-
-def test_what_cannot_fit_says_so_before_it_starts(monkeypatch):
-    monkeypatch.setattr("cdlnmf_lit.methods.resources.available_memory", lambda: 1e5)
-    with pytest.raises(MemoryError, match="5000 samples into 2 components at hop 1 needs about"):
-        iterate(normal(0, 5000), 2, GaborFrame("hann", 1, 64).tight())
-
-
-FRAME = GaborFrame("hann", 2, 8).tight()
-X = normal(0, 40)
-
-
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
+    ("dtype", "options", "message"),
     [
-        (([], 1, FRAME), {}, "x must not be empty"),
-        ((np.ones(40), 1, FRAME), {}, "x must not be constant, got 1.0"),
-        ((np.zeros(40), 1, FRAME), {}, "x must not be constant, got 0.0"),
-        ((np.where(X == X.max(), np.nan, X), 1, FRAME), {}, "x must be finite, got nan"),
-        ((np.full(40, np.inf), 1, FRAME), {}, "x must be finite, got inf"),
-        ((np.arange(40), 1, FRAME), {}, "x must hold floating-point numbers"),
-        ((np.ones((40, 2)), 1, FRAME), {}, "x must be one-dimensional.*average the channels"),
-        ((X + 1j, 1, FRAME), {}, "x must be real"),
-        ((X, 0, FRAME), {}, "n_components must be a whole number from 1 to 5, got 0"),
-        ((X, 6, FRAME), {}, "n_components must be a whole number from 1 to 5, got 6"),
-        ((X, 1.5, FRAME), {}, "n_components must be a whole number"),
-        ((X, 1, FRAME), {"noise": -1.0}, "noise must be .* at least 0, got -1.0"),
-        ((X, 1, FRAME), {"noise": np.nan}, "noise must be a finite number"),
-        ((X, 1, FRAME), {"noise": 0.0}, "noise must be at least .* in float64, got 0.0"),
-        (
-            (X.astype(np.float32), 1, FRAME),
-            {"noise": 1e-30},
-            "noise must be at least .* in float32, got 1e-30",
-        ),
-        ((X, 1, FRAME), {"estimation": "guess"}, "estimation must be one of marginal, joint"),
-        ((X, 1, FRAME), {"annealing": 0.5}, "annealing must be at least 1, got 0.5"),
-        ((X, 1, FRAME), {"annealing": np.inf}, "annealing must be a finite number"),
-        ((X, 1, FRAME), {"relaxation": 2.0}, "relaxation must lie between 0 and 2, got 2.0"),
-        ((X, 1, FRAME), {"relaxation": 0.0}, "relaxation must lie between 0 and 2, got 0.0"),
-        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
-        ((X, 1, FRAME), {"tolerance": -1.0}, "tolerance must be a finite number"),
-        ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, got 'tape'"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 5)),)}, "start must be a pair"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 4)), np.ones((1, 23)))}, r"shape \(1, 5\)"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 5)), np.ones((2, 23)))}, r"shape \(1, 23\)"),
-        ((X, 1, FRAME), {"start": (np.ones((1, 5)), -np.ones((1, 23)))}, "not be negative"),
-        ((X, 1, FRAME), {"start": (np.full((1, 5), np.nan), np.ones((1, 23)))}, "finite"),
-        (
-            (X, 2, FRAME),
-            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
-            "start must have 2 components, got 1",
-        ),
+        (float, {"noise": -1.0}, "noise must be .* at least 0, got -1.0"),
+        (float, {"noise": np.nan}, "noise must be a finite number"),
+        (float, {"noise": 0.0}, "noise must be at least .* in float64, got 0.0"),
+        (np.float32, {"noise": 1e-30}, "noise must be at least .* in float32, got 1e-30"),
+        (float, {"estimation": "guess"}, "estimation must be one of marginal, joint"),
+        (float, {"annealing": 0.5}, "annealing must be at least 1, got 0.5"),
+        (float, {"annealing": np.inf}, "annealing must be a finite number"),
+        (float, {"relaxation": 2.0}, "relaxation must lie between 0 and 2, got 2.0"),
+        (float, {"relaxation": 0.0}, "relaxation must lie between 0 and 2, got 0.0"),
+        (float, {"start": "nmf"}, "start must be one of random, got 'nmf'"),
     ],
 )
-def test_bad_input_is_named(arguments, options, message):
+def test_bad_options_are_named(dtype, options, message):
     with pytest.raises(ValueError, match=message):
-        decompose(*arguments, **options)
+        LRTFS(frame=hann(8, 2), **options).iterate(normal(0, 40, dtype=dtype), 1)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_constant_is_refused(level):
+    with pytest.raises(ValueError, match=f"x must not be constant, got {level}"):
+        LRTFS(frame=hann(8, 2)).iterate(np.full(40, level), 1)
 
 
 def test_a_silent_component_of_a_start_may_wake():
-    x, frame = normal(0, 200), GaborFrame("hann", 8, 32).tight()
+    x = normal(0, 200)
     atoms = np.stack([normal(1, 20), np.zeros(20)])
     found = Decomposition("by hand", atoms, np.ones((2, 181)), 1, 0, np.zeros(200))
-    *_, state = islice(iterate(x, 2, frame, start=found), 3)
-    assert state.spectra.min() > 0
+    *_, state = islice(LRTFS(frame=hann(32, 8)).iterate(x, 2, start=found), 3)
+    assert state.patterns.min() > 0
     assert state.activations.min() > 0
