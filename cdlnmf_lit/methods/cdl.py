@@ -19,6 +19,7 @@ from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, shifts_to_middle
 from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
 from cdlnmf_lit.methods.method import (
+    Method,
     OneOf,
     Sparse,
     at_least,
@@ -186,7 +187,7 @@ class Problem(sparse_coding.Problem):
         return d, self.activations_for(d)
 
     def activations_for(self, W: Array) -> Array:
-        """None."""
+        """All zero."""
         return np.zeros((len(W), self.n_activations), self.x.dtype)
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
@@ -203,12 +204,12 @@ class Problem(sparse_coding.Problem):
 
     def record(self, state: State) -> dict[str, float]:
         """The objective, and what either factor could still gain, where it may move."""
-        told = {"objective": state.objective, "relative_residual": state.relative_residual}
+        found = {"objective": state.objective, "relative_residual": state.relative_residual}
         if self.held != "activations":
-            told["coding_gap"] = state.gap
+            found["coding_gap"] = state.gap
         if self.held != "patterns":
-            told["dictionary_gap"] = self.dictionary_gap(state)
-        return told
+            found["dictionary_gap"] = self.dictionary_gap(state)
+        return found
 
     def dictionary_gap(self, state: State) -> float:
         """By which share of itself other atoms could lower the objective, at most."""
@@ -403,10 +404,11 @@ class CDL(Sparse, name="cdl"):
         \min_{z, d} \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
         \quad\text{subject to } \|d_k\| ≤ 1
 
-    The signal must not be constant. The patterns are the atoms ``d``, ``(K, T_d)``; a start's are
-    scaled to norm 1, and what they lose its activations gain. If only atoms are given, the
-    activations start at zero. A result of another method gives its atoms with their activations,
-    or else the loudest stretch of each component alone.
+    By default ``λ`` is a twentieth of :meth:`lambda_max`. The signal must not be constant, nor
+    shorter than an atom. The patterns are the atoms ``d``, ``(K, T_d)``; a start's are scaled to
+    norm 1, and what they lose its activations gain. If only atoms are given, the activations start
+    at zero. A result of another method gives its atoms with their activations, or else the loudest
+    stretch of each component alone.
 
     With patterns held this is sparse coding: an iteration is one of its solver, and the atoms keep
     their norm and their place; none is replaced. With activations held only the atoms move,
@@ -430,7 +432,7 @@ class CDL(Sparse, name="cdl"):
     Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
     """
 
-    start: str | method.Method = option(
+    start: str | Method = option(
         "segments",
         "What to begin from: segments of the signal, drawn by energy, or random noise.",
         method._start,

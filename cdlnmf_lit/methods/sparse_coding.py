@@ -207,7 +207,7 @@ class Problem(method.Problem):
         return State(iteration, d, z, self, Dictionary(d, self.n_activations))
 
     def states(self, state: Any) -> Iterator[State]:
-        """All iterates from one on, with its atoms."""
+        """All iterates from one on, with the same atoms."""
         yield state
         yield from SOLVERS[self.solver](self, state)
 
@@ -463,7 +463,7 @@ def iterate(
     require_change(x)
     K, T_d = d.shape
     require_length(x.size, T_d)
-    told = {
+    parameters = {
         "n_components": K,
         "atom_length": T_d,
         "penalty": non_negative(penalty, "penalty"),
@@ -473,7 +473,7 @@ def iterate(
     solver, signed = choice(solver, "solver", SOLVERS), SIGNS[activations]
     problem = Problem(
         *(T_d, float(penalty), signed, padding, solver),
-        method=SimpleNamespace(name="sparse-coding", parameters=told),
+        method=SimpleNamespace(name="sparse-coding", parameters=parameters),
         x=np.pad(x, padding),
     )
     z = np.zeros((K, problem.n_activations), x.dtype)
