@@ -154,13 +154,11 @@ Steps = Iterator[Callable[[], tuple[Any, Any]]]
 
 
 def ours(problem: Problem, dtype: str) -> Steps:
-    from cdlnmf_lit.methods import cdl
+    from cdlnmf_lit.methods.cdl import CDL
 
     x, atoms = problem.x.astype(dtype), problem.atoms.astype(dtype)
-    states = cdl.iterate(
-        x, len(atoms), atom_length=atoms.shape[1], penalty=problem.penalty, start=atoms
-    )
-    for state in states:
+    method = CDL(atom_length=atoms.shape[1], penalty=problem.penalty)
+    for state in method.iterate(x, len(atoms), start=(atoms, None)):
         state.objective  # noqa: B018 (what a loop that watches its convergence pays for)
 
         def found(state: Any = state) -> tuple[Any, Any]:

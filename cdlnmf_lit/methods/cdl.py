@@ -13,14 +13,21 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
 from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.factors import in_ball, normalised
+from cdlnmf_lit.methods.factors import in_ball, normalised, shifts_to_middle
 from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import OneOf, Sparse, at_least, option, require_change
-from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State, require_length
+from cdlnmf_lit.methods.method import (
+    Method,
+    OneOf,
+    Sparse,
+    at_least,
+    option,
+    require_change,
+    require_length,
+)
+from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State
 from cdlnmf_lit.methods.starts import given, segments
 from cdlnmf_lit.theory.arguments import Array, integer
 from cdlnmf_lit.theory.blocks import placed, segment_energies
@@ -34,8 +41,6 @@ ATOM_STEPS, ENOUGH = 30, 0.1
 """Steps on the atoms at the most, and the share of the gap that is small enough to stop before."""
 MOMENTUM = 0.9
 """The longest step beyond the atoms, as a share of the last one."""
-NEAR = 16
-"""Atoms within this fraction of their length from the middle are left where they are."""
 PAIRS, CHUNK = 2**22, 2**15
 """Pairs of activations up to which their products are summed one by one, and at a time."""
 
@@ -67,10 +72,9 @@ class Problem(sparse_coding.Problem):
         Atoms that lie within the ball are then scaled to its surface, and their activations down,
         which lowers the penalty and changes nothing else. Last, see :meth:`replaced`.
         """
-        solver = self.method.solver
-        z = next(islice(SOLVERS[solver](state), steps - 1, None)).activations
-        fitting = Fitting(self.x, z, self.atom_length)
-        d, z = normalised(fitted_atoms(fitting, state.patterns, ATOM_SOLVERS[solver]), z)
+        z = next(islice(SOLVERS[self.solver](self, state), steps - 1, None)).activations
+        d = Quadratic(self.x, z, self.atom_length).lowered(state.patterns, self.solver)
+        d, z = normalised(d, z)
         return self.replaced(self.state(state.iteration + 1, d, z))
 
     def replaced(self, state: State) -> State:
@@ -104,8 +108,8 @@ class Problem(sparse_coding.Problem):
 
         .. math:: d_k[s] ← d_k[s - m_k], \quad z_k[n] ← z_k[n + m_k]
 
-        By :func:`shifts_to_middle`. What is shifted past an end is lost. ``None`` where no atom
-        is to be shifted.
+        By :func:`~cdlnmf_lit.methods.factors.shifts_to_middle`. What is shifted past an end is
+        lost. ``None`` where no atom is to be shifted.
         """
         d, z, shifts = state.patterns, state.activations, shifts_to_middle(state.patterns)
         if not shifts.any():
@@ -129,7 +133,7 @@ class Problem(sparse_coding.Problem):
     def in_turn(self, state: State) -> Iterator[State]:
         """Alternate with momentum on the atoms, and with moves of them where these get lower."""
         now, before, t = state, state.patterns, 1.0
-        steps, most = CODING_STEPS[self.method.solver]
+        steps, most = CODING_STEPS[self.solver]
         wait = due = every = self.method.recentre_every
         for iteration in count(1):
             yield now.numbered(iteration - 1)
@@ -152,13 +156,12 @@ class Problem(sparse_coding.Problem):
                 due = iteration + wait
             now = new
 
-    def with_activations(self, state: State) -> Iterator[State]:
+    def fitted(self, state: State) -> Iterator[State]:
         """Fit the atoms alone."""
-        fitting = Fitting(self.x, state.activations, self.atom_length)
-        solve = ATOM_SOLVERS[self.method.solver]
+        quadratic = Quadratic(self.x, state.activations, self.atom_length)
         while True:
             yield state
-            d = fitted_atoms(fitting, state.patterns, solve)
+            d = quadratic.lowered(state.patterns, self.solver)
             state = self.state(state.iteration + 1, d, state.activations)
 
     # ---- starts, states --------------------------------------------------------------------------
@@ -166,12 +169,8 @@ class Problem(sparse_coding.Problem):
     def states(self, state: Any) -> Iterator[State]:
         """All iterates; with the atoms held they are those of sparse coding."""
         if self.held == "patterns":
-            yield state
-            yield from SOLVERS[self.method.solver](state)
-        elif self.held == "activations":
-            yield from self.with_activations(state)
-        else:
-            yield from self.in_turn(state)
+            return super().states(state)
+        return self.fitted(state) if self.held else self.in_turn(state)
 
     def first(self, W: Array, Z: Array) -> State:
         """Atoms of norm 1; what they lose the activations gain. A silent one has none."""
@@ -182,15 +181,13 @@ class Problem(sparse_coding.Problem):
 
     def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
         """Segments of the signal, drawn by energy, or noise; no activations."""
-        T_d, dtype = self.atom_length, self.x.dtype
-        if start == "segments":
-            d = segments(self.x, K, T_d, rng)
-        else:
-            d = rng.standard_normal((K, T_d)).astype(dtype)
+        x, T_d = self.x, self.atom_length
+        noise = start == "random"
+        d = rng.standard_normal((K, T_d)).astype(x.dtype) if noise else segments(x, K, T_d, rng)
         return d, self.activations_for(d)
 
     def activations_for(self, W: Array) -> Array:
-        """None."""
+        """All zero."""
         return np.zeros((len(W), self.n_activations), self.x.dtype)
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
@@ -207,60 +204,24 @@ class Problem(sparse_coding.Problem):
 
     def record(self, state: State) -> dict[str, float]:
         """The objective, and what either factor could still gain, where it may move."""
-        told = {"objective": state.objective, "relative_residual": state.relative_residual}
+        found = {"objective": state.objective, "relative_residual": state.relative_residual}
         if self.held != "activations":
-            told["coding_gap"] = state.gap
+            found["coding_gap"] = state.gap
         if self.held != "patterns":
-            told["dictionary_gap"] = self.dictionary_gap(state)
-        return told
+            found["dictionary_gap"] = self.dictionary_gap(state)
+        return found
 
     def dictionary_gap(self, state: State) -> float:
         """By which share of itself other atoms could lower the objective, at most."""
-        left = Fitting(state.residual, state.activations, self.atom_length)
-        return max(atoms_gap(state.patterns, -left.b), 0.0) / (state.objective or 1.0)
-
-
-def shifts_to_middle(atoms: Array, hop: int = 1) -> NDArray[np.intp]:
-    r"""By how many hops to shift each atom so that its energy lies in the middle.
-
-    .. math:: a m_k ≈ \frac{T_d - 1}{2} - \frac{Σ_s s \, d_k[s]^2}{Σ_s d_k[s]^2}
-
-    Parameters
-    ----------
-    atoms : array (K, T_d)
-    hop : int
-        ``a``.
-
-    Returns
-    -------
-    array (K,) of int
-        0 for an atom that is silent, or in the middle but for a 16th of its length.
-
-    Examples
-    --------
-    >>> shifts_to_middle(np.eye(3, 33, 1))
-    array([15, 14, 13])
-    >>> shifts_to_middle(np.eye(1, 33, 16)), shifts_to_middle(np.eye(1, 33), hop=5)
-    (array([0]), array([3]))
-
-    References
-    ----------
-    Chapter: ``book/methods/cdl.md``.
-    """
-    T_d = atoms.shape[1]
-    energy = np.square(atoms, dtype=float)
-    total = energy.sum(axis=1)
-    centres = np.divide(energy @ np.arange(T_d), total, out=np.zeros_like(total), where=total > 0)
-    shifts = np.where(total > 0, np.round(((T_d - 1) / 2 - centres) / hop), 0).astype(int)
-    shifts[hop * np.abs(shifts) <= T_d // NEAR] = 0
-    return shifts
+        left = Quadratic(state.residual, state.activations, self.atom_length)
+        return max(left.gap(state.patterns, -left.b), 0.0) / (state.objective or 1.0)
 
 
 # ---- the atoms, given the activations --------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class Fitting:
+class Quadratic:
     r"""A signal and its activations, to which atoms are to be fitted.
 
     .. math:: \min_{\|d_k\| ≤ 1} \; ½ \|x - Σ_k d_k ∗ z_k\|^2
@@ -279,8 +240,8 @@ class Fitting:
 
     Examples
     --------
-    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
-    >>> fitting.gradient(np.array([[1.0, 0.0]]))
+    >>> quadratic = Quadratic(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
+    >>> quadratic.gradient(np.array([[1.0, 0.0]]))
     array([[-2.,  0.]])
 
     References
@@ -356,125 +317,80 @@ class Fitting:
         """``½⟨d, A d⟩ - ⟨b, d⟩``: what the atoms change of the objective."""
         return 0.5 * float(np.sum(d * (gradient - self.b), dtype=float))
 
+    def gap(self, d: Array, gradient: Array) -> float:
+        r"""How far other atoms in the ball can lower the objective at most.
 
-def atoms_gap(d: Array, gradient: Array) -> float:
-    r"""How far other atoms in the ball can lower the objective at most.
+        .. math:: \max_{\|d'_k\| ≤ 1} ⟨\nabla, d - d'⟩ = Σ_k ⟨\nabla_k, d_k⟩ + \|\nabla_k\|
+        """
+        sizes = np.sqrt(np.sum(np.square(gradient, dtype=float), axis=1))
+        return float(np.sum(gradient * d, dtype=float) + sizes.sum())
 
-    .. math:: \max_{\|d'_k\| ≤ 1} ⟨\nabla, d - d'⟩ = Σ_k ⟨\nabla_k, d_k⟩ + \|\nabla_k\|
+    def lowered(self, d: Array, solver: str = "greedy") -> Array:
+        """Atoms that fit no worse: a few steps, fewer where a tenth of the gap is left."""
+        gradient = self.gradient(d)
+        best, least = d, self.objective(d, gradient)
+        enough = ENOUGH * self.gap(d, gradient)
+        for found, slope in islice(ATOM_SOLVERS[solver](self, d), ATOM_STEPS):
+            if (reached := self.objective(found, slope)) < least:
+                best, least = found, reached
+            if self.gap(found, slope) <= enough:
+                break
+        return best
 
-    Examples
-    --------
-    >>> atoms_gap(np.array([[1.0, 0.0]]), np.array([[-2.0, 0.0]]))
-    0.0
+    def projected_gradient(self, d: Array) -> Iterator[tuple[Array, Array]]:
+        """Accelerated projected gradient steps, restarted where they turn back.
 
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    sizes = np.sqrt(np.sum(np.square(gradient, dtype=float), axis=1))
-    return float(np.sum(gradient * d, dtype=float) + sizes.sum())
+        Yields the atoms and the gradient there.
+        """
+        step, t = d.dtype.type(1 / (self.curvature or 1.0)), 1.0
+        gradient = self.gradient(d)
+        ahead, slope = d, gradient
+        while True:
+            before, d = d, in_ball(ahead - step * slope)
+            before_gradient, gradient = gradient, self.gradient(d)
+            yield d, gradient
+            if np.sum((ahead - d) * (d - before), dtype=float) > 0:
+                t = 1.0
+            t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+            beyond = d.dtype.type((last - 1) / t)
+            ahead = d + beyond * (d - before)
+            slope = gradient + beyond * (gradient - before_gradient)
 
+    def admm(self, d: Array) -> Iterator[tuple[Array, Array]]:
+        r"""FastCSC's alternating direction method of multipliers, in the Fourier domain.
 
-def projected_gradient(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
-    """Accelerated projected gradient steps, restarted where they turn back.
+        .. math::
+            \hat d ← \hat v + \frac{\hat z^* (\hat x - Σ_j \hat z_j \hat v_j)}
+            {σ + Σ_j |\hat z_j|^2}, \quad v = s - u, \qquad
+            s ← P(d + u), \qquad u ← u + d - s
 
-    Yields the atoms and the gradient there.
-
-    Examples
-    --------
-    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
-    >>> next(projected_gradient(fitting, np.array([[0.0, 1.0]])))[0]
-    array([[1., 0.]])
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    step, t = d.dtype.type(1 / (fitting.curvature or 1.0)), 1.0
-    gradient = fitting.gradient(d)
-    ahead, slope = d, gradient
-    while True:
-        before, d = d, in_ball(ahead - step * slope)
-        before_gradient, gradient = gradient, fitting.gradient(d)
-        yield d, gradient
-        if np.sum((ahead - d) * (d - before), dtype=float) > 0:
-            t = 1.0
-        t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
-        beyond = d.dtype.type((last - 1) / t)
-        ahead = d + beyond * (d - before)
-        slope = gradient + beyond * (gradient - before_gradient)
-
-
-def admm_atoms(fitting: Fitting, d: Array) -> Iterator[tuple[Array, Array]]:
-    r"""FastCSC's alternating direction method of multipliers for the atoms, in the Fourier domain.
-
-    .. math::
-        \hat d ← \hat v + \frac{\hat z^* (\hat x - Σ_j \hat z_j \hat v_j)}{σ + Σ_j |\hat z_j|^2},
-        \quad v = s - u, \qquad
-        s ← P(d + u), \qquad u ← u + d - s
-
-    ``P`` cuts to the atoms' support and projects onto the ball. The signal is followed by silence,
-    so that nothing wraps. ``σ`` starts as ``ρ`` does for the activations, and stays. Yields ``s``
-    and the gradient there.
-
-    Examples
-    --------
-    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
-    >>> next(admm_atoms(fitting, np.array([[1.0, 0.0]])))[0].round(9) + 0.0
-    array([[1., 0.]])
-
-    References
-    ----------
-    Reference [21] of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    x, z, T_d = fitting.x, fitting.activations, fitting.atom_length
-    points = scipy.fft.next_fast_len(x.size, real=True)
-    Z, X = scipy.fft.rfft(z, points), scipy.fft.rfft(x, points)
-    power = np.sum(np.abs(Z) ** 2, axis=0)
-    sigma = np.sqrt(power.max() * np.mean(np.sum(z**2, axis=1))) or d.dtype.type(1)
-    s, u = np.zeros((len(z), points), d.dtype), np.zeros((len(z), points), d.dtype)
-    s[:, :T_d], u[:, :T_d] = d, -fitting.gradient(d) / sigma
-    while True:
-        V = scipy.fft.rfft(s - u, points)
-        V += Z.conj() * ((X - np.sum(Z * V, axis=0)) / (sigma + power))
-        u += scipy.fft.irfft(V, points)
-        s = np.zeros_like(s)
-        s[:, :T_d] = in_ball(u[:, :T_d])
-        u -= s
-        found = s[:, :T_d].copy()
-        yield found, fitting.gradient(found)
+        ``P`` cuts to the atoms' support and projects onto the ball. The signal is followed by
+        silence, so that nothing wraps. ``σ`` starts as ``ρ`` does for the activations, and stays.
+        Yields ``s`` and the gradient there.
+        """
+        x, z, T_d = self.x, self.activations, self.atom_length
+        points = scipy.fft.next_fast_len(x.size, real=True)
+        Z, X = scipy.fft.rfft(z, points), scipy.fft.rfft(x, points)
+        power = np.sum(np.abs(Z) ** 2, axis=0)
+        sigma = np.sqrt(power.max() * np.mean(np.sum(z**2, axis=1))) or d.dtype.type(1)
+        s, u = np.zeros((len(z), points), d.dtype), np.zeros((len(z), points), d.dtype)
+        s[:, :T_d], u[:, :T_d] = d, -self.gradient(d) / sigma
+        while True:
+            V = scipy.fft.rfft(s - u, points)
+            V += Z.conj() * ((X - np.sum(Z * V, axis=0)) / (sigma + power))
+            u += scipy.fft.irfft(V, points)
+            s = np.zeros_like(s)
+            s[:, :T_d] = in_ball(u[:, :T_d])
+            u -= s
+            found = s[:, :T_d].copy()
+            yield found, self.gradient(found)
 
 
-AtomSolver = Callable[[Fitting, Array], Iterator[tuple[Array, Array]]]
-ATOM_SOLVERS: dict[str, AtomSolver] = {
-    "greedy": projected_gradient,
-    "fista": projected_gradient,
-    "admm": admm_atoms,
+ATOM_SOLVERS = {
+    "greedy": Quadratic.projected_gradient,
+    "fista": Quadratic.projected_gradient,
+    "admm": Quadratic.admm,
 }
-
-
-def fitted_atoms(fitting: Fitting, d: Array, solve: AtomSolver = projected_gradient) -> Array:
-    """Atoms that fit no worse than ``d``: a few steps, fewer where a tenth of the gap is left.
-
-    Examples
-    --------
-    >>> fitting = Fitting(np.array([0.0, 3.0, 0.0]), np.array([[0.0, 2.0]]), 2)
-    >>> fitted_atoms(fitting, np.array([[0.0, 1.0]]))
-    array([[1., 0.]])
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
-    """
-    gradient = fitting.gradient(d)
-    best, least = d, fitting.objective(d, gradient)
-    enough = ENOUGH * atoms_gap(d, gradient)
-    for found, slope in islice(solve(fitting, d), ATOM_STEPS):
-        if (reached := fitting.objective(found, slope)) < least:
-            best, least = found, reached
-        if atoms_gap(found, slope) <= enough:
-            break
-    return best
 
 
 # ---- options ---------------------------------------------------------------------------------
@@ -488,10 +404,11 @@ class CDL(Sparse, name="cdl"):
         \min_{z, d} \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
         \quad\text{subject to } \|d_k\| ≤ 1
 
-    The signal must not be constant. The patterns are the atoms ``d``, ``(K, T_d)``; a start's are
-    scaled to norm 1, and what they lose its activations gain. If only atoms are given, the
-    activations start at zero. A result of another method gives its atoms with their activations,
-    or else the loudest stretch of each component alone.
+    By default ``λ`` is a twentieth of :meth:`lambda_max`. The signal must not be constant, nor
+    shorter than an atom. The patterns are the atoms ``d``, ``(K, T_d)``; a start's are scaled to
+    norm 1, and what they lose its activations gain. If only atoms are given, the activations start
+    at zero. A result of another method gives its atoms with their activations, or else the loudest
+    stretch of each component alone.
 
     With patterns held this is sparse coding: an iteration is one of its solver, and the atoms keep
     their norm and their place; none is replaced. With activations held only the atoms move,
@@ -515,7 +432,7 @@ class CDL(Sparse, name="cdl"):
     Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
     """
 
-    start: str | method.Method = option(
+    start: str | Method = option(
         "segments",
         "What to begin from: segments of the signal, drawn by energy, or random noise.",
         method._start,
@@ -569,7 +486,7 @@ class CDL(Sparse, name="cdl"):
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
         signed, padding = SIGNS[self.activations], self.padding
-        fixed = self.atom_length, self.penalty or 0.0, signed, padding
+        fixed = self.atom_length, self.penalty or 0.0, signed, padding, self.solver
         return Problem(*fixed, method=self, x=np.pad(x, padding), **asked)
 
     def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:

@@ -6,8 +6,12 @@ Chapter: ``book/methods/method.md``.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdlnmf_lit.theory.arguments import Array
+
+NEAR = 16
+"""Atoms within this fraction of their length from the middle are left where they are."""
 
 
 def ratio(up: Array, down: Array) -> Array:
@@ -84,3 +88,39 @@ def in_ball(patterns: Array) -> Array:
     Chapter: ``book/methods/method.md``.
     """
     return np.asarray(patterns / np.maximum(np.linalg.norm(patterns, axis=1, keepdims=True), 1))
+
+
+def shifts_to_middle(atoms: Array, hop: int = 1) -> NDArray[np.intp]:
+    r"""By how many hops to shift each atom so that its energy lies in the middle.
+
+    .. math:: a m_k ≈ \frac{T_d - 1}{2} - \frac{Σ_s s \, d_k[s]^2}{Σ_s d_k[s]^2}
+
+    Parameters
+    ----------
+    atoms : array (K, T_d)
+    hop : int
+        ``a``.
+
+    Returns
+    -------
+    array (K,) of int
+        0 for an atom that is silent, or in the middle but for a 16th of its length.
+
+    Examples
+    --------
+    >>> shifts_to_middle(np.eye(3, 33, 1))
+    array([15, 14, 13])
+    >>> shifts_to_middle(np.eye(1, 33, 16)), shifts_to_middle(np.eye(1, 33), hop=5)
+    (array([0]), array([3]))
+
+    References
+    ----------
+    Chapter: ``book/methods/cdl.md``.
+    """
+    T_d = atoms.shape[1]
+    energy = np.square(atoms, dtype=float)
+    total = energy.sum(axis=1)
+    centres = np.divide(energy @ np.arange(T_d), total, out=np.zeros_like(total), where=total > 0)
+    shifts = np.where(total > 0, np.round(((T_d - 1) / 2 - centres) / hop), 0).astype(int)
+    shifts[hop * np.abs(shifts) <= T_d // NEAR] = 0
+    return shifts

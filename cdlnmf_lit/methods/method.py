@@ -832,3 +832,23 @@ def require_change(x: Array) -> None:
     """
     if np.ptp(x) == 0:
         raise ValueError(f"x must not be constant, got {x[0]} at every sample")
+
+
+def require_length(n_samples: int, atom_length: int) -> None:
+    """Refuse a signal that is shorter than an atom.
+
+    Examples
+    --------
+    >>> require_length(7, 8)
+    Traceback (most recent call last):
+        ...
+    ValueError: x must be at least as long as an atom, 8 samples, got 7
+
+    References
+    ----------
+    Chapter: ``book/methods/method.md``.
+    """
+    if n_samples < atom_length:
+        raise ValueError(
+            f"x must be at least as long as an atom, {atom_length} samples, got {n_samples}"
+        )

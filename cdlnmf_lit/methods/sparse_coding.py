@@ -5,7 +5,7 @@ Chapter: ``book/methods/sparse_coding.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import require_change
+from cdlnmf_lit.methods.method import require_change, require_length
 from cdlnmf_lit.methods.starts import given
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, pieces, segment_energies
@@ -49,6 +49,8 @@ class Problem(method.Problem):
         Whether activations may be negative.
     padding : int
         Samples of silence that the signal ``x`` has at both ends.
+    solver : str
+        One of the :data:`SOLVERS`.
 
     Examples
     --------
@@ -65,6 +67,105 @@ class Problem(method.Problem):
     penalty: float
     signed: bool
     padding: int = 0
+    solver: str = "greedy"
+
+    def greedy(self, state: State) -> Iterator[State]:
+        r"""Locally greedy coordinate descent: the activation that would change most goes first.
+
+        The positions are cut into segments longer than two atoms. Two threads never work on
+        neighbours: every other segment is done, then the rest. So the result does not depend on
+        their number. A pass lowers the largest change asked for to a tenth, which keeps early
+        passes short. The correlations are computed anew from pass to pass, as updates let them
+        drift.
+        """
+        T_d, gram = self.atom_length, state.dictionary.gram
+        segments = pieces(self.n_activations, max(2 * T_d, SEGMENT))
+        width = max(BLOCK, T_d // 8)
+        while True:
+            z, c = state.activations.copy(), state.correlation.copy()
+            tolerance = max(SHARE * self.change(z, c, gram), self.rounding)
+            limits = np.array([self.penalty, tolerance], z.dtype)
+
+            def descended(
+                segment: slice, z: Array = z, c: Array = c, limits: Array = limits
+            ) -> int:
+                begin, end = segment.start, segment.stop
+                most = 10 * z.shape[0] * (end - begin)
+                return int(descend(z, c, gram, limits, self.signed, begin, end, width, most))
+
+            for colour in (segments[::2], segments[1::2]):
+                for _ in in_threads(descended, colour):
+                    pass
+            state = state.followed_by(z)
+            yield state
+
+    def fista(self, state: State) -> Iterator[State]:
+        r"""Accelerated proximal gradient: where the objective would rise it stays, and starts anew.
+
+        .. math:: z ← S\Big(y + \frac1L \, (x - Σ_j d_j ∗ y_j) ⋆ d_k, \; \frac{λ}{L}\Big),
+            \qquad L = \max_ω Σ_k |\hat d_k(ω)|^2
+
+        with ``y`` a step beyond ``z`` in the direction it came from.
+        """
+        t, dtype = 1.0, state.activations.dtype
+        L = operator_in_activations(state.patterns, self.n_activations).norm ** 2 or 1.0
+        ahead = state
+        while True:
+            y = ahead.activations + ahead.correlation / dtype.type(L)
+            new = state.followed_by(self.shrunk(y, self.penalty / L))
+            if new.objective > state.objective:
+                t, new = 1.0, state.followed_by(state.activations)
+            t, before = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
+            beyond = dtype.type((before - 1) / t) * (new.activations - state.activations)
+            ahead = new.followed_by(new.activations + beyond) if before > 1 else new
+            state = new
+            yield state
+
+    def admm(self, state: State) -> Iterator[State]:
+        r"""FastCSC's alternating direction method of multipliers, in the Fourier domain.
+
+        .. math::
+            \hat z ← \hat v + \frac{\hat d^* (\hat x - Σ_j \hat d_j \hat v_j)}
+            {ρ + Σ_j |\hat d_j|^2}, \quad v = t - u, \qquad
+            t ← S(z + u, λ/ρ), \qquad u ← u + z - t
+
+        Each frequency is a system of ``K`` equations of rank one, solved in closed form. The
+        paper's convolutions are not circular: so the signal is followed by silence up to a length
+        of quick transforms, and ``t`` is zero at positions whose atoms would reach beyond the
+        signal. What is yielded is the best ``t`` so far. ``ρ`` starts at the geometric mean of the
+        largest and the mean of ``Σ_j |d̂_j|²``, per atom; it is doubled or halved where one of
+        ``‖z - t‖`` and the change of ``t`` is ten times the other.
+        """
+        best, x, d = state, self.x, state.patterns
+        N, dtype = self.n_activations, x.dtype
+        points = scipy.fft.next_fast_len(x.size, real=True)
+        D, X = scipy.fft.rfft(d, points), scipy.fft.rfft(x, points)
+        power = np.sum(np.abs(D) ** 2, axis=0)
+        rho = np.sqrt(power.max() * np.mean(np.sum(d**2, axis=1))) or dtype.type(1)
+        t = np.zeros((len(d), points), dtype)
+        t[:, :N] = state.activations
+        u = scipy.fft.irfft(D.conj() * scipy.fft.rfft(state.residual, points), points)
+        low = -self.penalty if self.signed else -np.inf
+        u[:, :N] = np.clip(u[:, :N], low, self.penalty)
+        u /= rho
+        iteration = state.iteration
+        while True:
+            V = scipy.fft.rfft(t - u, points)
+            V += D.conj() * ((X - np.sum(D * V, axis=0)) / (rho + power))
+            z = scipy.fft.irfft(V, points)
+            u += z
+            before, t = t, np.zeros_like(t)
+            t[:, :N] = self.shrunk(u[:, :N], self.penalty / float(rho))
+            u -= t
+            iteration += 1
+            found = replace(state, iteration=iteration, activations=t[:, :N].copy())
+            if found.objective < best.objective:
+                best = found
+            yield replace(best, iteration=iteration)
+            if iteration % BALANCE == 0:
+                primal, dual = np.linalg.norm(z - t), np.linalg.norm(t - before)
+                factor = 2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0
+                rho, u = rho * dtype.type(factor), u / dtype.type(factor)
 
     def objective(self, z: Array, residual: Array) -> float:
         """``½‖r‖² + λ Σ_k ‖z_k‖₁``."""
@@ -76,12 +177,13 @@ class Problem(method.Problem):
         t = z.dtype.type(threshold)
         return z - np.clip(z, -t, t) if self.signed else np.maximum(z - t, 0)
 
-    def change(self, z: Array, c: Array, energies: Array) -> float:
+    def change(self, z: Array, c: Array, gram: Array) -> float:
         """The largest change of the signal, ``‖d_k‖ |Δ|``, that one activation asks for."""
         largest = 0.0
-        for row, slopes, energy in zip(z, c, energies.tolist(), strict=True):
+        for k, row in enumerate(z):
+            energy = float(gram[k, k, self.atom_length - 1])
             if energy > 0:
-                new = self.shrunk(row + slopes / row.dtype.type(energy), self.penalty / energy)
+                new = self.shrunk(row + c[k] / row.dtype.type(energy), self.penalty / energy)
                 largest = max(largest, np.sqrt(energy) * float(np.abs(new - row).max()))
         return largest
 
@@ -104,12 +206,13 @@ class Problem(method.Problem):
         """An iterate with other atoms."""
         return State(iteration, d, z, self, Dictionary(d, self.n_activations))
 
+    def states(self, state: Any) -> Iterator[State]:
+        """All iterates from one on, with the same atoms."""
+        yield state
+        yield from SOLVERS[self.solver](self, state)
+
     def record(self, state: State) -> dict[str, float]:
-        return {
-            "objective": state.objective,
-            "relative_residual": state.relative_residual,
-            "gap": state.gap,
-        }
+        return {name: getattr(state, name) for name in ("objective", "relative_residual", "gap")}
 
     def result(self, state: State) -> dict[str, Any]:
         begin = self.padding
@@ -173,11 +276,6 @@ class Dictionary:
         silent = ~self.atoms.any(axis=1)
         gram[silent], gram[:, silent] = 0, 0
         return gram
-
-    @property
-    def energies(self) -> Array:
-        """``‖d_k‖²``, ``(K,)``, as the Gram has them."""
-        return np.diagonal(self.gram[..., self.atoms.shape[1] - 1])
 
     @cached_property
     def plan(self) -> Convolution:
@@ -268,152 +366,10 @@ def _energy(values: Array) -> float:
     return float(np.sum(np.square(values, dtype=float)))
 
 
-# ---- solvers -------------------------------------------------------------------------------
+SOLVERS = {"greedy": Problem.greedy, "fista": Problem.fista, "admm": Problem.admm}
 
 
-def greedy(state: State) -> Iterator[State]:
-    r"""Locally greedy coordinate descent: the activation that would change most goes first.
-
-    The positions are cut into segments longer than two atoms. Two threads never work on
-    neighbours: every other segment is done, then the rest. So the result does not depend on their
-    number. A pass lowers the largest change asked for to a tenth, which keeps early passes
-    short. The correlations are computed anew from pass to pass, as updates let them drift.
-
-    Examples
-    --------
-    >>> x, atoms = np.array([0.0, 3.0, 0.0, 0.0]), np.array([[1.0, 0.5]])
-    >>> state = next(iterate(x, atoms, penalty=1.0))
-    >>> next(greedy(state)).activations
-    array([[0. , 1.6, 0. ]])
-
-    References
-    ----------
-    Reference [19] of the paper. Chapter: ``book/methods/sparse_coding.md``.
-    """
-    problem, dictionary, T_d = state.problem, state.dictionary, state.problem.atom_length
-    gram, energies = dictionary.gram, dictionary.energies
-    segments = pieces(problem.n_activations, max(2 * T_d, SEGMENT))
-    width = max(BLOCK, T_d // 8)
-    while True:
-        z, c = state.activations.copy(), state.correlation.copy()
-        tolerance = max(SHARE * problem.change(z, c, energies), problem.rounding)
-        limits = np.array([problem.penalty, tolerance], z.dtype)
-
-        def descended(segment: slice, z: Array = z, c: Array = c, limits: Array = limits) -> int:
-            begin, end = segment.start, segment.stop
-            most = 10 * z.shape[0] * (end - begin)
-            return int(descend(z, c, gram, limits, problem.signed, begin, end, width, most))
-
-        for colour in (segments[::2], segments[1::2]):
-            for _ in in_threads(descended, colour):
-                pass
-        state = state.followed_by(z)
-        yield state
-
-
-def fista(state: State) -> Iterator[State]:
-    r"""Accelerated proximal gradient: where the objective would rise it stays, and starts anew.
-
-    .. math:: z ← S\Big(y + \frac1L \, (x - Σ_j d_j ∗ y_j) ⋆ d_k, \; \frac{λ}{L}\Big),
-        \qquad L = \max_ω Σ_k |\hat d_k(ω)|^2
-
-    with ``y`` a step beyond ``z`` in the direction it came from.
-
-    Examples
-    --------
-    >>> x, atoms = np.array([0.0, 3.0, 0.0, 0.0]), np.array([[1.0, 0.5]])
-    >>> state = next(iterate(x, atoms, penalty=1.0))
-    >>> states = fista(state)
-    >>> objectives = [next(states).objective for _ in range(5)]
-    >>> bool(np.all(np.diff(objectives) <= 0))
-    True
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
-    """
-    problem, t, dtype = state.problem, 1.0, state.activations.dtype
-    L = operator_in_activations(state.patterns, problem.n_activations).norm ** 2 or 1.0
-    ahead = state
-    while True:
-        y = ahead.activations + ahead.correlation / dtype.type(L)
-        new = state.followed_by(problem.shrunk(y, problem.penalty / L))
-        if new.objective > state.objective:
-            t, new = 1.0, state.followed_by(state.activations)
-        t, before = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
-        beyond = dtype.type((before - 1) / t) * (new.activations - state.activations)
-        ahead = new.followed_by(new.activations + beyond) if before > 1 else new
-        state = new
-        yield state
-
-
-def admm(state: State) -> Iterator[State]:
-    r"""FastCSC's alternating direction method of multipliers, in the Fourier domain.
-
-    .. math::
-        \hat z ← \hat v + \frac{\hat d^* (\hat x - Σ_j \hat d_j \hat v_j)}{ρ + Σ_j |\hat d_j|^2},
-        \quad v = t - u, \qquad
-        t ← S(z + u, λ/ρ), \qquad u ← u + z - t
-
-    Each frequency is a system of ``K`` equations of rank one, solved in closed form. The paper's
-    convolutions are not circular: so the signal is followed by silence up to a length of quick
-    transforms, and ``t`` is zero at positions whose atoms would reach beyond the signal. What is
-    yielded is the best ``t`` so far. ``ρ`` starts at the geometric mean of the largest and the mean
-    of ``Σ_j |d̂_j|²``, per atom; it is doubled or halved where one of ``‖z - t‖`` and the change
-    of ``t`` is ten times the other.
-
-    Examples
-    --------
-    >>> x, atoms = np.array([0.0, 3.0, 0.0, 0.0]), np.array([[1.0, 0.5]])
-    >>> state = next(iterate(x, atoms, penalty=1.0))
-    >>> states = admm(state)
-    >>> [next(states) for _ in range(50)][-1].activations.round(3)
-    array([[0. , 1.6, 0. ]])
-
-    References
-    ----------
-    Reference [21] of the paper. Chapter: ``book/methods/sparse_coding.md``.
-    """
-    problem, best, x, d = state.problem, state, state.problem.x, state.patterns
-    N, dtype = problem.n_activations, x.dtype
-    points = scipy.fft.next_fast_len(x.size, real=True)
-    D, X = scipy.fft.rfft(d, points), scipy.fft.rfft(x, points)
-    power = np.sum(np.abs(D) ** 2, axis=0)
-    rho = np.sqrt(power.max() * np.mean(np.sum(d**2, axis=1))) or dtype.type(1)
-    t = np.zeros((len(d), points), dtype)
-    t[:, :N] = state.activations
-    u = scipy.fft.irfft(D.conj() * scipy.fft.rfft(state.residual, points), points)
-    low = -problem.penalty if problem.signed else -np.inf
-    u[:, :N] = np.clip(u[:, :N], low, problem.penalty)
-    u /= rho
-    iteration = state.iteration
-    while True:
-        V = scipy.fft.rfft(t - u, points)
-        V += D.conj() * ((X - np.sum(D * V, axis=0)) / (rho + power))
-        z = scipy.fft.irfft(V, points)
-        u += z
-        before, t = t, np.zeros_like(t)
-        t[:, :N] = problem.shrunk(u[:, :N], problem.penalty / float(rho))
-        u -= t
-        iteration += 1
-        found = replace(state, iteration=iteration, activations=t[:, :N].copy())
-        if found.objective < best.objective:
-            best = found
-        yield replace(best, iteration=iteration)
-        if iteration % BALANCE == 0:
-            primal, dual = np.linalg.norm(z - t), np.linalg.norm(t - before)
-            factor = dtype.type(2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0)
-            rho, u = rho * factor, u / factor
-
-
-SOLVERS: dict[str, Callable[[State], Iterator[State]]] = {
-    "greedy": greedy,
-    "fista": fista,
-    "admm": admm,
-}
-
-
-# ---- how it is run
+# ---- how it is run ---------------------------------------------------------------------------
 
 
 def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnegative") -> float:
@@ -450,12 +406,11 @@ def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnega
     """
     x = signal(x)
     signed = SIGNS[choice(activations, "activations", SIGNS)]
-    if np.ndim(atoms) == 0:
-        require_length(x.size, integer(atoms, "atoms"))
-        return float(np.sqrt(segment_energies(x, int(atoms)).max()))  # type: ignore[arg-type]
-    d = array(atoms, "atoms", 2).astype(x.dtype)
-    T_d = d.shape[1]
+    d = None if np.ndim(atoms) == 0 else array(atoms, "atoms", 2).astype(x.dtype)
+    T_d = integer(atoms, "atoms") if d is None else d.shape[1]
     require_length(x.size, T_d)
+    if d is None:
+        return float(np.sqrt(segment_energies(x, T_d).max()))
     c = Dictionary(d, x.size - T_d + 1).correlation(x)
     return Problem(T_d, 0.0, signed, x=x).largest(c)
 
@@ -470,7 +425,7 @@ def iterate(
     solver: str = "greedy",
     padding: int = 0,
 ) -> Iterator[State]:
-    r"""Iterate sparse coding: yield the start, then a state an iteration, without end.
+    r"""Yield the start of sparse coding, then a :class:`State` an iteration, without end.
 
     .. math:: \min_z \; ½ \|x - Σ_k d_k ∗ z_k\|^2 + λ Σ_k \|z_k\|_1
 
@@ -482,19 +437,10 @@ def iterate(
         ``d_k``, of any norm.
     penalty : float
         ``λ``. From :func:`lambda_max` on, all activations are zero.
-    activations : {"nonnegative", "real"}
-        What they may be.
     start : array (K, N), optional
         ``z`` to start from, ``N = T + 2 padding - T_d + 1``. Default: zero.
-    solver : {"greedy", "fista", "admm"}
-        See :func:`greedy`, :func:`fista`, :func:`admm`.
-    padding : int
-        Samples of silence to add at both ends, up to ``T_d - 1``, so that patterns which the ends
-        cut off can be coded too. The paper has none. The objective counts what sounds there.
-
-    Yields
-    ------
-    State
+    activations, solver, padding
+        See :class:`~cdlnmf_lit.methods.cdl.CDL`.
 
     Raises
     ------
@@ -517,37 +463,24 @@ def iterate(
     require_change(x)
     K, T_d = d.shape
     require_length(x.size, T_d)
-    padding = integer(padding, "padding", at_least=0, at_most=T_d - 1)
-    signed, penalty = (
-        SIGNS[choice(activations, "activations", SIGNS)],
-        non_negative(penalty, "penalty"),
-    )
-    told = {
+    parameters = {
         "n_components": K,
         "atom_length": T_d,
-        "penalty": penalty,
-        "activations": activations,
-        "padding": padding,
+        "penalty": non_negative(penalty, "penalty"),
+        "activations": choice(activations, "activations", SIGNS),
+        "padding": integer(padding, "padding", at_least=0, at_most=T_d - 1),
     }
+    solver, signed = choice(solver, "solver", SOLVERS), SIGNS[activations]
     problem = Problem(
-        T_d,
-        penalty,
-        signed,
-        padding,
+        *(T_d, float(penalty), signed, padding, solver),
+        method=SimpleNamespace(name="sparse-coding", parameters=parameters),
         x=np.pad(x, padding),
-        method=SimpleNamespace(name="sparse-coding", parameters=told),
     )
     z = np.zeros((K, problem.n_activations), x.dtype)
     if start is not None:
         named = ("activations",) if signed else ()
         (z,) = given((start,), {"activations": z.shape}, x.dtype, signed=named)
-    solve = SOLVERS[choice(solver, "solver", SOLVERS)]
-    return _states(solve, problem.state(0, d.astype(x.dtype), z))
-
-
-def _states(solve: Callable[[State], Iterator[State]], state: State) -> Iterator[State]:
-    yield state
-    yield from solve(state)
+    return problem.states(problem.state(0, d.astype(x.dtype), z))
 
 
 def decompose(
@@ -555,30 +488,18 @@ def decompose(
     atoms: ArrayLike,
     *,
     penalty: float,
-    activations: str = "nonnegative",
-    start: ArrayLike | None = None,
-    solver: str = "greedy",
-    padding: int = 0,
     iterations: int = 100,
     tolerance: float = 0.0,
+    **options: Any,
 ) -> Decomposition:
     """Code a signal with given atoms: :func:`iterate`, run to its end.
 
     Parameters
     ----------
-    x, atoms, penalty, activations, start, solver, padding
+    x, atoms, penalty, options
         See :func:`iterate`.
     iterations, tolerance
         See :func:`cdlnmf_lit.methods.decomposition.run`.
-
-    Returns
-    -------
-    Decomposition
-
-    Raises
-    ------
-    ValueError
-        See :func:`iterate`.
 
     Examples
     --------
@@ -591,33 +512,4 @@ def decompose(
     ----------
     Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
     """
-    states = iterate(
-        x,
-        atoms,
-        penalty=penalty,
-        activations=activations,
-        start=start,
-        solver=solver,
-        padding=padding,
-    )
-    return run(states, iterations, tolerance)
-
-
-def require_length(n_samples: int, atom_length: int) -> None:
-    """Refuse a signal that is shorter than an atom.
-
-    Examples
-    --------
-    >>> require_length(7, 8)
-    Traceback (most recent call last):
-        ...
-    ValueError: x must be at least as long as an atom, 8 samples, got 7
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
-    """
-    if n_samples < atom_length:
-        raise ValueError(
-            f"x must be at least as long as an atom, {atom_length} samples, got {n_samples}"
-        )
+    return run(iterate(x, atoms, penalty=penalty, **options), iterations, tolerance)

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import kernels
-from cdlnmf_lit.methods.sparse_coding import Coding
+from cdlnmf_lit.methods.sparse_coding import Problem
 from tests import reference
 from tests.strategies import normal, seeds
 
@@ -24,20 +26,26 @@ def codings(draw):
     d = normal(seed, K, T_d)
     if draw(st.booleans()):
         d[-1] = 0
-    x = normal(seed + 1, T)
-    return Coding(x, d, draw(st.sampled_from([0.0, 0.3, 1.0])), draw(st.booleans()))
+    penalty, signed = draw(st.sampled_from([0.0, 0.3, 1.0])), draw(st.booleans())
+    return at_zero(normal(seed + 1, T), d, penalty, signed)
 
 
-def descended(form, coding, begin, end, width, tolerance=0.05, most=10**4):
-    z, c = np.zeros((len(coding.atoms), coding.n_activations)), coding.correlation(coding.x)
-    limits = np.array([coding.penalty, tolerance])
-    done = getattr(kernels, form)(z, c, coding.gram, limits, coding.signed, begin, end, width, most)
+def at_zero(x, d, penalty, signed):
+    z = np.zeros((len(d), x.size - d.shape[1] + 1))
+    return Problem(d.shape[1], penalty, signed, x=x).state(0, d, z)
+
+
+def descended(form, state, begin, end, width, tolerance=0.05, most=10**4):
+    problem, gram = state.problem, state.dictionary.gram
+    z, c = state.activations.copy(), state.correlation.copy()
+    limits = np.array([problem.penalty, tolerance])
+    done = getattr(kernels, form)(z, c, gram, limits, problem.signed, begin, end, width, most)
     return done, z, c
 
 
 @given(codings(), st.sampled_from([1, 5, 64, 100]), st.data())
 def test_all_forms_make_the_same_changes(coding, width, data):
-    N = coding.n_activations
+    N = coding.problem.n_activations
     begin = data.draw(st.integers(0, N - 1))
     end = data.draw(st.integers(begin + 1, N))
     # Enough for agreement; where rounding decides between equals, forms may part later.
@@ -51,18 +59,20 @@ def test_all_forms_make_the_same_changes(coding, width, data):
 @pytest.mark.parametrize("form", FORMS[1:])
 @given(coding=codings(), width=st.sampled_from([3, 64]))
 def test_a_segment_is_done_when_nothing_in_it_asks_for_more(form, coding, width):
-    begin, end = coding.n_activations // 3, coding.n_activations
+    problem, N, d = coding.problem, coding.problem.n_activations, coding.patterns
+    begin, end = N // 3, N
     done, z, c = descended(form, coding, begin, end, width)
     assert done < 10**4
     assert not z[:, :begin].any()
-    assert coding.signed or z.min() >= 0
-    residual = coding.x - reference.convolve(coding.atoms, z)
-    np.testing.assert_allclose(c, reference.correlate_with_atoms(coding.atoms, residual), atol=1e-8)
-    assert coding.change(z[:, begin:], c[:, begin:]) <= 0.05 * (1 + 1e-6)
+    assert problem.signed or z.min() >= 0
+    residual = problem.x - reference.convolve(d, z)
+    np.testing.assert_allclose(c, reference.correlate_with_atoms(d, residual), atol=1e-8)
+    gram = coding.dictionary.gram
+    assert problem.change(z[:, begin:], c[:, begin:], gram) <= 0.05 * (1 + 1e-6)
 
 
 def test_changes_are_counted_and_bounded():
-    coding = Coding(normal(0, 300), normal(1, 2, 9), 0.1, signed=True)
+    coding = at_zero(normal(0, 300), normal(1, 2, 9), 0.1, signed=True)
     for form in FORMS:
         assert descended(form, coding, 0, 292, 64, most=7)[0] == 7
 
@@ -99,20 +109,39 @@ def test_loops_that_no_folder_can_keep_are_compiled_all_the_same():
     assert kernels._compiled(names["doubled"])(4) == 8
 
 
+def test_threads_that_call_a_loop_first_wait_for_one_to_compile_it(monkeypatch):
+    made = []
+
+    def slowly(loop):
+        made.append(loop)
+        time.sleep(0.01)
+        return loop
+
+    monkeypatch.setattr(kernels, "_compiled", slowly)
+    once = kernels._Quickest(abs, None)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(once, range(-4, 0))) == [4, 3, 2, 1]
+    assert made == [abs]
+
+
 CODE = """
 import sys
 {absent}
 import numpy as np
-from cdlnmf_lit.methods import cdl, kernels
-assert (kernels.numba is None) == bool({absent!r})
+import cdlnmf_lit
+from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.kernels import descend, descend_in_numpy
+assert sys.modules.get("numba") is None
 x = np.sin(0.3 * np.arange(600.0)) * (np.arange(600) % 200 < 90)
 x += 0.01 * np.random.default_rng(0).standard_normal(600)
-found = cdl.decompose(x, 2, atom_length=40, iterations=4, rng=0)
+found = CDL(atom_length=40, iterations=4).decompose(x, 2)
 np.save(sys.argv[1], found.components())
+assert (descend.form is descend_in_numpy) == (sys.modules["numba"] is None) == bool({absent!r})
 """
 
 
-def test_the_package_does_the_same_without_numba(tmp_path):
+def test_numba_is_loaded_at_first_use_and_the_package_does_the_same_without(tmp_path):
+    pytest.importorskip("numba")
     found = []
     for name, absent in (("with", ""), ("without", "sys.modules['numba'] = None")):
         path = tmp_path / f"{name}.npy"
