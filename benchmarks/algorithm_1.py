@@ -58,13 +58,13 @@ def dense_iterations(x: Any, K: int, frame: Any, *, half: bool) -> Iterator[Any]
     """
     import numpy as np
 
-    from cdlnmf_lit.methods.algorithm_1 import iterate
+    from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 
     analysis = frame.half_analysis if half else frame.analysis
     synthesis = frame.half_synthesis if half else frame.synthesis
-    start = next(iterate(x, K, frame, rng=0))
+    start = next(Algorithm1(frame=frame).iterate(x, K))
     M, Z = frame.channels, start.activations.T.copy()
-    W = (np.fft.rfft if half else np.fft.fft)(start.weights, axis=1) / M
+    W = (np.fft.rfft if half else np.fft.fft)(start.patterns, axis=1) / M
     twice = np.ones(W.shape[1]) if not half else np.r_[1.0, np.full(M // 2, 2.0)]
     if half and M % 2 == 0:
         twice[-1] = 1.0
@@ -86,18 +86,18 @@ def dense_iterations(x: Any, K: int, frame: Any, *, half: bool) -> Iterator[Any]
 
 
 def our_iterations(x: Any, K: int, frame: Any) -> Iterator[Any]:
-    from cdlnmf_lit.methods.algorithm_1 import iterate
+    from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 
-    for state in iterate(x, K, frame, rng=0):
+    for state in Algorithm1(frame=frame).iterate(x, K):
         yield state.residual
 
 
 def loaded(size: Size, folder: str, dtype: str) -> tuple[Any, Any]:
     import numpy as np
 
-    from cdlnmf_lit import GaborFrame
+    from cdlnmf_lit.theory.gabor import hann
 
-    frame = GaborFrame("hann", size.hop, size.window_length).tight()
+    frame = hann(size.window_length, size.hop)
     return np.load(Path(folder, f"{size.signal}.npy")).astype(dtype), frame
 
 
@@ -164,12 +164,13 @@ def bare_transforms(plan: Any, K: int) -> Any:
 
 def against_bare(name: str, folder: str) -> dict[str, Any]:
     """Iterations and their bare transforms in turns, and where the time of an iteration goes."""
-    from cdlnmf_lit.methods.algorithm_1 import estimate, iterate
+    from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 
     size = SIZES[name]
     x, frame = loaded(size, folder, "float64")
-    states = iterate(x, size.n_components, frame, rng=0)
-    plan = next(states).model.plan
+    asked = Algorithm1(frame=frame)
+    states = asked.iterate(x, size.n_components)
+    plan = next(states).problem.plan
     transform = bare_transforms(plan, size.n_components)
     seconds: dict[str, list[float]] = {"iteration": [], "bare": []}
     for _ in range(size.repeats + 1):
@@ -192,7 +193,7 @@ def against_bare(name: str, folder: str) -> dict[str, Any]:
         "bare": statistics.median(seconds["bare"][1:]),
         "where": where,
         "estimated": {
-            dtype: estimate(x.size, size.n_components, frame, dtype=dtype).memory_bytes
+            dtype: asked.estimate(x.size, size.n_components, dtype).memory_bytes
             for dtype in ("float64", "float32")
         },
         "alpha": 16 * frame.n_frames(x.size) * frame.channels,
@@ -206,8 +207,8 @@ STAGES = (
     "synthesis",
     "correlation_with_atoms",
     "correlation_with_activations",
-    "_updated_activations",
-    "_fitted_weights",
+    "activations_step",
+    "weights_step",
 )
 
 

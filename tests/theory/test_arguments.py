@@ -40,6 +40,7 @@ def test_integers(value):
     with pytest.raises(ValueError, match=r"hop must be a whole number from 1 to 8, got"):
         integer(value, "hop", at_most=8)
     assert integer(np.int32(8), "hop", at_most=8) == 8
+    assert (integer(1, "hop"), integer(0, "padding", at_least=0)) == (1, 0)
 
 
 @pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "1", None, 1j])

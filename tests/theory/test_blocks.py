@@ -16,7 +16,9 @@ from cdlnmf_lit.theory.blocks import (
     n_threads,
     overlap_add,
     placed,
+    segment_energies,
     stretches,
+    summed,
 )
 from tests.strategies import normal, seeds
 
@@ -126,3 +128,32 @@ def test_stretches_follow_each_other(n_rows, n_columns):
     found = stretches(n_rows, n_columns)
     assert (found[0].start, found[-1].stop) == (0, n_columns)
     assert [s.start for s in found[1:]] == [s.stop for s in found[:-1]]
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(1, 2**15), (8, 4096), (64, 64), (600, 1)])
+def test_stretches_are_as_long_as_cache_and_blas_allow(n_rows, size):
+    assert stretches(n_rows, 100_000)[0] == slice(0, size)
+
+
+@given(st.integers(1, 9), st.sampled_from([1, 3]), seeds)
+def test_sums_are_added_in_order_and_change_nothing_else(n_items, n_threads, seed):
+    parts = [(k, normal(seed + k, 3)) for k in range(n_items)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "n_threads", lambda: n_threads)
+        count, total = summed(lambda k: (parts[k][0], parts[k][1].copy()), range(n_items))
+    literal = parts[0][1]
+    for _, part in parts[1:]:
+        literal = literal + part
+    assert count == n_items * (n_items - 1) // 2
+    np.testing.assert_array_equal(total, literal)
+    assert summed(lambda item: (item,), []) == []
+
+
+@given(st.integers(1, 20), st.integers(1, 20), st.sampled_from([np.float32, float]), seeds)
+def test_the_energies_of_segments_are_the_literal_sums(T, length, dtype, seed):
+    x = normal(seed, T, dtype=dtype)
+    found = segment_energies(x, length)
+    wanted = [np.sum(np.square(x[n : n + length], dtype=float)) for n in range(T - length + 1)]
+    assert found.dtype == float
+    np.testing.assert_allclose(found, wanted, atol=1e-12)
+    assert segment_energies(np.r_[1e9, np.zeros(9)], 3).min() >= 0

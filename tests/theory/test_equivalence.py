@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.theory.equivalence import (
+    AtomsOfSpectra,
     activations_on_frames,
     atom_of_spectrum,
     cdl_objective,
@@ -18,6 +19,7 @@ from cdlnmf_lit.theory.equivalence import (
     factorized_objective,
     factors_of_model,
     free_phase_objective,
+    half_spectrum_gains,
     model_of_factors,
     rank_one_factors,
     spectrum_of_atom,
@@ -482,6 +484,78 @@ def test_rank_one_factors_are_no_worse_than_a_general_minimiser():
     best = min(scipy.optimize.minimize(misfit, p, tol=1e-12).fun for p in starts)
     found = rank_one_factors(alpha)
     assert (found.distance * np.linalg.norm(alpha)) ** 2 == pytest.approx(best, rel=1e-6)
+
+
+# ---- real atoms: half of the spectra, weights of the window -----------------------------------
+
+any_channels = st.one_of(models(), models(enough_channels=False))
+
+
+def maps(m, dtype=float):
+    """The theorem's maps, and as many random weights as there are atoms."""
+    T_g, M = m.frame.window.size, m.frame.channels
+    weights = m.rng.standard_normal((len(m.atoms), min(T_g, M))).astype(dtype)
+    return AtomsOfSpectra(m.frame, dtype), weights
+
+
+@given(any_channels)
+def test_folding_is_the_adjoint_of_unfolding(m):
+    theorem, weights = maps(m)
+    assert_close(np.vdot(theorem.unfold(weights), m.atoms), np.vdot(weights, theorem.fold(m.atoms)))
+
+
+@given(any_channels)
+def test_weights_make_the_atoms_of_their_spectra(m):
+    theorem, weights = maps(m)
+    M, place = m.frame.channels, theorem.place
+    points = np.zeros((len(weights), M))
+    points[:, place] = theorem.unfold(weights)
+    spectra = np.fft.fft(points) / M
+    wanted = [atom_of_spectrum(spectrum, m.frame).real for spectrum in spectra]
+    atoms = theorem.atoms(weights)
+    assert_close(atoms, wanted)
+    assert_close(theorem.atoms_of(spectra[:, : M // 2 + 1]), wanted)
+    assert_close(np.sum(theorem.shares * weights**2, axis=1), np.sum(atoms**2, axis=1), 10)
+
+
+@given(any_channels)
+def test_half_of_the_spectra_are_all_of_real_atoms(m):
+    M, K = m.frame.channels, len(m.atoms)
+    theorem, full = AtomsOfSpectra(m.frame, float), np.fft.fft(m.rng.standard_normal((K, M)))
+    half = full[:, : M // 2 + 1]
+    wanted, _ = model_of_factors(full.T, m.activations.T, m.frame)
+    assert_close(theorem.atoms_of(half), wanted, np.abs(full).sum())
+    gains = half_spectrum_gains(M)
+    assert_close(np.linalg.norm(gains * half), np.linalg.norm(full), np.linalg.norm(full))
+
+
+@given(models())
+def test_the_half_spectra_of_atoms_are_those_of_theorem_1(m):
+    spectra = AtomsOfSpectra(m.frame, float).spectra_of(m.atoms)
+    W, _ = factors_of_model(m.atoms, m.activations, m.frame)
+    assert_close(spectra, W.T[:, : m.frame.channels // 2 + 1], 10)
+
+
+@given(any_channels)
+def test_fitted_weights_are_least_squares_of_least_norm(m):
+    theorem, weights = maps(m)
+    wanted = m.rng.standard_normal(m.atoms.shape)
+    columns = [theorem.atoms(row[None])[0] for row in np.eye(weights.shape[1])]
+    found = np.linalg.lstsq(np.transpose(columns), wanted.T, rcond=1e-12)[0].T
+    assert_close(theorem.fitted(wanted), found, np.abs(found).max())
+    nearest = theorem.atoms(theorem.fitted(wanted))
+    assert_close(theorem.atoms_of(theorem.spectra_of(wanted)), nearest, 10)
+
+
+@given(any_channels)
+def test_the_maps_keep_single_precision(m):
+    theorem, weights = maps(m, np.float32)
+    atoms = theorem.atoms(weights)
+    spectra = theorem.spectra_of(atoms)
+    for found in (atoms, theorem.shares, theorem.fitted(atoms), theorem.atoms_of(spectra)):
+        assert found.dtype == np.float32
+    assert spectra.dtype == np.complex64
+    assert_close(theorem.atoms_of(spectra), atoms, np.abs(atoms).max(), 1e-4)
 
 
 # ---- Corollary 1 ---------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Equations (3)-(6), the frame bounds, the dual and tight windows, and the boundary rule."""
 
+import json
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -7,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.theory import gabor
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from tests import reference
 from tests.strategies import dot_test, dtypes, frames, lengths, normal, seeds
 
@@ -179,6 +181,11 @@ def test_blocks_do_not_show(monkeypatch):
     np.testing.assert_allclose(frame.synthesis(X, 500), y, atol=1e-12)
 
 
+def test_a_block_of_very_many_channels_is_one_frame():
+    frame = GaborFrame(np.ones(4), 2, gabor.BLOCK + 1)
+    assert frame.blocks(20)[0] == slice(0, 1)
+
+
 @pytest.mark.parametrize(("hop", "channels"), [(1, 64), (7, 64), (32, 100), (63, 64)])
 def test_agreement_with_scipy(hop, channels):
     x, T_g = normal(0, 1000), 64
@@ -196,6 +203,58 @@ def test_a_window_by_name_is_scipys_periodic_one():
     expected = scipy.signal.get_window(("kaiser", 8.0), 12)
     np.testing.assert_array_equal(GaborFrame(("kaiser", 8.0), 3, length=12).window, expected)
     assert GaborFrame("hann", 3, 32, length=12).window.size == 12
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 16, 255, 2048, 55_125])
+def test_a_hann_window_is_scipys_bit_for_bit(length):
+    expected = scipy.signal.get_window("hann", length)
+    np.testing.assert_array_equal(GaborFrame("hann", 1, length).window, expected)
+    tight = GaborFrame(expected, max(1, length // 4)).tight()
+    np.testing.assert_array_equal(hann(length, max(1, length // 4)).window, tight.window)
+
+
+names = st.sampled_from(["hann", "boxcar", ("kaiser", 8.6), ("gaussian", 3)])
+named = st.builds(GaborFrame, names, st.integers(1, 4), st.integers(6, 12), length=st.just(8))
+
+
+@given(st.one_of(frames(), named), st.sampled_from(["", "tight", "dual"]))
+def test_a_frame_can_be_made_anew_from_its_parameters_and_its_repr(frame, step):
+    A, B = frame.bounds(300)
+    assume(A > 0.05 * B)
+    made = getattr(frame, step)() if step else frame
+    parameters = json.loads(json.dumps(made.parameters))
+    for again in (GaborFrame.from_parameters(parameters), eval(repr(made))):
+        assert again == made
+        assert hash(again) == hash(made)
+        assert (again.parameters, repr(again)) == (made.parameters, repr(made))
+        assert again.n_frames(50) == made.n_frames(50)
+
+
+@given(frames(painless=True), st.sampled_from(["window", "hop", "channels", "phase", "origin"]))
+def test_frames_that_differ_in_anything_are_not_equal(frame, what):
+    assume(frame.window.size > 1)
+    parameters = frame.parameters
+    others = [phase for phase in gabor.PHASES if phase != frame.phase]
+    parameters |= {
+        "window": [*parameters["window"][:-1], 7.0],
+        "hop": frame.hop % frame.window.size + 1,
+        "channels": frame.channels + 1,
+        "phase": others[0],
+        "origin": (frame.origin + 1) % frame.window.size,
+    }
+    changed = frame.parameters | {what: parameters[what]}
+    assert GaborFrame.from_parameters(changed) != frame
+    assert frame != "a frame"
+
+
+def test_parameters_that_miss_something_or_make_no_frame_are_named():
+    for name in hann(8, 2).parameters:
+        parameters = hann(8, 2).parameters
+        del parameters[name]
+        with pytest.raises(ValueError, match=f"parameters must tell a frame's {name}, which is no"):
+            GaborFrame.from_parameters(parameters)
+    with pytest.raises(ValueError, match="made must be one of tight, dual, got 'synthesis'"):
+        GaborFrame.from_parameters(hann(8, 2).parameters | {"made": ["synthesis"]})
 
 
 @pytest.mark.parametrize("window", ["hann", "blackman"])
