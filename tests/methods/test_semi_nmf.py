@@ -84,15 +84,6 @@ def objective(X, W, Z, penalty):
 # ---- the matrix ----------------------------------------------------------------------------------
 
 
-def test_a_start_may_be_given_in_the_papers_orientation():
-    X = matrix(0, 7, 5, np.complex128)
-    W, Z = matrix(1, 5, 2, np.complex128), np.abs(matrix(2, 7, 2, np.float64))
-    one, other = (
-        last(factorize(X, 2, start=start), 2) for start in ((W.T, Z.T), (W.T.copy(), Z.T.copy()))
-    )
-    np.testing.assert_array_equal(one.patterns, other.patterns)
-
-
 @given(matrices(), options(), helds, seeds)
 def test_the_iterates_are_those_of_the_literal_alternation(problem, options, held, seed):
     X, K = problem
@@ -217,12 +208,8 @@ def test_planted_factors_are_recovered_from_a_near_start(kind, update):
 
 def likeness(spectra, others):
     """Cosines of each spectrum with its counterpart."""
-    return np.array(
-        [
-            abs(np.vdot(one, other)) / np.linalg.norm(one) / np.linalg.norm(other)
-            for one, other in zip(spectra, others, strict=True)
-        ]
-    )
+    sizes = np.linalg.norm(spectra, axis=1) * np.linalg.norm(others, axis=1)
+    return np.abs(np.sum(spectra.conj() * others, axis=1)) / sizes
 
 
 @given(matrices(), st.sampled_from(UPDATES), st.floats(1e-3, 1e3), seeds)
@@ -237,40 +224,21 @@ def test_louder_data_give_louder_spectra(problem, update, gain, seed):
     np.testing.assert_allclose(loud.activations, quiet.activations, atol=1e-8)
 
 
-@given(matrices(), options(), seeds)
-def test_the_order_of_the_components_does_not_matter(problem, options, seed):
-    """Coordinate descent and the ball go through them in turn, so they are left out."""
-    X, K = problem
-    assume(options == {"penalty": 0.0, "activation_update": "multiplicative"} or K == 1)
-    first = next(factorize(X, K, **options, rng=seed))
-    turned = first.patterns[::-1], first.activations[::-1]
-    one, other = (
-        last(factorize(X, K, **options, start=start), 5)
-        for start in ((first.patterns, first.activations), turned)
-    )
-    assume(np.linalg.cond(one.activations @ one.activations.T) < 1e6)
-    np.testing.assert_allclose(other.activations[::-1], one.activations, atol=1e-8)
-
-
 @given(matrices(), st.lists(st.floats(1e-3, 1e3), min_size=3, max_size=3), seeds)
-def test_the_scale_of_a_component_does_not_matter(problem, scales, seed):
+def test_the_order_and_the_scale_of_the_components_do_not_matter(problem, scales, seed):
     """What a spectrum is louder by, its activations may be softer by: the product is the same."""
     X, K = problem
-    first = next(factorize(X, K, rng=seed))
-    s = np.array(scales[:K])[:, None]
-    one, other = (
-        last(factorize(X, K, start=start), 5)
-        for start in (
-            (first.patterns, first.activations),
-            (first.patterns / s, first.activations * s),
-        )
-    )
+    first, s = next(factorize(X, K, rng=seed)), np.array(scales[:K])[:, None]
+    W, Z = first.patterns, first.activations
+    one = last(factorize(X, K, start=(W, Z)), 5)
+    other = last(factorize(X, K, start=(W[::-1] / s, Z[::-1] * s)), 5)
     assume(np.linalg.cond(one.activations @ one.activations.T) < 1e6)
-    np.testing.assert_allclose(
-        other.activations.T @ other.patterns,
-        one.activations.T @ one.patterns,
-        atol=1e-8 * np.abs(X).max(),
-    )
+    for each, same in zip(parts_of(one), parts_of(other)[::-1], strict=True):
+        np.testing.assert_allclose(same, each, atol=1e-8 * max(1, np.abs(each).max()))
+
+
+def parts_of(state):
+    return np.einsum("kn,kf->knf", state.activations, state.patterns)
 
 
 @pytest.mark.parametrize("width", [1, 5, 24, 100])
@@ -294,7 +262,6 @@ def test_the_number_of_threads_does_not_show():
         "import hashlib, numpy as np\n"
         "from itertools import islice\n"
         "from cdlnmf_lit.methods import semi_nmf\n"
-        "from cdlnmf_lit.theory import blocks\n"
         "rng = np.random.default_rng(0)\n"
         "for K, dtype in ((8, np.complex64), (17, complex)):\n"
         "    X = (rng.standard_normal((700, 400)) * (1 + 1j)).astype(dtype)\n"
@@ -305,25 +272,19 @@ def test_the_number_of_threads_does_not_show():
     for threads in (1, 2, 3):
         variables = {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
         ours = f"import os; os.sched_getaffinity = lambda _: range({threads})\n"
-        done = subprocess.run(
-            [sys.executable, "-c", ours + code],
-            check=True,
-            capture_output=True,
-            text=True,
-            env=os.environ | variables,
-        )
-        printed.add(done.stdout)
+        command, env = [sys.executable, "-c", ours + code], os.environ | variables
+        printed.add(subprocess.check_output(command, text=True, env=env))
     assert len(printed) == 1
 
 
-def test_any_layout_of_the_data_gives_the_same():
-    X = matrix(0, 30, 12, complex)
-    wanted = last(factorize(X, 2, rng=0), 3)
-    wide = np.zeros((60, 24), complex)
+def test_any_layout_of_the_data_and_the_start_gives_the_same():
+    X, W = matrix(0, 30, 12, complex), matrix(1, 12, 2, complex)
+    Z, wide = np.abs(normal(2, 30, 2)), np.zeros((60, 24), complex)
     wide[::2, ::2] = X
+    wanted = last(factorize(X, 2, start=(W.T.copy(), Z.T.copy())), 3)
     for other in (np.asfortranarray(X), wide[::2, ::2]):
-        found = last(factorize(other, 2, rng=0), 3)
-        np.testing.assert_array_equal(found.activations, wanted.activations)
+        found = last(factorize(other, 2, start=(W.T, Z.T)), 3)
+        np.testing.assert_array_equal(found.patterns, wanted.patterns)
 
 
 def test_a_dead_component_stays_and_harms_no_other():
@@ -341,11 +302,10 @@ def test_a_dead_component_stays_and_harms_no_other():
 @pytest.mark.parametrize("update", UPDATES)
 def test_equal_and_vanishing_activations_stay_finite(dtype, update):
     """Least squares for activations of rank 1, and with one 30 orders of magnitude below."""
-    X = matrix(0, 30, 12, dtype)
+    X, rounding = matrix(0, 30, 12, dtype), 20 * np.finfo(dtype).eps * 30 * 12 * 2
     W, z = matrix(1, 3, 12, dtype), np.abs(normal(2, 30))
     for Z in (np.stack([z, z, z]), np.stack([z, 1e-30 * z, z[::-1]]), np.zeros((3, 30))):
-        states = list(islice(factorize(X, 3, activation_update=update, start=(W, Z)), 40))
-        rounding = 20 * np.finfo(dtype).eps * np.linalg.norm(X) ** 2
+        states = islice(factorize(X, 3, activation_update=update, start=(W, Z)), 40)
         for before, after in pairwise(states):
             assert np.isfinite(after.patterns).all()
             assert np.isfinite(after.activations).all()
@@ -411,18 +371,12 @@ def test_the_updates_of_the_activations_lower_their_quadratic(K, n, penalty, see
         np.testing.assert_array_equal(z, before)
         assert reached[name].min() >= 0
         assert quadratic(reached[name]) <= quadratic(z) + 1e-12
+        np.testing.assert_array_equal(update(z, 0 * V, 0 * G, 0.0), z)  # nothing is asked
     for update in semi_nmf.ACTIVATION_UPDATES.values():
         stopped = reached["coordinate"]
         for _ in range(3000):
             stopped = coordinate = coordinate_update(stopped, V, G, penalty)
         np.testing.assert_allclose(update(stopped, V, G, penalty), coordinate, atol=1e-6)
-
-
-@pytest.mark.parametrize("update", UPDATES)
-def test_activations_of_which_nothing_is_asked_stay(update):
-    z, nothing = np.abs(normal(0, 2, 3)), np.zeros((2, 3))
-    moved = semi_nmf.ACTIVATION_UPDATES[update](z, nothing, np.zeros((2, 2)), 0.0)
-    np.testing.assert_array_equal(moved, z)
 
 
 @given(st.integers(1, 4), penalties, seeds)
@@ -503,6 +457,7 @@ def test_it_factorises_all_channels_of_the_analysis_coefficients(problem, option
 
 @given(problems(), seeds)
 def test_components_are_syntheses_of_the_dual_frame(problem, seed):
+    """In a tight frame the residual in time is no larger than that of the coefficients."""
     frame, x, K = problem
     state = last(SemiNMF(frame=frame).iterate(x, K, rng=seed), 2)
     found = state.decomposition()
@@ -512,16 +467,9 @@ def test_components_are_syntheses_of_the_dual_frame(problem, seed):
         expected = frame.dual().half_synthesis(coefficients, x.size)
         np.testing.assert_allclose(found.component(k), expected, atol=tolerance)
     np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
-
-
-@given(problems(), seeds)
-def test_the_residual_in_time_is_no_larger_than_that_of_the_coefficients(problem, seed):
-    frame, x, K = problem
-    frame = frame.tight()
-    K = min(K, frame.window.size)
-    state = last(SemiNMF(frame=frame).iterate(x, K, rng=seed), 3)
-    residual = np.linalg.norm(state.decomposition().residual)
-    assert residual <= state.relative_residual * np.linalg.norm(x) * (1 + 1e-6) + 1e-6
+    if frame.bounds(x.size) == pytest.approx((1, 1)):
+        most = state.relative_residual * np.linalg.norm(x)
+        assert np.linalg.norm(found.residual) <= most * (1 + 1e-6) + 1e-6
 
 
 @given(problems(), seeds)
@@ -549,23 +497,20 @@ def test_a_start_from_another_hop_keeps_the_sound():
 
 
 def test_a_start_from_spectra_and_sounds_takes_their_loudest_stretches_at_a_fitting_loudness():
-    frame, rng = hann(16, 2), np.random.default_rng(0)
-    x = normal(0, 200)
-    sounds = np.stack([np.where(np.arange(200) < 100, x, 0), np.where(np.arange(200) < 100, 0, x)])
-    activations = 1e4 * rng.random((2, frame.n_frames(200)))
-    first_sample = frame.hop * frame.first_frame
+    frame, x = hann(16, 2), normal(0, 200)
+    sounds = np.where([np.arange(200) < 100, np.arange(200) >= 100], x, 0)
+    activations = 1e4 * np.random.default_rng(0).random((2, frame.n_frames(200)))
+    spectra = np.ones((2, 9))
     found = Decomposition(
-        "by hand", None, activations, 2, first_sample, 0 * x, spectra=np.ones((2, 9)), sounds=sounds
+        "by hand", None, activations, 2, frame.first_sample, 0 * x, spectra=spectra, sounds=sounds
     )
     start = next(SemiNMF(frame=frame).iterate(x, 2, start=found)).decomposition()
     np.testing.assert_array_equal(start.activations, activations)
-    patterns = found.patterns(16)
     seen = frame.window > 0
-    for atom, pattern in zip(start.atoms, patterns, strict=True):
+    for atom, pattern in zip(start.atoms, found.patterns(16), strict=True):
         ratio = atom[seen] / pattern[seen]
         np.testing.assert_allclose(ratio, ratio[0])
-    fit = x - start.residual
-    assert fit @ start.residual == pytest.approx(0, abs=1e-9)
+    assert (x - start.residual) @ start.residual == pytest.approx(0, abs=1e-9)
 
 
 def test_planted_signals_with_no_overlap_are_found():
@@ -622,6 +567,7 @@ def spectra_of_the_largest_row(X, K, F, seed):
 
 
 FRAME, X = hann(8, 2), normal(0, 40)
+SHIFTED = GaborFrame("hann", 2, 8, phase="frequency-invariant")
 
 
 @pytest.mark.parametrize(
@@ -630,11 +576,7 @@ FRAME, X = hann(8, 2), normal(0, 40)
         ({}, {"n_components": 0}, "n_components must be a whole number from 1 to 8, got 0"),
         ({}, {"n_components": 9}, "n_components must be a whole number from 1 to 8, got 9"),
         ({"frame": GaborFrame(np.r_[np.ones(3), 0.0], 4, 8)}, {}, "must make a well-conditioned"),
-        (
-            {"frame": GaborFrame("hann", 2, 8, phase="frequency-invariant")},
-            {},
-            "frame must count its phase time-invariant",
-        ),
+        ({"frame": SHIFTED}, {}, "frame must count its phase time-invariant"),
         ({"activation_update": "leap"}, {}, "activation_update must be one of multip"),
         ({}, {"start": (np.ones((1, 5)),)}, "start must hold patterns, activations, got 1"),
         ({}, {"start": (np.ones((1, 4)), np.ones((1, 23)))}, r"shape \(1, 5\)"),
