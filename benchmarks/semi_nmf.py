@@ -27,24 +27,21 @@ def compare(size: str, dtype: str) -> dict[str, Any]:
     (N, F), rng = SHAPES[size], np.random.default_rng(0)
     A = rng.standard_normal((N, 2 * F), np.dtype(dtype).type(0).real.dtype)
     before = peak_memory()
-    states = semi_nmf.factorize(A.view(dtype), K, rng=0)
+    states = semi_nmf.SemiNMF().factorize(A.view(dtype), K)
     found = next(islice(states, 2, None))
     grown = peak_memory() - before
-    W, Z = found.spectra.view(A.dtype), found.activations
-    data = semi_nmf.Data(A, 0.0, "multiplicative")
-    ZA, ZZ = data.products(Z)
+    W, Z, problem = found.rows, found.activations, found.problem
     G, V = W @ W.T, (A @ W.T).T
-    wide = W.astype(float)
     work = {
         "products": lambda: (A @ W.T, Z @ A),
         "complex": lambda: (
-            A.view(dtype) @ found.spectra.conj().T,
+            A.view(dtype) @ found.patterns.conj().T,
             Z.astype(dtype) @ A.view(dtype),
         ),
-        "ours": lambda: next(states),
+        "ours": lambda: next(states).objective,
         "activations": lambda: semi_nmf.multiplicative_update(Z, V, G, 0.0),
-        "spectra": lambda: semi_nmf._least_squares(wide, ZA, ZZ, A.dtype),
-        "objective": lambda: data.iterate(0, W, Z, ZA, ZZ),
+        "spectra": lambda: semi_nmf._least_squares(W, *found.products),
+        "objective": lambda: problem.record(found),
         "reading": lambda: A.max(),
     }
     taken: dict[str, list[float]] = {name: [] for name in work}
