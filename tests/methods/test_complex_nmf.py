@@ -263,16 +263,9 @@ def test_the_best_phases_leave_the_distance_to_an_interval(K, seed):
 # ---- what else must hold ------------------------------------------------------------------------
 
 
-def planted(seed, K=2, N=12, F=9):
-    rng = np.random.default_rng(seed)
-    W, Z = rng.random((K, F)) + 0.05, rng.random((K, N)) + 0.05
-    W /= np.linalg.norm(W, axis=1, keepdims=True)
-    return W, Z, np.exp(2j * np.pi * rng.random((K, N, F)))
-
-
 @given(seeds, st.booleans())
 def test_planted_factors_are_a_fixed_point(seed, shared):
-    W, Z, U = planted(seed)
+    W, Z, U = factors(seed, 2, 12, 9)
     if shared:
         U = np.stack(2 * [U[0]])
     X = literal_model(W, Z, U)
@@ -283,7 +276,7 @@ def test_planted_factors_are_a_fixed_point(seed, shared):
 
 
 def test_planted_factors_are_recovered_from_a_near_start():
-    W, Z, U = planted(0, N=40)
+    W, Z, U = factors(0, 2, 40, 9)
     Z *= np.random.default_rng(3).random(Z.shape) < 0.5  # a scale of its own for each component
     X = literal_model(W, Z, np.stack(2 * [U[0]]))
     rng = np.random.default_rng(1)
