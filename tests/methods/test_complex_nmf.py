@@ -1,6 +1,7 @@
 """Complex NMF is Kameoka's algorithm, never rises, and with the mixture's phase is NMF."""
 
 import tracemalloc
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -8,13 +9,18 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cdlnmf_lit.methods import algorithm_1, complex_nmf
-from cdlnmf_lit.methods.complex_nmf import decompose, estimate, factorize, iterate
+from cdlnmf_lit.methods import complex_nmf
+from cdlnmf_lit.methods.complex_nmf import ComplexNMF, Phases, Problem
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.theory.gabor import GaborFrame
-from tests.strategies import dtypes, normal, seeds
+from cdlnmf_lit.methods.method import HELD
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
+from tests.strategies import dtypes, frames, normal, seeds
 
 PHASES = st.sampled_from(complex_nmf.PHASES)
+
+
+def factorize(X, K, *, phases=None, start=None, held=None, rng=0, **options):
+    return ComplexNMF(**options).factorize(X, K, phases=phases, start=start, held=held, rng=rng)
 
 
 def complex_normal(seed, *shape):
@@ -81,50 +87,62 @@ def auxiliary(X, W, Z, U, W0, Z0, U0, penalty, exponent):
     return np.sum(np.abs(X_bar - S) ** 2 / beta) / 2 + penalty * np.sum(paid)
 
 
-def literal_step(X, W, Z, U, penalty, exponent):
+def split(X, W, Z, U):
+    """The shares ``β_k``, and the magnitudes and phases of what each component is to be."""
+    S = W[:, None] * Z[:, :, None] * U
+    beta = W[:, None] * Z[:, :, None] / (Z.T @ W)
+    X_bar = S + beta * (X - S.sum(axis=0))
+    return beta, np.abs(X_bar), X_bar / np.abs(X_bar)
+
+
+def literal_step(X, W, Z, U, penalty, exponent, held=None):
     """One iteration, with the split of the residual and its shares β written out."""
-
-    def split(W, Z, U):
-        S = W[:, None] * Z[:, :, None] * U
-        beta = W[:, None] * Z[:, :, None] / (Z.T @ W)
-        X_bar = S + beta * (X - S.sum(axis=0))
-        return beta, np.abs(X_bar), X_bar / np.abs(X_bar)
-
-    beta, size, U = split(W, Z, U)
-    curvature = np.sum(Z[:, :, None] ** 2 / beta, axis=1)
-    curvature += penalty * exponent * np.sum(Z**exponent, axis=1, keepdims=True)
-    W = np.sum(Z[:, :, None] * size / beta, axis=1) / curvature
-    norms = np.linalg.norm(W, axis=1, keepdims=True)
-    W, Z = W / norms, Z * norms
-    beta, size, U = split(W, Z, U)
-    curvature = np.sum(W[:, None] ** 2 / beta, axis=2)
-    curvature += penalty * exponent * Z ** (exponent - 2)
-    return W, np.sum(W[:, None] * size / beta, axis=2) / curvature, U
+    if held != "patterns":
+        beta, size, U = split(X, W, Z, U)
+        down = np.sum(Z[:, :, None] ** 2 / beta, axis=1)
+        if held is None:
+            down += penalty * exponent * np.sum(Z**exponent, axis=1, keepdims=True)
+        W = np.sum(Z[:, :, None] * size / beta, axis=1) / down
+        norms = 1 if held else np.linalg.norm(W, axis=1, keepdims=True)
+        W, Z = W / norms, Z * norms
+    if held != "activations":
+        beta, size, U = split(X, W, Z, U)
+        down = np.sum(W[:, None] ** 2 / beta, axis=2) + penalty * exponent * Z ** (exponent - 2)
+        Z = np.sum(W[:, None] * size / beta, axis=2) / down
+    return W, Z, U
 
 
 # ---- the algorithm -----------------------------------------------------------------------------
 
 
-@given(problems(silent=False), seeds)
-def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
+@given(problems(silent=False), st.sampled_from([None, *HELD]), seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm(problem, held, seed):
     X, K, options = problem
     W, Z, U = factors(seed, K, *X.shape)
-    iterates = factorize(X, K, phases=U, start=(W, Z), **options)
-    for found in islice(iterates, 8):
-        np.testing.assert_allclose(found.spectra, W, atol=1e-9)
+    if held:  # of any norm, which stays
+        W *= np.random.default_rng(seed).uniform(0.1, 5, (K, 1))
+    start, before = (W, Z), np.inf
+    for found in islice(factorize(X, K, phases=U, start=start, held=held, **options), 8):
+        np.testing.assert_allclose(found.patterns, W, atol=1e-9 * W.max())
         np.testing.assert_allclose(found.activations, Z, atol=1e-9 * Z.max())
         np.testing.assert_allclose(
-            literal_model(found.spectra, found.activations, found.phases),
+            literal_model(found.patterns, found.activations, found.phases),
             literal_model(W, Z, U),
-            atol=1e-8 * Z.max(),
+            atol=1e-8 * Z.max() * W.max(),
         )
+        if held:
+            factor = HELD.index(held)
+            np.testing.assert_array_equal(
+                (found.patterns, found.activations)[factor], start[factor]
+            )
         error = np.linalg.norm(X - literal_model(W, Z, U))
-        assert found.objective == pytest.approx(
-            literal_objective(X, W, Z, U, **options), rel=1e-8, abs=1e-10
-        )
+        paid = options["penalty"] * np.sum(Z ** options["exponent"])
+        assert found.objective == pytest.approx(error**2 / 2 + paid, rel=1e-8, abs=1e-10)
+        assert found.objective <= before * (1 + 1e-10) + 1e-20
         assert found.relative_residual == pytest.approx(error / np.linalg.norm(X), abs=1e-9)
+        before = found.objective
         assume(Z.min() > 1e-100)
-        W, Z, U = literal_step(X, W, Z, U, **options)
+        W, Z, U = literal_step(X, W, Z, U, **options, held=held)
 
 
 @given(problems(), seeds, seeds)
@@ -144,13 +162,11 @@ def test_the_auxiliary_function_lies_above_the_objective_and_touches_it(problem,
 def test_each_update_minimises_the_auxiliary_function(problem, seed, other):
     X, K, options = problem
     W, Z, U = factors(seed, K, *X.shape)
-    cost = options["penalty"] * options["exponent"] * np.sum(Z ** options["exponent"], axis=1)
-    moved = U.copy()
-    sums = complex_nmf.spectra_sums(X, W, Z, moved)
-    V = complex_nmf.updated_spectra(W, sums, Z @ Z.T, cost)
+    problem = Problem(X, K, Phases(U.copy()), **options)
+    V, moved = problem.updated_spectra(W, Z), problem.phases.values
     least = auxiliary(X, V, Z, moved, W, Z, U, **options)
-    again = U.copy()
-    Y = complex_nmf.updated_activations(X, W, Z, again, **options)
+    problem = Problem(X, K, Phases(U.copy()), **options)
+    Y, again = problem.updated_activations(slice(None), W, Z), problem.phases.values
     lowest = auxiliary(X, W, Y, again, W, Z, U, **options)
     rng = np.random.default_rng(other)
     for size in (1e-3, 0.1, 1.0):
@@ -178,7 +194,7 @@ def test_the_objective_never_rises(problem, phases, dtype, seed):
 def test_what_an_iterate_says_of_itself_is_so(problem, phases, seed):
     X, K, options = problem
     for found in islice(factorize(X, K, phases=phases, rng=seed, **options), 5):
-        sizes = np.linalg.norm(found.spectra, axis=1)
+        sizes = np.linalg.norm(found.patterns, axis=1)
         np.testing.assert_allclose(sizes[sizes > 0], 1)
         U = found.phases
         if phases == "mixture":
@@ -186,7 +202,7 @@ def test_what_an_iterate_says_of_itself_is_so(problem, phases, seed):
             U = np.stack(K * [complex_nmf.unit(X)])
         np.testing.assert_allclose(np.abs(U), 1)
         assert found.objective == pytest.approx(
-            literal_objective(X, found.spectra, found.activations, U, **options)
+            literal_objective(X, found.patterns, found.activations, U, **options)
         )
 
 
@@ -194,28 +210,21 @@ def test_what_an_iterate_says_of_itself_is_so(problem, phases, seed):
 
 
 @given(problems(), seeds)
-def test_phases_that_start_at_the_mixtures_never_move(problem, seed):
+def test_phases_that_start_at_the_mixtures_never_move_and_without_penalty_it_is_nmf(problem, seed):
     X, K, options = problem
     W, Z, _ = factors(seed, K, *X.shape)
-    U = np.stack(K * [complex_nmf.unit(X)])
+    V, U = np.abs(X), np.stack(K * [complex_nmf.unit(X)])
     kept = factorize(X, K, phases=U, start=(W, Z), **options)
     none = factorize(X, K, phases="mixture", start=(W, Z), **options)
     for one, other in zip(islice(kept, 6), none, strict=False):
         np.testing.assert_allclose(one.phases[:, X != 0], U[:, X != 0], atol=1e-9)
-        np.testing.assert_allclose(one.spectra, other.spectra, atol=1e-9)
-        np.testing.assert_allclose(one.activations, other.activations, atol=1e-9 * np.abs(X).max())
+        np.testing.assert_allclose(one.patterns, other.patterns, atol=1e-9)
+        np.testing.assert_allclose(one.activations, other.activations, atol=1e-9 * V.max())
         assert one.objective == pytest.approx(other.objective)
-
-
-@given(problems(), seeds)
-def test_with_them_it_is_euclidean_nmf_of_the_magnitudes(problem, seed):
-    X, K, _ = problem
-    W, Z, _ = factors(seed, K, *X.shape)
-    V = np.abs(X)
-    for found in islice(factorize(X, K, start=(W, Z)), 6):
-        np.testing.assert_allclose(found.activations.T @ found.spectra, Z.T @ W, atol=1e-9)
-        W = W * (Z @ V) / np.maximum(Z @ Z.T @ W, 1e-300)
-        Z = Z * (W @ V.T) / np.maximum(W @ W.T @ Z, 1e-300)
+        if not options["penalty"]:
+            np.testing.assert_allclose(one.activations.T @ one.patterns, Z.T @ W, atol=1e-9)
+            W = W * (Z @ V) / np.maximum(Z @ Z.T @ W, 1e-300)
+            Z = Z * (W @ V.T) / np.maximum(W @ W.T @ Z, 1e-300)
 
 
 @given(problems(silent=False), seeds)
@@ -254,34 +263,27 @@ def test_the_best_phases_leave_the_distance_to_an_interval(K, seed):
 # ---- what else must hold ------------------------------------------------------------------------
 
 
-def planted(seed, K=2, N=12, F=9):
-    rng = np.random.default_rng(seed)
-    W, Z = rng.random((K, F)) + 0.05, rng.random((K, N)) + 0.05
-    W /= np.linalg.norm(W, axis=1, keepdims=True)
-    return W, Z, np.exp(2j * np.pi * rng.random((K, N, F)))
-
-
 @given(seeds, st.booleans())
 def test_planted_factors_are_a_fixed_point(seed, shared):
-    W, Z, U = planted(seed)
+    W, Z, U = factors(seed, 2, 12, 9)
     if shared:
         U = np.stack(2 * [U[0]])
     X = literal_model(W, Z, U)
     for found in islice(factorize(X, 2, phases="mixture" if shared else U, start=(W, Z)), 4):
         assert found.relative_residual < 1e-12
-        np.testing.assert_allclose(found.spectra, W, atol=1e-10)
+        np.testing.assert_allclose(found.patterns, W, atol=1e-10)
         np.testing.assert_allclose(found.activations, Z, atol=1e-10)
 
 
 def test_planted_factors_are_recovered_from_a_near_start():
-    W, Z, U = planted(0, N=40)
+    W, Z, U = factors(0, 2, 40, 9)
     Z *= np.random.default_rng(3).random(Z.shape) < 0.5  # a scale of its own for each component
     X = literal_model(W, Z, np.stack(2 * [U[0]]))
     rng = np.random.default_rng(1)
     near = W * (1 + 0.3 * rng.random(W.shape)), Z + 0.1 * rng.random(Z.shape)
     *_, found = islice(factorize(X, 2, start=near), 2000)
     assert found.relative_residual < 1e-3
-    np.testing.assert_allclose(found.spectra, W, atol=2e-2)
+    np.testing.assert_allclose(found.patterns, W, atol=2e-2)
 
 
 @given(problems(), PHASES, st.floats(1e-3, 1e3), seeds)
@@ -292,7 +294,7 @@ def test_louder_data_give_louder_activations(problem, phases, gain, seed):
     quiet = factorize(X, K, phases=phases, rng=seed, **options)
     loud = factorize(gain * X, K, phases=phases, rng=seed, **louder)
     for one, other in zip(islice(quiet, 5), loud, strict=False):
-        np.testing.assert_allclose(other.spectra, one.spectra, atol=1e-7)
+        np.testing.assert_allclose(other.patterns, one.patterns, atol=1e-7)
         scale = gain * one.activations.max()
         np.testing.assert_allclose(other.activations, gain * one.activations, atol=1e-7 * scale)
 
@@ -308,7 +310,7 @@ def test_the_order_of_components_frames_and_channels_does_not_matter(problem, se
         X[n][:, f], K, phases=U[k][:, n][:, :, f], start=(W[k][:, f], Z[k][:, n]), **options
     )
     for one, two in zip(islice(straight, 5), turned, strict=False):
-        np.testing.assert_allclose(two.spectra, one.spectra[k][:, f], atol=1e-8)
+        np.testing.assert_allclose(two.patterns, one.patterns[k][:, f], atol=1e-8)
         np.testing.assert_allclose(
             two.activations, one.activations[k][:, n], atol=1e-8 * np.abs(X).max()
         )
@@ -319,25 +321,9 @@ def test_a_penalty_thins_the_activations_and_scales_cannot_escape_it():
     sums = []
     for penalty in (0.0, 0.5, 2.0):
         *_, found = islice(factorize(X, 3, penalty=penalty, rng=0), 300)
-        np.testing.assert_allclose(np.linalg.norm(found.spectra, axis=1), 1)
+        np.testing.assert_allclose(np.linalg.norm(found.patterns, axis=1), 1)
         sums.append(found.activations.sum())
     assert sums[0] > sums[1] > sums[2] > 0
-
-
-@given(problems(), PHASES, dtypes, seeds)
-def test_precision_is_kept_and_silence_is_legal(problem, phases, dtype, seed):
-    X, K, options = problem
-    X = X.astype(np.result_type(dtype, np.complex64))
-    *_, found = islice(factorize(X, K, phases=phases, rng=seed, **options), 5)
-    for part in (found.spectra, found.activations):
-        assert part.dtype == dtype
-        assert np.isfinite(part).all()
-    if phases == "random":
-        assert found.phases.dtype == X.dtype
-        assert np.isfinite(found.phases).all()
-    silent = ~X.any(axis=1)
-    if phases == "mixture":
-        assert not found.activations[:, silent].any()
 
 
 @given(PHASES, dtypes, seeds)
@@ -347,7 +333,7 @@ def test_a_component_that_dies_does_no_harm(phases, dtype, seed):
     W[1], Z[2] = 0, 0
     for found in islice(factorize(X, 3, phases=phases, start=(W, Z), penalty=0.1, rng=0), 20):
         assert np.isfinite(found.objective)
-        assert np.isfinite(found.spectra).all()
+        assert np.isfinite(found.patterns).all()
         assert not found.activations[2].any()
 
 
@@ -359,7 +345,7 @@ def test_the_smallest_numbers_stay_finite(phases, seed):
     for exponent in (0.2, 1.0, 2.0):
         options = {"penalty": 0.5, "exponent": exponent, "phases": phases, "rng": 0}
         for found in islice(factorize(X, 2, start=(W, Z), **options), 30):
-            assert np.isfinite(found.spectra).all()
+            assert np.isfinite(found.patterns).all()
             assert np.isfinite(found.activations).all()
 
 
@@ -373,7 +359,7 @@ def test_the_number_of_threads_changes_nothing(monkeypatch):
     many = run()
     monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda: 1)
     one = run()
-    np.testing.assert_array_equal(one.spectra, many.spectra)
+    np.testing.assert_array_equal(one.patterns, many.patterns)
     np.testing.assert_array_equal(one.activations, many.activations)
     np.testing.assert_array_equal(one.phases, many.phases)
 
@@ -386,95 +372,142 @@ def test_blocks_add_up():
         patch.setattr(complex_nmf, "SINGLE", 3 * 7 * 6)
         blocks = factorize(X, 3, phases=U, start=(W, Z), penalty=0.1)
     for one, other in zip(islice(whole, 4), blocks, strict=False):
-        np.testing.assert_allclose(one.spectra, other.spectra, atol=1e-12)
+        np.testing.assert_allclose(one.patterns, other.patterns, atol=1e-12)
         np.testing.assert_allclose(one.phases, other.phases, atol=1e-9)
+
+
+# ---- the largest penalty ------------------------------------------------------------------------
+
+
+@given(frames(longest=9), PHASES, st.floats(0, 3), seeds, seeds)
+def test_from_lambda_max_on_silence_is_best_and_below_it_is_not(frame, phases, size, seed, other):
+    x = normal(seed, 40)
+    X = frame.half_analysis(x)
+    sizes = np.linalg.norm(X, axis=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cdlnmf_lit.theory.gabor.BLOCK", 3 * max(frame.channels, frame.window.size))
+        largest = ComplexNMF(frame=frame, phases=phases).lambda_max(x)
+    assert largest == pytest.approx(sizes.max())
+    W, Z, U = factors(other, 2, *X.shape)
+    Z *= size * np.random.default_rng(other).exponential(1, Z.shape) ** 3
+    silence = np.sum(sizes**2) / 2
+    assert literal_objective(X, W, Z, U, largest, 1.0) >= silence * (1 - 1e-12)
+    n = np.argmax(sizes)
+    W, Z, U = np.abs(X[[n]]) / sizes[n], np.zeros((1, len(X))), complex_nmf.unit(X)[None]
+    Z[0, n] = 0.1 * largest
+    assert literal_objective(X, W, Z, U, 0.9 * largest, 1.0) < silence
+
+
+@given(PHASES, seeds)
+def test_a_share_is_one_of_the_largest_penalty(phases, seed):
+    x = normal(seed, 50)
+    asked = ComplexNMF(frame=FRAME, phases=phases)
+    penalty = 0.3 * asked.lambda_max(x)
+    state = next(replace(asked, share=0.3).iterate(x, 2))
+    assert state.problem.penalty == state.problem.method.penalty == pytest.approx(penalty)
+    X = FRAME.half_analysis(x)
+    of_matrix = next(factorize(X, 2, phases=phases, share=0.3))
+    assert of_matrix.problem.penalty == pytest.approx(penalty)
+    assert of_matrix.objective == pytest.approx(state.objective)
 
 
 # ---- signals ------------------------------------------------------------------------------------
 
-FRAME = GaborFrame("hann", 4, 16).tight()
+FRAME = hann(16, 4)
 X = normal(0, 90)
 
 
 @given(PHASES, dtypes, st.sampled_from([(4, 16), (16, 16), (3, 17), (8, 32), (1, 5)]), seeds)
-def test_components_and_residual_sum_to_the_signal(phases, dtype, sizes, seed):
+def test_components_are_syntheses_of_the_terms_of_equation_10(phases, dtype, sizes, seed):
     hop, channels = sizes
-    frame = GaborFrame("hamming", hop, channels)
-    x = normal(seed, 61, dtype=dtype)
+    x, frame = normal(seed, 61, dtype=dtype), GaborFrame("hamming", hop, channels)
     x[20:40] = 0
-    found = decompose(x, 2, frame, phases=phases, penalty=0.01, iterations=4, rng=seed)
-    tolerance = 1e-5 if dtype == np.float32 else 1e-12
-    np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
+    *_, state = islice(ComplexNMF(frame=frame, phases=phases, penalty=0.01).iterate(x, 2), 4)
+    W, Z, U = state.patterns, state.activations, state.phases
+    U = 2 * [complex_nmf.unit(frame.half_analysis(x))] if U is None else U
+    synthesis = frame.dual().half_synthesis
+    sounds = [synthesis(z[:, None] * w * u, x.size) for w, z, u in zip(W, Z, U, strict=True)]
+    found, tolerance = state.decomposition(), 1e-5 if dtype == np.float32 else 1e-12
+    np.testing.assert_allclose(found.components(), sounds, atol=tolerance)
+    np.testing.assert_allclose(found.residual, x - np.sum(sounds, axis=0), atol=tolerance)
     for part in (found.spectra, found.activations, found.components(), found.residual):
         assert part.dtype == dtype
         assert np.isfinite(part).all()
 
 
 @given(PHASES, seeds)
-def test_components_are_syntheses_of_the_terms_of_equation_10(phases, seed):
-    x, frame = normal(seed, 70), GaborFrame("hamming", 3, 12)
-    *_, state = islice(iterate(x, 2, frame, phases=phases, rng=seed), 4)
-    W, Z, U = state.factors.spectra, state.factors.activations, state.factors.phases
-    U = 2 * [complex_nmf.unit(frame.half_analysis(x))] if U is None else U
-    synthesis = frame.dual().half_synthesis
-    sounds = [synthesis(z[:, None] * w * u, x.size) for w, z, u in zip(W, Z, U, strict=True)]
-    np.testing.assert_allclose(state.decomposition().components(), sounds, atol=1e-12)
-
-
-@given(PHASES, seeds)
 def test_the_signal_is_the_matrix_of_its_coefficients(phases, seed):
     x = normal(seed, 50)
-    of_signal = iterate(x, 2, FRAME, phases=phases, penalty=0.1, rng=seed)
-    of_matrix = factorize(FRAME.half_analysis(x), 2, phases=phases, penalty=0.1, rng=seed)
-    for state, found in zip(islice(of_signal, 4), of_matrix, strict=False):
-        np.testing.assert_allclose(state.factors.spectra, found.spectra, atol=1e-10)
-        assert state.record["objective"] == pytest.approx(found.objective)
+    asked = ComplexNMF(frame=FRAME, phases=phases, penalty=0.1)
+    of_matrix = asked.factorize(FRAME.half_analysis(x), 2, rng=seed)
+    for state, found in zip(islice(asked.iterate(x, 2, rng=seed), 4), of_matrix, strict=False):
+        np.testing.assert_allclose(state.patterns, found.patterns, atol=1e-10)
+        assert state.objective == pytest.approx(found.objective)
 
 
 def test_single_precision_follows_double():
     x = normal(0, 4000)
-    frame = GaborFrame("hann", 16, 64).tight()
     for phases in complex_nmf.PHASES:
-        runs = [
-            decompose(x.astype(dtype), 3, frame, phases=phases, iterations=30, rng=0)
-            for dtype in (np.float32, np.float64)
-        ]
-        np.testing.assert_allclose(
-            runs[0].history["objective"], runs[1].history["objective"], rtol=1e-3
-        )
+        method = ComplexNMF(frame=hann(64, 16), phases=phases, iterations=30)
+        one, two = (method.decompose(x.astype(dtype), 3) for dtype in (np.float32, np.float64))
+        np.testing.assert_allclose(one.history["objective"], two.history["objective"], rtol=1e-3)
 
 
-def test_a_run_goes_on_from_its_own_result(tmp_path):
-    whole = decompose(X, 2, FRAME, penalty=0.1, iterations=8, rng=0)
-    half = decompose(X, 2, FRAME, penalty=0.1, iterations=4, rng=0)
-    half.save(tmp_path / "half.npz")
-    loaded = Decomposition.load(tmp_path / "half.npz")
-    rest = decompose(X, 2, FRAME, penalty=0.1, iterations=4, start=loaded)
+def test_a_run_goes_on_from_its_own_result():
+    method = ComplexNMF(frame=FRAME, penalty=0.1, iterations=8)
+    whole, half = method.decompose(X, 2), replace(method, iterations=4).decompose(X, 2)
+    rest = replace(method, iterations=4).decompose(X, 2, start=half)
     np.testing.assert_allclose(rest.history["objective"], whole.history["objective"][4:])
 
 
-def test_a_start_from_another_method_and_hop_keeps_the_sound():
-    t = np.arange(900.0)
-    x = np.sin(0.3 * t) * (t < 400) + np.sin(1.1 * t) * (t > 500)
-    other = algorithm_1.decompose(
-        x, 2, GaborFrame("hann", 2, 32).tight(), start="segments", iterations=20, rng=0
-    )
-    frame = GaborFrame("hann", 8, 64).tight()
-    given_start = next(iterate(x, 2, frame, start=other))
-    assert given_start.factors.activations.min() > 0
-    drawn = next(iterate(x, 2, frame, rng=0))
-    assert given_start.record["relative_residual"] < 0.8 * drawn.record["relative_residual"]
+def test_a_start_from_atoms_at_another_hop_keeps_the_sound():
+    n, Z = np.arange(32), np.zeros((2, 435))
+    atoms = np.hanning(32) * np.sin(np.outer([0.3, 1.1], n))
+    Z[0, :180:8], Z[1, 250::8] = 1, 1
+    other = Decomposition("by hand", atoms, Z, 2, 0, np.zeros(900))
+    x, method = other.components().sum(axis=0), ComplexNMF(frame=hann(64, 8))
+    begun, drawn = next(method.iterate(x, 2, start=other)), next(method.iterate(x, 2))
+    assert begun.activations.min() > 0
+    assert begun.relative_residual < 0.5 * drawn.relative_residual
+
+
+@given(PHASES, seeds)
+def test_activations_for_given_patterns_are_as_loud_as_fits_best(phases, seed):
+    W = factors(seed, 2, 1, 9)[0]
+    start, method = (W, None), ComplexNMF(frame=FRAME, phases=phases)
+    first = next(method.iterate(X, 2, start=start, held="patterns"))
+    V, model = FRAME.spectrogram(X, 1.0), first.activations.T @ W
+    assert np.ptp(first.activations) == 0
+    assert np.vdot(V - model, model) == pytest.approx(0, abs=1e-9 * np.vdot(V, V))
+    silent = next(method.iterate(X, 2, start=(0 * W, None)))
+    assert np.isfinite(silent.objective)
+
+
+def test_a_state_whose_phases_have_been_overwritten_says_so():
+    for phases in complex_nmf.PHASES:
+        states = ComplexNMF(frame=FRAME, phases=phases).iterate(X, 2)
+        first = next(states)
+        first.decomposition()
+        next(states)
+        if phases == "mixture":
+            first.decomposition()
+            continue
+        for ask in (first.decomposition, lambda first=first: first.phases):
+            with pytest.raises(RuntimeError, match=r"state 0 must be .* of state 1"):
+                ask()
 
 
 @pytest.mark.parametrize("phases", complex_nmf.PHASES)
-@pytest.mark.parametrize(("hop", "channels", "K"), [(8, 512, 4), (64, 512, 4), (256, 1024, 8)])
+@pytest.mark.parametrize(
+    ("hop", "channels", "K"), [(8, 512, 4), (64, 512, 4), (256, 1024, 8), (200, 8192, 10)]
+)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_memory_is_what_the_estimate_says_and_a_few_spectrograms(phases, hop, channels, K, dtype):
-    frame, x = GaborFrame("hann", hop, channels).tight(), normal(0, 60_000, dtype=dtype)
-    needed = estimate(x.size, K, frame, phases=phases, dtype=dtype).memory_bytes
+    frame, x = hann(channels, hop), normal(0, 60_000, dtype=dtype)
+    method = ComplexNMF(frame=frame, phases=phases)
+    needed = method.estimate(x.size, K, dtype).memory_bytes
     tracemalloc.start()
-    states = iterate(x, K, frame, phases=phases, rng=0)
-    *_, state = islice(states, 3)
+    *_, state = islice(method.iterate(x, K), 3)
     iterating = tracemalloc.get_traced_memory()[1]
     state.decomposition()
     peak = tracemalloc.get_traced_memory()[1]
@@ -486,67 +519,29 @@ def test_memory_is_what_the_estimate_says_and_a_few_spectrograms(phases, hop, ch
         assert iterating < (kept + 3) * coefficients
 
 
-def test_many_blocks_of_long_windows_need_no_more_memory_than_the_estimate_says():
-    frame, x = GaborFrame("hann", 200, 8192).tight(), normal(0, 40_000, dtype=np.float32)
-    needed = estimate(x.size, 10, frame, phases="mixture", dtype=np.float32).memory_bytes
-    states = iterate(x, 10, frame, rng=0)
-    tracemalloc.start()
-    for _ in islice(states, 3):
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < needed
-
-
-def test_estimates_need_no_window_of_their_own():
-    default = estimate(345_500, 8)
-    assert default.seconds_per_iteration > 0
-    assert default.memory_bytes < 10**8
-    assert complex_nmf.default_frame().bounds(10_000) == pytest.approx((1, 1))
-
-
-SHAPE = (2, FRAME.n_frames(90))
-ONES = np.ones((2, 9))
+def test_free_phases_take_longer_and_more_memory():
+    rest, free = (ComplexNMF(phases=p).estimate(345_500, 8) for p in complex_nmf.PHASES)
+    assert 0 < rest.seconds_per_iteration < free.seconds_per_iteration
+    assert rest.memory_bytes < 8 * 2 * 678 * 1025 * 8 < free.memory_bytes
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options", "message"),
+    ("options", "message"),
     [
-        (([], 1, FRAME), {}, "x must not be empty"),
-        ((np.zeros(40), 1, FRAME), {}, "x must not be zero everywhere"),
-        ((np.where(X == X.max(), np.nan, X), 1, FRAME), {}, "x must be finite, got nan"),
-        ((np.full(40, np.inf), 1, FRAME), {}, "x must be finite, got inf"),
-        ((np.arange(40), 1, FRAME), {}, "x must hold floating-point numbers"),
-        ((np.ones((40, 2)), 1, FRAME), {}, "x must be one-dimensional.*average the channels"),
-        ((X + 1j, 1, FRAME), {}, "x must be real"),
-        ((X, 0, FRAME), {}, "n_components must be a whole number from 1 to 9, got 0"),
-        ((X, 10, FRAME), {}, "n_components must be a whole number from 1 to 9, got 10"),
-        ((X, 1.5, FRAME), {}, "n_components must be a whole number"),
-        ((X, 1, FRAME), {"penalty": -1.0}, "penalty must be .* at least 0, got -1.0"),
-        ((X, 1, FRAME), {"penalty": np.nan}, "penalty must be a finite number"),
-        ((X, 1, FRAME), {"exponent": 0.0}, "exponent must be above 0 and at most 2, got 0.0"),
-        ((X, 1, FRAME), {"exponent": 2.5}, "exponent must be above 0 and at most 2, got 2.5"),
-        ((X, 1, FRAME), {"exponent": np.inf}, "exponent must be a finite number"),
-        ((X, 1, FRAME), {"phases": "moon"}, "phases must be one of mixture, random, got 'moon'"),
-        ((X, 1, FRAME), {"start": "tape"}, "start must be one of random, got 'tape'"),
-        ((X, 2, FRAME), {"start": (ONES,)}, "start must hold spectra, activations, got 1"),
-        ((X, 2, FRAME), {"start": 3}, "start must be one of random, got 3"),
-        ((X, 2, FRAME), {"start": (ONES[:, :8], np.ones(SHAPE))}, r"shape \(2, 9\), got \(2, 8\)"),
-        ((X, 2, FRAME), {"start": (ONES, np.ones((1, 26)))}, r"activations must have shape \(2, 2"),
-        ((X, 2, FRAME), {"start": (-ONES, np.ones(SHAPE))}, "spectra must not be negative, got -1"),
-        ((X, 2, FRAME), {"start": (ONES, -np.ones(SHAPE))}, "activations must not be negative"),
-        ((X, 2, FRAME), {"start": (ONES, np.full(SHAPE, np.nan))}, "activations must be finite"),
-        ((X, 1, FRAME), {"iterations": -1}, "iterations must be a whole number"),
-        (
-            (X, 2, FRAME),
-            {"start": decompose(X, 1, FRAME, iterations=0, rng=0)},
-            "start must have 2 components, got 1",
-        ),
+        ({"exponent": 0.0}, "exponent must be above 0 and at most 2, got 0.0"),
+        ({"exponent": 2.5}, "exponent must be above 0 and at most 2, got 2.5"),
+        ({"exponent": np.inf}, "exponent must be a finite number"),
+        ({"phases": "moon"}, "phases must be one of mixture, random, got 'moon'"),
+        ({"share": 0.1, "exponent": 0.5}, "share must be None where the exponent is not 1 but 0.5"),
+        ({"share": 0.0, "exponent": 2}, "share must be None where the exponent is not 1 but 2"),
     ],
 )
-def test_bad_input_is_named(arguments, options, message):
+def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        decompose(*arguments, **options)
+        ComplexNMF(**options)
+
+
+ONES = np.ones((3, 2))
 
 
 @pytest.mark.parametrize(
@@ -555,14 +550,13 @@ def test_bad_input_is_named(arguments, options, message):
         (np.zeros((3, 3)), 1, {}, "X must not be zero everywhere"),
         (np.full((3, 3), np.nan), 1, {}, "X must be finite"),
         (np.ones(3), 1, {}, "X must be two-dimensional"),
-        (np.ones((3, 2)), 3, {}, "n_components must be a whole number from 1 to 2, got 3"),
-        (
-            np.ones((3, 2)),
-            1,
-            {"phases": np.ones((1, 2, 3))},
-            r"phases must be finite, of shape \(1",
-        ),
-        (np.ones((3, 2)), 1, {"phases": np.full((1, 3, 2), np.nan)}, "phases must be finite"),
+        (ONES, 3, {}, "n_components must be a whole number from 1 to 2, got 3"),
+        (ONES, 1, {"phases": np.ones((1, 2, 3))}, r"phases must be finite, of shape \(1, 3, 2\)"),
+        (ONES, 1, {"phases": np.full((1, 3, 2), np.nan)}, "phases must be finite"),
+        (ONES, 1, {"phases": "moon"}, "phases must be one of mixture, random, got 'moon'"),
+        (ONES, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
+        (ONES, 1, {"start": (ONES.T, ONES.T)}, r"patterns must have shape \(1, 2\), got \(2, 3\)"),
+        (ONES, 1, {"start": (-ONES[:1], np.ones((1, 3)))}, "patterns must not be negative"),
     ],
 )
 def test_bad_matrices_are_named(V, K, options, message):
