@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from cdlnmf_lit.experiments.signals import PIANO_MEASURES, PIANO_NOTES, Mixture, chirps, piano
 from cdlnmf_lit.methods import recipes
-from cdlnmf_lit.methods.recipes import Recipe
+from cdlnmf_lit.methods.algorithm_1 import Algorithm1
+from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.complex_nmf import ComplexNMF
+from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
+from cdlnmf_lit.methods.lrtfs import LRTFS
+from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory import arguments
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A recipe and the number of components asked of it.
+    """A method and the number of components asked of it.
 
     Examples
     --------
@@ -28,84 +34,62 @@ class Setting:
     Section 4 of the paper. Chapter: ``book/experiments/piano.md``
     """
 
-    recipe: Recipe
+    method: Method
     n_components: int
 
     def __str__(self) -> str:
-        return f"K = {self.n_components}, {self.recipe}"
+        return f"K = {self.n_components}, {self.method}"
 
 
-SHORT = GaborFrame("hann", 1024, 2048).tight()
-DENSE = GaborFrame("hann", 8, 2048).tight()
+SHORT = hann(2048, 1024)
+DENSE = hann(2048, 8)
 FASTER = {"step_rule": "accelerated", "activation_update": "coordinate"}
-IS = {"divergence": "itakura-saito"}
 
 PIANO = {
-    "CDL": Setting(Recipe("cdl", {"iterations": 30}, 0.02, "float32"), 4),
-    "Algorithm 1": Setting(
-        Recipe("algorithm-1", {"frame": DENSE, "iterations": 40}, precision="float32"), 8
-    ),
+    "CDL": Setting(CDL(iterations=30, share=0.02, precision="float32"), 4),
+    "Algorithm 1": Setting(Algorithm1(frame=DENSE, iterations=40, precision="float32"), 8),
     "Algorithm 1, sparse": Setting(
-        Recipe("algorithm-1", {"frame": DENSE, "iterations": 40, **FASTER}, 0.02, "float32"), 8
+        Algorithm1(frame=DENSE, iterations=40, **FASTER, share=0.02, precision="float32"), 8
     ),
-    "IS-NMF": Setting(Recipe("nmf", {"frame": SHORT, **IS}), 4),
-    "KL-NMF": Setting(Recipe("nmf", {"frame": SHORT}), 4),
-    "LRTFS": Setting(Recipe("lrtfs", {"frame": SHORT, "iterations": 100}), 4),
-    "complex NMF": Setting(Recipe("complex-nmf", {"frame": SHORT, "iterations": 100}), 4),
-    "convolutive NMF": Setting(
-        Recipe("convolutive-nmf", {"frame": SHORT, "pattern_length": 8, "iterations": 100}), 4
-    ),
+    "IS-NMF": Setting(NMF(frame=SHORT, divergence="itakura-saito"), 4),
+    "KL-NMF": Setting(NMF(frame=SHORT), 4),
+    "LRTFS": Setting(LRTFS(frame=SHORT, iterations=100), 4),
+    "complex NMF": Setting(ComplexNMF(frame=SHORT, iterations=100), 4),
+    "convolutive NMF": Setting(ConvolutiveNMF(frame=SHORT, pattern_length=8, iterations=100), 4),
     "our recipe": Setting(recipes.notes(), 4),
 }
 """Of the piano (Figs. 1 and 3): windows and atoms of 93 ms."""
 
 LONG = 55_125
-HALF = GaborFrame("hann", LONG // 2, LONG).tight()
-FIFTH = GaborFrame("hann", LONG // 5, LONG).tight()
+HALF = hann(LONG, LONG // 2)
+FIFTH = hann(LONG, LONG // 5)
 EVERY = GaborFrame("boxcar", 1, LONG).tight()
-WIDE = Recipe("nmf", {"frame": HALF, "iterations": 60}, precision="float32")
+WIDE = NMF(frame=HALF, iterations=60, precision="float32")
+LEARNING = CDL(atom_length=LONG, padding=LONG // 2, share=0.05, precision="float32")
 CHIRPS = {
-    "CDL": Setting(
-        Recipe(
-            "cdl",
-            {"atom_length": LONG, "padding": LONG // 2, "iterations": 40, "tolerance": 1e-3},
-            0.05,
-            "float32",
-        ),
-        2,
-    ),
-    "Algorithm 1, 80 %": Setting(
-        Recipe("algorithm-1", {"frame": FIFTH, "iterations": 100}, precision="float32"), 2
-    ),
+    "CDL": Setting(replace(LEARNING, iterations=40, tolerance=1e-3), 2),
+    "Algorithm 1, 80 %": Setting(Algorithm1(frame=FIFTH, iterations=100, precision="float32"), 2),
     "Algorithm 1, a = 1": Setting(
-        Recipe(
-            "algorithm-1",
-            {
-                "frame": EVERY,
-                "iterations": 80,
-                "step_rule": "backtracking",
-                "activation_update": "coordinate",
-                "recentre_every": 5,
-            },
-            0.05,
-            "float32",
-            start=Recipe(
-                "cdl",
-                {"atom_length": LONG, "padding": LONG // 2, "iterations": 1},
-                0.05,
-                "float32",
-                start=WIDE,
-            ),
+        WIDE
+        >> replace(LEARNING, iterations=1)
+        >> Algorithm1(
+            frame=EVERY,
+            iterations=80,
+            step_rule="backtracking",
+            activation_update="coordinate",
+            recentre_every=5,
+            share=0.05,
+            precision="float32",
         ),
         2,
     ),
-    "IS-NMF": Setting(Recipe("nmf", {"frame": HALF, **IS}, precision="float32"), 2),
+    "IS-NMF": Setting(NMF(frame=HALF, divergence="itakura-saito", precision="float32"), 2),
     "KL-NMF": Setting(WIDE, 2),
-    "IS-NMF, 93 ms": Setting(Recipe("nmf", {"frame": SHORT, **IS}), 2),
+    "IS-NMF, 93 ms": Setting(NMF(frame=SHORT, divergence="itakura-saito"), 2),
     "convolutive NMF, 93 ms": Setting(
-        Recipe("convolutive-nmf", {"frame": SHORT, "pattern_length": 44, "iterations": 100}), 2
+        ConvolutiveNMF(frame=SHORT, pattern_length=44, iterations=100), 2
     ),
-    "LRTFS": Setting(Recipe("lrtfs", {"frame": HALF}, precision="float32"), 2),
+    "LRTFS": Setting(LRTFS(frame=HALF, precision="float32"), 2),
     "our recipe": Setting(recipes.chirps(), 2),
 }
 """Of the chirps (Figs. 2, 4 and 5): windows and atoms of 2.5 s, but where it says 93 ms."""
@@ -166,7 +150,7 @@ def _piano(seed: int) -> Mixture:
 
 def _point(setting: Setting, mixture: Mixture, seed: int) -> dict[str, Any]:
     return {
-        "recipe": setting.recipe,
+        "method": setting.method,
         "mixture": mixture,
         "n_components": setting.n_components,
         "seed": seed,

@@ -1,4 +1,4 @@
-"""Trials: one recipe on one mixture from one seed, held to the truth. Sweeps run many."""
+"""Trials: one method on one mixture from one seed, held to the truth. Sweeps run many."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cdlnmf_lit.experiments import evaluation
 from cdlnmf_lit.experiments.evaluation import Scores
 from cdlnmf_lit.experiments.signals import Measure, Mixture, Note
-from cdlnmf_lit.methods.recipes import Recipe
+from cdlnmf_lit.methods.method import Method
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Outcome:
     scores
         The yardsticks.
     objective
-        Of the recipe's last method, at its end; each method has its own.
+        Of the last stage, at its end; each method has its own.
     iterations
-        Of that method.
+        Of that stage.
     seconds, peak_bytes
-        Of the whole recipe: see :func:`~cdlnmf_lit.experiments.evaluation.measured`.
+        Of all stages: see :func:`~cdlnmf_lit.experiments.evaluation.measured`.
 
     Examples
     --------
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def trial(
-    recipe: Recipe,
+    method: Method,
     mixture: Mixture,
     n_components: int,
     seed: int,
@@ -58,18 +58,18 @@ def trial(
     measures: Sequence[Measure] = (),
     filter_length: int = 1,
 ) -> Outcome:
-    """Run a recipe on a mixture's signal and hold what it finds to the stems.
+    """Run a method on a mixture's signal and hold what it finds to the stems.
 
     Parameters
     ----------
-    recipe
-        What to run.
+    method
+        What to run, with all its stages.
     mixture
         Whose sources are known.
     n_components
         K.
     seed
-        Of the recipe's start.
+        Of its start.
     notes, measures
         The score, where there is one: see :func:`~cdlnmf_lit.experiments.evaluation.carried`.
     filter_length
@@ -82,13 +82,14 @@ def trial(
 
     Examples
     --------
-    >>> from cdlnmf_lit.theory.gabor import GaborFrame
+    >>> from cdlnmf_lit.methods.nmf import NMF
+    >>> from cdlnmf_lit.theory.gabor import hann
     >>> t = np.arange(16000) / 8000
     >>> tones = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 990 * t)
     >>> stems = np.stack([tones[0] * (t < 1.2), tones[1] * (t > 0.5)])
     >>> mixture = Mixture(stems, 8000, ("low", "high"))
-    >>> recipe = Recipe("nmf", {"frame": GaborFrame("hann", 256, 512).tight(), "iterations": 50})
-    >>> outcome = trial(recipe, mixture, 2, seed=0)
+    >>> method = NMF(frame=hann(512, 256), iterations=50)
+    >>> outcome = trial(method, mixture, 2, seed=0)
     >>> outcome.iterations, outcome.scores.min_si_sdr > 20
     (50, True)
 
@@ -96,7 +97,7 @@ def trial(
     ----------
     Chapter: ``book/experiments/sweeps.md``
     """
-    run = partial(recipe.decompose, mixture.signal, n_components, seed)
+    run = partial(method.decompose, mixture.signal, n_components, rng=seed)
     found, seconds, peak_bytes = evaluation.measured(run)
     return Outcome(
         scores=evaluation.judge(
@@ -117,7 +118,7 @@ def without_score(point: Mapping[str, Any]) -> dict[str, Any]:
     >>> from cdlnmf_lit.experiments.paper import piano_trials
     >>> (point,) = piano_trials("KL-NMF", [3])
     >>> list(without_score(point))
-    ['recipe', 'mixture', 'n_components', 'seed']
+    ['method', 'mixture', 'n_components', 'seed']
 
     References
     ----------
@@ -127,9 +128,9 @@ def without_score(point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sources_apart(
-    recipe: Recipe, mixture: Mixture, n_components: int, seed: int
+    method: Method, mixture: Mixture, n_components: int, seed: int
 ) -> NDArray[np.float32]:
-    """The sources as a recipe finds them: its components, grouped to the stems.
+    """The sources as a method finds them: its components, grouped to the stems.
 
     Returns
     -------
@@ -138,20 +139,21 @@ def sources_apart(
 
     Examples
     --------
-    >>> from cdlnmf_lit.theory.gabor import GaborFrame
+    >>> from cdlnmf_lit.methods.nmf import NMF
+    >>> from cdlnmf_lit.theory.gabor import hann
     >>> t = np.arange(16000) / 8000
     >>> tones = np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 990 * t)
     >>> stems = np.stack([tones[0] * (t < 1.2), tones[1] * (t > 0.5)])
     >>> mixture = Mixture(stems, 8000, ("low", "high"))
-    >>> recipe = Recipe("nmf", {"frame": GaborFrame("hann", 256, 512).tight(), "iterations": 50})
-    >>> sources_apart(recipe, mixture, 2, seed=0).shape
+    >>> method = NMF(frame=hann(512, 256), iterations=50)
+    >>> sources_apart(method, mixture, 2, seed=0).shape
     (2, 16000)
 
     References
     ----------
     Chapter: ``book/experiments/sweeps.md``
     """
-    components = recipe.decompose(mixture.signal, n_components, seed).components()
+    components = method.decompose(mixture.signal, n_components, rng=seed).components()
     owners = evaluation.grouping(components, mixture.stems)
     sounds = evaluation.grouped(components, owners, len(mixture.stems))[mixture.source_numbers]
     return sounds.astype(np.float32)
