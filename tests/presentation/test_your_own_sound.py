@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from cdlnmf_lit.methods import nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.lrtfs import LRTFS
+from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.methods.recipes import RECIPES
 from cdlnmf_lit.presentation import audio, your_own_sound
-from cdlnmf_lit.presentation.your_own_sound import archive, recipe_named, studio, write
+from cdlnmf_lit.presentation.your_own_sound import archive, method_named, studio, write
 
 RATE = 8000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +33,7 @@ def no_widget_is_kept():
 
 @pytest.fixture(scope="module")
 def found():
-    return nmf.decompose(SOUND, 2, iterations=3, rng=0)
+    return NMF(iterations=3).decompose(SOUND, 2)
 
 
 class Panel:
@@ -73,10 +75,10 @@ def test_the_archive_holds_the_same_files(found, tmp_path):
 
 
 def test_names_are_those_of_recipes_and_methods():
-    assert recipe_named("clicks", RATE).method == "cdl"
-    assert recipe_named("lrtfs", RATE).options == {}
+    assert method_named("clicks", RATE) == RECIPES["clicks"](RATE)
+    assert method_named("lrtfs", RATE) == LRTFS()
     with pytest.raises(ValueError, match="name must be one of notes, chirps"):
-        recipe_named("soup", RATE)
+        method_named("soup", RATE)
 
 
 def test_a_click_takes_a_sound_apart():
@@ -108,6 +110,20 @@ def test_stop_keeps_what_was_reached():
     assert panel.heard.value.count("<audio") == 3
 
 
+def test_stop_is_heard_in_the_start_of_a_recipe():
+    panel = Panel(np.tile(SOUND, 4), RATE)
+    panel.choose("notes", 2)
+    panel.begin.click()
+    for _ in range(600):
+        if panel.told.value == "nmf" and panel.progress.value >= 2:
+            break
+        time.sleep(0.01)
+    panel.stop.click()
+    panel.wait()
+    assert panel.told.value == "stopped after 0 iterations"
+    assert panel.heard.value.count("<audio") == 3
+
+
 def test_a_file_is_uploaded_and_channels_are_averaged(tmp_path):
     import soundfile
 
@@ -122,13 +138,13 @@ def test_a_file_is_uploaded_and_channels_are_averaged(tmp_path):
 
 
 def test_a_file_that_is_uploaded_meanwhile_changes_nothing_of_what_runs(monkeypatch, tmp_path):
-    uploaded, states = threading.Event(), your_own_sound._states
+    uploaded = threading.Event()
 
-    def held(*given):
+    def held(self, x, K, *given, problem=NMF.problem, **options):
         uploaded.wait(30)
-        return states(*given)
+        return problem(self, x, K, *given, **options)
 
-    monkeypatch.setattr(your_own_sound, "_states", held)
+    monkeypatch.setattr(NMF, "problem", held)
     panel = Panel(SOUND, RATE)
     panel.choose("nmf", 1)
     panel.begin.click()

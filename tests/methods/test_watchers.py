@@ -1,0 +1,53 @@
+"""Watchers see every stage and its states, in order, and may end the run."""
+
+import threading
+
+import numpy as np
+
+from cdlnmf_lit import NMF, Decomposition
+from cdlnmf_lit.methods import watchers
+from cdlnmf_lit.methods.watchers import all_of, reporting, saving, until
+from cdlnmf_lit.theory.gabor import hann
+
+X = np.sin(0.3 * np.arange(2000.0)) * (np.arange(2000) % 500 < 250)
+ONE = NMF(frame=hann(128, 32), iterations=4)
+
+
+def test_each_state_of_each_stage_is_reported_once():
+    seen = []
+    watch = reporting(lambda method, state: seen.append((method.divergence, state.iteration)))
+    (ONE >> NMF(frame=ONE.frame, divergence="euclidean", iterations=2)).decompose(X, 2, watch=watch)
+    assert seen == [("kullback-leibler", n) for n in range(5)] + [
+        ("euclidean", n) for n in range(3)
+    ]
+
+
+def test_a_run_ends_after_the_iteration_in_which_it_is_asked_to():
+    stop = threading.Event()
+
+    def report(method, state):
+        if state.iteration == 2:
+            stop.set()
+
+    found = ONE.decompose(X, 2, watch=all_of(reporting(report), until(stop)))
+    assert found.is_stopped
+    assert len(found.history["objective"]) == 3
+
+
+def test_what_is_reached_is_saved_when_its_time_has_come(tmp_path, monkeypatch):
+    clock = iter([0.0, 5.0, 10.0, 10.0, 15.0, 19.0, 20.0, 20.0])
+    monkeypatch.setattr(watchers.time, "monotonic", lambda: next(clock))
+    saved = []
+    monkeypatch.setattr(Decomposition, "save", lambda self, path: saved.append(self.status))
+    ONE.decompose(X, 2, watch=saving(tmp_path / "reached.npz", 10))
+    assert saved == ["at iteration 1"]
+    assert (tmp_path / "reached.npz").parent.exists()
+
+
+def test_the_first_watcher_is_nearest_to_the_method():
+    order = []
+    watch = all_of(
+        reporting(lambda *_: order.append("first")), reporting(lambda *_: order.append("second"))
+    )
+    NMF(frame=ONE.frame, iterations=0).decompose(X, 2, watch=watch)
+    assert order == ["first", "second"]
