@@ -43,13 +43,13 @@ class Setting:
 
 SHORT = hann(2048, 1024)
 DENSE = hann(2048, 8)
-FASTER = {"step_rule": "accelerated", "activation_update": "coordinate"}
+PRINTED = Algorithm1(frame=DENSE, iterations=40, precision="float32")
 
 PIANO = {
     "CDL": Setting(CDL(iterations=30, share=0.02, precision="float32"), 4),
-    "Algorithm 1": Setting(Algorithm1(frame=DENSE, iterations=40, precision="float32"), 8),
+    "Algorithm 1": Setting(PRINTED, 8),
     "Algorithm 1, sparse": Setting(
-        Algorithm1(frame=DENSE, iterations=40, **FASTER, share=0.02, precision="float32"), 8
+        replace(PRINTED, step_rule="accelerated", activation_update="coordinate", share=0.02), 8
     ),
     "IS-NMF": Setting(NMF(frame=SHORT, divergence="itakura-saito"), 4),
     "KL-NMF": Setting(NMF(frame=SHORT), 4),

@@ -29,8 +29,8 @@ class Outcome:
         Of the last stage, at its end; each method has its own.
     iterations
         Of that stage.
-    seconds, peak_bytes
-        Of all stages: see :func:`~cdlnmf_lit.experiments.evaluation.measured`.
+    seconds
+        Of all stages, by the wall clock.
 
     Examples
     --------
@@ -45,7 +45,6 @@ class Outcome:
     objective: float
     iterations: int
     seconds: float
-    peak_bytes: int
 
 
 def trial(
@@ -98,7 +97,7 @@ def trial(
     Chapter: ``book/experiments/sweeps.md``
     """
     run = partial(method.decompose, mixture.signal, n_components, rng=seed)
-    found, seconds, peak_bytes = evaluation.measured(run)
+    found, seconds = evaluation.timed(run)
     return Outcome(
         scores=evaluation.judge(
             found, mixture, notes=notes, measures=measures, filter_length=filter_length
@@ -106,8 +105,26 @@ def trial(
         objective=float(found.history["objective"][-1]),
         iterations=len(found.history["objective"]) - 1,
         seconds=seconds,
-        peak_bytes=peak_bytes,
     )
+
+
+def peak_of_trial(method: Method, mixture: Mixture, n_components: int, seed: int) -> int:
+    """The most memory, in bytes, that a method holds at once on a mixture's signal.
+
+    See :func:`~cdlnmf_lit.experiments.evaluation.peak_bytes`.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.methods.nmf import NMF
+    >>> mixture = Mixture(np.sin(0.3 * np.arange(16000.0))[None], 8000, ("tone",))
+    >>> peak_of_trial(NMF(iterations=1), mixture, 1, seed=0) > 8 * 16000
+    True
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    return evaluation.peak_bytes(partial(method.decompose, mixture.signal, n_components, rng=seed))
 
 
 def without_score(point: Mapping[str, Any]) -> dict[str, Any]:

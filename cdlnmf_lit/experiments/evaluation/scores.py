@@ -1,0 +1,195 @@
+"""All yardsticks together: a decomposition held to its mixture.
+
+Chapter: ``book/experiments/evaluation.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from cdlnmf_lit.experiments.evaluation.events import onset_f_measure, onsets_of_sources
+from cdlnmf_lit.experiments.evaluation.groups import (
+    Magnitudes,
+    Owners,
+    bands,
+    cosines,
+    grouped,
+    magnitudes,
+    owners_by,
+    shuffled,
+)
+from cdlnmf_lit.experiments.evaluation.notes import notes_found
+from cdlnmf_lit.experiments.evaluation.ratios import (
+    bss_eval_in_order,
+    floored,
+    numbers,
+    relative_residual,
+    require_audible,
+    si_sdr,
+)
+from cdlnmf_lit.experiments.signals import Measure, Mixture, Note, Seed, Signal
+from cdlnmf_lit.methods.decomposition import Decomposition
+
+SHUFFLES = 3
+"""How many deals the control of :func:`judge` is the mean of."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A decomposition held to its mixture: one number a source, and numbers for the whole.
+
+    Parameters
+    ----------
+    names
+        The sources.
+    owners
+        The source of each component, by :func:`grouping`; -1 is none, or the noise.
+    si_sdr, sdr, sir, sar
+        dB, of the grouped components; not below -30.
+    mean_si_sdr, min_si_sdr
+        Over the sources.
+    shuffled_si_sdr
+        The control: the mean over the sources of three :func:`shuffled` truths, to which the same
+        components were grouped in the same way; nan for a single source.
+    bands_si_sdr
+        The mean over the sources for as many :func:`bands` of the mixture, grouped likewise.
+    similarity
+        Of the grouped components' spectrograms.
+    onset_f
+        F-measure of their onsets; nan for a source with no known events.
+    relative_residual
+        What all components leave of the mixture.
+    notes
+        Those carried by some component; None if no score was given.
+
+    Examples
+    --------
+    See :func:`judge`.
+
+    References
+    ----------
+    Chapter: ``book/experiments/evaluation.md``
+    """
+
+    names: tuple[str, ...]
+    owners: tuple[int, ...]
+    si_sdr: tuple[float, ...]
+    mean_si_sdr: float
+    min_si_sdr: float
+    shuffled_si_sdr: float
+    bands_si_sdr: float
+    sdr: tuple[float, ...]
+    sir: tuple[float, ...]
+    sar: tuple[float, ...]
+    similarity: tuple[float, ...]
+    onset_f: tuple[float, ...]
+    relative_residual: float
+    notes: tuple[str, ...] | None = None
+
+
+def judge(
+    decomposition: Decomposition,
+    mixture: Mixture,
+    *,
+    notes: Sequence[Note] = (),
+    measures: Sequence[Measure] = (),
+    filter_length: int = 512,
+    rng: Seed = 0,
+) -> Scores:
+    """Hold a decomposition to all yardsticks.
+
+    The components are grouped to the stems, the noise among them: what agrees the most with the
+    noise belongs to no source.
+
+    Parameters
+    ----------
+    decomposition
+        Of the mixture's signal.
+    mixture
+        Whose sources are known.
+    notes, measures
+        The score, where there is one: see :func:`carried`.
+    filter_length
+        See :func:`bss_eval`.
+    rng
+        Seed of the control.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ or a source is silent.
+
+    Examples
+    --------
+    >>> t = np.arange(8000) / 8000
+    >>> stems = np.stack([np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 1000 * t)])
+    >>> mixture = Mixture(stems, 8000, ("a", "b"))
+    >>> found = Decomposition(
+    ...     "by hand", None, np.ones((2, 1)), 1, 0, np.zeros(8000), spectra=np.ones((2, 1)),
+    ...     sounds=stems[::-1],
+    ... )
+    >>> scores = judge(found, mixture, filter_length=1)
+    >>> scores.owners, scores.mean_si_sdr, scores.relative_residual
+    ((1, 0), 100.0, 0.0)
+
+    References
+    ----------
+    Chapter: ``book/experiments/evaluation.md``
+    """
+    sources, sample_rate, x = mixture.sources, mixture.sample_rate, mixture.signal
+    if decomposition.residual.shape != x.shape:
+        raise ValueError(
+            f"decomposition must be of the mixture's {x.size} samples, "
+            f"got {decomposition.residual.size}"
+        )
+    require_audible(sources, "mixture.sources")
+    components = np.asarray(decomposition.components(), dtype=float)
+    noise = magnitudes(np.delete(mixture.stems, mixture.source_numbers, axis=0))
+    heard_in, true = magnitudes(components), magnitudes(sources)
+    owners, estimates = _sorted_to(true, noise, components, heard_in)
+    ratios = floored(si_sdr(estimates, sources))
+    bss = bss_eval_in_order(estimates, sources, filter_length)
+    filters = bands(x, len(components))
+    _, sieved = _sorted_to(true, noise, filters, magnitudes(filters))
+    control = float("nan")
+    if len(sources) > 1:
+        deals = [shuffled(mixture, each) for each in np.random.default_rng(rng).spawn(SHUFFLES)]
+        truth = np.concatenate(deals)
+        dealt = [_sorted_to(magnitudes(d), noise, components, heard_in)[1] for d in deals]
+        heard = truth.any(axis=1)
+        control = float(floored(si_sdr(np.concatenate(dealt)[heard], truth[heard])).mean())
+    return Scores(
+        names=tuple(mixture.names[s] for s in mixture.source_numbers),
+        owners=tuple(owners.tolist()),
+        si_sdr=numbers(ratios),
+        mean_si_sdr=float(ratios.mean()),
+        min_si_sdr=float(ratios.min()),
+        shuffled_si_sdr=control,
+        bands_si_sdr=float(floored(si_sdr(sieved, sources)).mean()),
+        sdr=numbers(floored(bss.sdr)),
+        sir=numbers(floored(bss.sir)),
+        sar=numbers(floored(bss.sar)),
+        similarity=numbers(np.diagonal(cosines(magnitudes(estimates), true))),
+        onset_f=tuple(
+            onset_f_measure(estimate, sample_rate, events) if events else float("nan")
+            for estimate, events in zip(estimates, onsets_of_sources(mixture), strict=True)
+        ),
+        relative_residual=relative_residual(x - components.sum(axis=0), x),
+        notes=notes_found(components, sample_rate, notes, measures) if notes else None,
+    )
+
+
+def _sorted_to(
+    sources: Magnitudes, noise: Magnitudes, components: Signal, spectrograms: Magnitudes
+) -> tuple[Owners, Signal]:
+    """The owner of each component, -1 if it is the noise, and what the sources own."""
+    owners = owners_by(cosines(spectrograms, np.concatenate([sources, noise])))
+    owners[owners >= len(sources)] = -1
+    return owners, grouped(components, owners, len(sources))
