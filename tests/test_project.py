@@ -66,7 +66,7 @@ def test_theory_and_methods_need_numpy_and_scipy_alone(path):
     outside = {name.split(".")[0] for name in imported(path)} - {"cdlnmf_lit"}
     if path.name == "kernels.py":  # compiles where it can: tests/methods/test_kernels.py
         outside.discard("numba")
-    assert {name for name in outside if stale.installed(name)} <= {"numpy", "scipy"}
+    assert {name for name in outside if stale.distributions(name)} <= {"numpy", "scipy"}
 
 
 def test_every_module_has_a_test_on_its_floor():

@@ -16,14 +16,15 @@ import hashlib
 import json
 import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jupytext
+
+from cdlnmf_lit.experiments import fingerprints
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -99,12 +100,13 @@ def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
 
 
 @cache
-def installed(name: str) -> str:
-    """The versions behind a top-level name; empty for the standard library."""
-    return " ".join(f"{d}=={version(d)}" for d in sorted(set(distributions().get(name, []))))
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
 
 
-distributions = cache(packages_distributions)
+def distributions(name: str) -> set[str]:
+    """The distributions behind a top-level name; none for the standard library."""
+    return set(_distributions().get(name, []))
 
 
 def environment(sources: Iterable[str]) -> Iterator[bytes]:
@@ -120,21 +122,19 @@ def environment(sources: Iterable[str]) -> Iterator[bytes]:
 def fingerprint(source: str, root: Path) -> str:
     """A digest of all that a chapter's code uses, beside the code itself."""
     files, outside = reached(source, root)
-    digest = hashlib.sha256(repr(sys.version_info[:2]).encode())
+    used = {each for name in outside for each in distributions(name)}
+    digest = hashlib.sha256(fingerprints.fingerprint(files, root, used).encode())
     for part in environment([source, *(file.read_text(encoding="utf8") for file in files)]):
         digest.update(part)
-    for file in sorted(files):
-        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
-    digest.update("\n".join(sorted(map(installed, outside))).encode())
     return digest.hexdigest()
 
 
-def changed(fingerprints: dict[str, str], store: Path) -> set[str]:
+def changed(digests: dict[str, str], store: Path) -> set[str]:
     """The chapters whose fingerprint is not the stored one; the store is brought up to date."""
     old = json.loads(store.read_text()) if store.exists() else {}
     store.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(json.dumps(fingerprints, indent=1))
-    return {chapter for chapter, digest in fingerprints.items() if old.get(chapter) != digest}
+    store.write_text(json.dumps(digests, indent=1))
+    return {chapter for chapter, digest in digests.items() if old.get(chapter) != digest}
 
 
 def forget(chapters: Iterable[str], folder: Path) -> None:

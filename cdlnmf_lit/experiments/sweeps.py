@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
-from types import CodeType
 from typing import Any, TypeVar
 
 import joblib
 
+from cdlnmf_lit.experiments.fingerprints import code_alone, fingerprint
 from cdlnmf_lit.theory import arguments
 
 Result = TypeVar("Result")
@@ -33,7 +30,7 @@ VERSIONS = ("numpy", "scipy", "numba", "joblib", "fast-bss-eval", "mir_eval")
 
 
 def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
-    """Digest the package's code, as it is on disk, and the versions of what it computes with.
+    """Fingerprint the package's code, as it is on disk, and what it computes with.
 
     What draws and plays (``presentation``) is no part of it, nor are comments and docstrings: to
     change a figure or a sentence repeats no sweep.
@@ -42,11 +39,6 @@ def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
     ----------
     package
         The folder of the package.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
 
     Examples
     --------
@@ -57,34 +49,8 @@ def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
     ----------
     Chapter: ``book/experiments/sweeps.md``
     """
-    digest = hashlib.sha256()
-    for path in sorted(path for room in ROOMS for path in (package / room).rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0")
-        digest.update(_digest(path.read_bytes()).encode())
-    versions = [(name, _installed(name)) for name in VERSIONS]
-    digest.update(repr((sys.version_info[:2], versions)).encode())
-    return digest.hexdigest()[:16]
-
-
-class _WithoutProse(ast.NodeTransformer):
-    """Drop what stands as a string by itself: docstrings."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
-
-
-def _digest(source: bytes) -> str:
-    """Digest what a source computes."""
-    code = ast.dump(_WithoutProse().visit(ast.parse(source)))
-    return hashlib.sha256(code.encode()).hexdigest()
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    files = [path for room in ROOMS for path in (package / room).rglob("*.py")]
+    return fingerprint(files, package, VERSIONS, code_alone)[:16]
 
 
 LIBRARY = library_fingerprint()
@@ -278,19 +244,10 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     if module is None or module.__name__ == "__main__" or not of_module:
         raise ValueError(f"function must be one that a module defines by that name, got {name}")
     path = Path(inspect.getfile(module))
-    source = path.read_bytes()
     code = inspect.unwrap(function).__code__
-    if code not in _codes(compile(source, path, "exec", dont_inherit=True)):
+    if code not in compile(path.read_bytes(), path, "exec", dont_inherit=True).co_consts:
         raise ValueError(f"function must be as its file says, got {name}: import {path.name} anew")
-    return f"{module.__name__}.{name}", _digest(source)
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """The code of a module, and of all that is defined in it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
+    return f"{module.__name__}.{name}", fingerprint([path], path.parent, [], code_alone)
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cdlnmf_lit
-from cdlnmf_lit.experiments import sweeps
+from cdlnmf_lit.experiments import fingerprints, sweeps
 from cdlnmf_lit.experiments.sweeps import finished, grid, library_fingerprint, seeds, sweep
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -287,7 +287,7 @@ def test_the_fingerprint_follows_versions_and_not_what_only_draws(tmp_path, monk
     plotting = copy / "presentation" / "plotting.py"
     plotting.write_text(plotting.read_text("utf8") + "\nMORE = 1\n", "utf8")
     assert library_fingerprint(copy) == before
-    monkeypatch.setattr(sweeps, "version", lambda name: "0.0")
+    monkeypatch.setattr(fingerprints, "version", lambda name: "0.0")
     assert library_fingerprint(copy) != before
 
 

@@ -1,4 +1,4 @@
-"""What holds for every method, whoever wrote it; the tests of single methods keep what is theirs."""
+"""What holds for every method; the tests of single methods keep what is theirs."""
 
 import ast
 import gc
@@ -91,7 +91,7 @@ def test_an_option_that_does_not_meet_its_rule_is_refused_when_the_value_is_made
     kind = METHODS[name]
     with pytest.raises(TypeError, match="tape"):
         kind(tape=1)
-    with pytest.raises(ValueError, match="an option of .* must be one of .*, got 'tape'"):
+    with pytest.raises(ValueError, match=r"an option of .* must be one of .*, got 'tape'"):
         Method.from_parameters(kind().parameters | {"tape": 1})
     for each in fields(kind):
         for bad in (object(), [1], float("nan")):
@@ -447,7 +447,7 @@ def test_results_whose_parameters_do_not_suffice_say_what_is_missing():
     old = {key: value for key, value in found.parameters.items() if key != "frame"}
     with pytest.raises(ValueError, match="parameters must tell the frame's window"):
         replace(found, parameters=old).apply(a_sound())
-    with pytest.raises(ValueError, match="method must be one of .*, got 'by hand'"):
+    with pytest.raises(ValueError, match=r"method must be one of .*, got 'by hand'"):
         replace(found, method="by hand").apply(a_sound())
 
 

@@ -268,6 +268,7 @@ def bands(x: ArrayLike, n_bands: int) -> Signal:
     --------
     >>> t = np.arange(8000)
     >>> low, high = np.sin(0.1 * t), np.sin(1.5 * t)
+    >>> from cdlnmf_lit.experiments.evaluation import si_sdr
     >>> si_sdr(bands(low + high, 2), [low, high]) > 30
     array([ True,  True])
 
