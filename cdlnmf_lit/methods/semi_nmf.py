@@ -231,7 +231,7 @@ class Problem(method.Problem):
         """The spectra of such rows."""
         if self.gains is None:
             return rows
-        return np.asarray(rows.view(np.result_type(rows.dtype, np.complex64)) / self.gains)
+        return (rows * np.repeat(1 / self.gains, 2)).view(np.result_type(rows, np.complex64))
 
     def record(self, state: State) -> dict[str, float]:
         misfit, Z = self.misfit(state), state.activations

@@ -144,9 +144,11 @@ def test_a_held_factor_keeps_its_bits_and_a_start_its_scale(problem, options, se
 
 @pytest.mark.parametrize("held", ["patterns", "activations"])
 def test_with_a_held_factor_the_data_are_read_once(held, monkeypatch):
-    states = factorize(matrix(0, 30, 12, complex), 2, held=held)
+    W, Z = matrix(0, 2, 5, complex), np.abs(normal(1, 2, 23))
+    states = SemiNMF(frame=FRAME).iterate(X, 2, start=(W, Z), held=held)
     monkeypatch.delattr(semi_nmf.Problem, "_blocks")
-    assert last(states, 3).iteration == 3
+    wanted = {"patterns": W, "activations": Z}[held]
+    np.testing.assert_array_equal(getattr(last(states, 3), held), wanted)
 
 
 @given(matrices(), seeds)
