@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,10 +87,8 @@ class Problem(method.Problem):
             tolerance = max(SHARE * self.change(z, c, gram), self.rounding)
             limits = np.array([self.penalty, tolerance], z.dtype)
 
-            def descended(
-                segment: slice, z: Array = z, c: Array = c, limits: Array = limits
-            ) -> int:
-                begin, end = segment.start, segment.stop
+            def descended(part: slice, z: Array = z, c: Array = c, limits: Array = limits) -> int:
+                begin, end = part.start, part.stop
                 most = 10 * z.shape[0] * (end - begin)
                 return int(descend(z, c, gram, limits, self.signed, begin, end, width, most))
 
@@ -107,9 +106,8 @@ class Problem(method.Problem):
 
         with ``y`` a step beyond ``z`` in the direction it came from.
         """
-        t, dtype = 1.0, state.activations.dtype
+        t, ahead, dtype = 1.0, state, state.activations.dtype
         L = operator_in_activations(state.patterns, self.n_activations).norm ** 2 or 1.0
-        ahead = state
         while True:
             y = ahead.activations + ahead.correlation / dtype.type(L)
             new = state.followed_by(self.shrunk(y, self.penalty / L))
@@ -148,8 +146,7 @@ class Problem(method.Problem):
         low = -self.penalty if self.signed else -np.inf
         u[:, :N] = np.clip(u[:, :N], low, self.penalty)
         u /= rho
-        iteration = state.iteration
-        while True:
+        for iteration in count(state.iteration + 1):
             V = scipy.fft.rfft(t - u, points)
             V += D.conj() * ((X - np.sum(D * V, axis=0)) / (rho + power))
             z = scipy.fft.irfft(V, points)
@@ -157,7 +154,6 @@ class Problem(method.Problem):
             before, t = t, np.zeros_like(t)
             t[:, :N] = self.shrunk(u[:, :N], self.penalty / float(rho))
             u -= t
-            iteration += 1
             found = replace(state, iteration=iteration, activations=t[:, :N].copy())
             if found.objective < best.objective:
                 best = found
@@ -445,8 +441,7 @@ def iterate(
     Raises
     ------
     ValueError
-        For a signal that is constant or shorter than the atoms, or a start of the wrong shape or
-        sign.
+        For a signal that is constant or shorter than the atoms, or a start that does not fit.
 
     Examples
     --------
@@ -470,33 +465,24 @@ def iterate(
         "activations": choice(activations, "activations", SIGNS),
         "padding": integer(padding, "padding", at_least=0, at_most=T_d - 1),
     }
-    solver, signed = choice(solver, "solver", SOLVERS), SIGNS[activations]
-    problem = Problem(
-        *(T_d, float(penalty), signed, padding, solver),
-        method=SimpleNamespace(name="sparse-coding", parameters=parameters),
-        x=np.pad(x, padding),
-    )
+    asked = SimpleNamespace(name="sparse-coding", parameters=parameters)
+    fixed = T_d, float(penalty), SIGNS[activations], padding, choice(solver, "solver", SOLVERS)
+    problem = Problem(*fixed, method=asked, x=np.pad(x, padding))
     z = np.zeros((K, problem.n_activations), x.dtype)
     if start is not None:
-        named = ("activations",) if signed else ()
-        (z,) = given((start,), {"activations": z.shape}, x.dtype, signed=named)
+        signed = ("activations",) if problem.signed else ()
+        (z,) = given((start,), {"activations": z.shape}, x.dtype, signed=signed)
     return problem.states(problem.state(0, d.astype(x.dtype), z))
 
 
 def decompose(
-    x: ArrayLike,
-    atoms: ArrayLike,
-    *,
-    penalty: float,
-    iterations: int = 100,
-    tolerance: float = 0.0,
-    **options: Any,
+    x: ArrayLike, atoms: ArrayLike, *, iterations: int = 100, tolerance: float = 0.0, **options: Any
 ) -> Decomposition:
     """Code a signal with given atoms: :func:`iterate`, run to its end.
 
     Parameters
     ----------
-    x, atoms, penalty, options
+    x, atoms, options
         See :func:`iterate`.
     iterations, tolerance
         See :func:`cdlnmf_lit.methods.decomposition.run`.
@@ -512,4 +498,4 @@ def decompose(
     ----------
     Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
     """
-    return run(iterate(x, atoms, penalty=penalty, **options), iterations, tolerance)
+    return run(iterate(x, atoms, **options), iterations, tolerance)
