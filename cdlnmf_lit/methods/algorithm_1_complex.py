@@ -122,7 +122,7 @@ class Problem(method.Problem):
     # ---- starts, states, sounds ----------------------------------------------------------------
 
     def begin(self, K: int, start: Any, rng: np.random.Generator) -> method.State:
-        """Phases come before the factors: so they are drawn, real at the ends of the spectrum."""
+        """The phases are drawn before the factors; at the ends of the spectrum they are real."""
         correlations = self.method.frame.lazy_half_analysis(self.x)
         self.fill(lambda rows: self.gains * correlations(rows))
         if self.method.phases == "free":

@@ -54,8 +54,8 @@ class Problem(method.Problem):
     Examples
     --------
     >>> problem = Problem(np.full((2, 1), 5.0), 1)
-    >>> W, Z, left = problem.updated(np.ones((1, 1)), np.ones((1, 2)))
-    >>> Z, left
+    >>> W, Z, squared_error = problem.updated(np.ones((1, 1)), np.ones((1, 2)))
+    >>> Z, squared_error
     (array([[5., 5.]]), 0.0)
 
     References
@@ -90,7 +90,7 @@ class Problem(method.Problem):
         (sums,) = summed(lambda rows: (self.spectra_sums(rows, W, Z),), self.blocks)
         down = gram(Z, Z) @ W
         if self.held is None:
-            down += (self.exponent * self.paid(Z)).astype(W.dtype)[:, None] * W
+            down += (self.exponent * self.penalties(Z)).astype(W.dtype)[:, None] * W
         return W * ratio(sums, down)
 
     def spectra_sums(self, rows: slice, W: Array, Z: Array) -> Array:
@@ -120,11 +120,11 @@ class Problem(method.Problem):
             slope *= self.penalty * self.exponent
         return Z * ratio(sums, (W @ W.T) @ Z + slope)
 
-    def objective(self, Z: Array, left: float) -> float:
-        """``½‖X - X̂‖² + λ Σ_k Σ_n Z_k[n]**p``, where ``left`` is ``‖X - X̂‖²``."""
-        return left / 2 + float(self.paid(Z).sum())
+    def objective(self, Z: Array, squared_error: float) -> float:
+        """``½‖X - X̂‖² + λ Σ_k Σ_n Z_k[n]**p``."""
+        return squared_error / 2 + float(self.penalties(Z).sum())
 
-    def paid(self, Z: Array) -> Array:
+    def penalties(self, Z: Array) -> Array:
         """``λ Σ_n Z_k**p``, ``(K,)``."""
         return np.asarray(self.penalty * np.sum(Z**self.exponent, axis=1, dtype=float))
 
@@ -163,7 +163,7 @@ class Problem(method.Problem):
     # ---- starts, states, sounds ----------------------------------------------------------------
 
     def begin(self, K: int, start: Any, rng: np.random.Generator) -> method.State:
-        """Phases come before the factors: so they are drawn."""
+        """The phases are drawn before the factors."""
         if self.phases.values is None and self.method.phases == "random":
             self.phases.values = self.drawn_phases(rng)
         return super().begin(K, start, rng)
@@ -180,13 +180,13 @@ class Problem(method.Problem):
         """Uniform numbers, as loud as fits the magnitudes best."""
         (N, F), dtype = self.X.shape, self.X.real.dtype
         W = rng.random((K, F)).astype(dtype)
-        return W, self._as_loud(W, rng.random((K, N)).astype(dtype))
+        return W, self._scaled_to_fit(W, rng.random((K, N)).astype(dtype))
 
     def activations_for(self, W: Array) -> Array:
         """The same number everywhere, as loud as fits the magnitudes best."""
-        return self._as_loud(W, np.ones((len(W), len(self.X)), W.dtype))
+        return self._scaled_to_fit(W, np.ones((len(W), len(self.X)), W.dtype))
 
-    def _as_loud(self, W: Array, Z: Array) -> Array:
+    def _scaled_to_fit(self, W: Array, Z: Array) -> Array:
         def products(rows: slice) -> tuple[Any, Any]:
             total = Z[:, rows].T @ W
             return np.vdot(total, np.abs(self.X[rows])), np.vdot(total, total)
@@ -203,14 +203,14 @@ class Problem(method.Problem):
         return State(0, W, Z, self, self.squared_error(W, Z))
 
     def after(self, state: State) -> State:
-        W, Z, left = self.updated(state.patterns, state.activations)
+        W, Z, error = self.updated(state.patterns, state.activations)
         self.phases.iteration = state.iteration + 1
-        return State(state.iteration + 1, W, Z, self, left)
+        return State(state.iteration + 1, W, Z, self, error)
 
     def record(self, state: State) -> dict[str, float]:
         return {
-            "objective": self.objective(state.activations, state.left),
-            "relative_residual": float(np.sqrt(state.left / self.energy)),
+            "objective": self.objective(state.activations, state.squared_error),
+            "relative_residual": float(np.sqrt(state.squared_error / self.energy)),
         }
 
     def result(self, state: State) -> dict[str, Any]:
@@ -225,11 +225,11 @@ class Problem(method.Problem):
 
 @dataclass(frozen=True, eq=False)
 class State(method.State):
-    """One iterate, which tells what it leaves.
+    """One iterate, with what it leaves.
 
     Parameters
     ----------
-    left : float
+    squared_error : float
         ``‖X - X̂‖²``.
 
     Examples
@@ -243,7 +243,7 @@ class State(method.State):
     Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
     """
 
-    left: float
+    squared_error: float
 
     @property
     def phases(self) -> Array | None:
