@@ -1,4 +1,7 @@
-"""Sweeps: one function at many points, in parallel, each result kept on disk once it is there."""
+"""Sweeps: one function at many points, in parallel; each result is on disk once it is there.
+
+Chapter: ``book/experiments/sweeps.md``.
+"""
 
 from __future__ import annotations
 
@@ -233,7 +236,7 @@ def _compute(kept: Any, library: str, call: Call) -> Any:
 
 def _calls(function: Callable[..., Any], points: Iterable[Point]) -> list[Call]:
     name, source = _identity(function)
-    return [((name, source, _plain(point)), function, point) for point in points]
+    return [((name, source, _key_of(point)), function, point) for point in points]
 
 
 def _identity(function: Callable[..., Any]) -> tuple[str, str]:
@@ -250,15 +253,15 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     return f"{module.__name__}.{name}", fingerprint([path], path.parent, [], code_alone)
 
 
-def _plain(value: Any) -> Any:
+def _key_of(value: Any) -> Any:
     """What a value counts by: a dataclass by its fields, without what it cached beside them."""
     if is_dataclass(value) and not isinstance(value, type):
-        own = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        own = {field.name: _key_of(getattr(value, field.name)) for field in fields(value)}
         return f"{type(value).__module__}.{type(value).__qualname__}", own
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: _key_of(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [_key_of(each) for each in value]
     if isinstance(value, tuple):
-        return tuple(_plain(each) for each in value)
+        return tuple(_key_of(each) for each in value)
     return value

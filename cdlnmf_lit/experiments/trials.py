@@ -1,4 +1,7 @@
-"""Trials: one method on one mixture from one seed, held to the truth. Sweeps run many."""
+"""Trials: one method on one mixture from one seed, held to the true sources.
+
+Chapter: ``book/experiments/sweeps.md``.
+"""
 
 from __future__ import annotations
 
@@ -70,9 +73,9 @@ def trial(
     seed
         Of its start.
     notes, measures
-        The score, where there is one: see :func:`~cdlnmf_lit.experiments.evaluation.carried`.
+        The score, where there is one: see :func:`~cdlnmf_lit.experiments.evaluation.notes.carried`.
     filter_length
-        See :func:`~cdlnmf_lit.experiments.evaluation.bss_eval`: 512 takes seconds a trial.
+        See :func:`~cdlnmf_lit.experiments.evaluation.ratios.bss_eval`: 512 takes seconds a trial.
 
     Raises
     ------
@@ -111,7 +114,7 @@ def trial(
 def peak_of_trial(method: Method, mixture: Mixture, n_components: int, seed: int) -> int:
     """The most memory, in bytes, that a method holds at once on a mixture's signal.
 
-    See :func:`~cdlnmf_lit.experiments.evaluation.peak_bytes`.
+    See :func:`~cdlnmf_lit.experiments.evaluation.costs.peak_bytes`.
 
     Examples
     --------

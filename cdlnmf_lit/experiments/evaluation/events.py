@@ -130,7 +130,7 @@ def onset_f_measure(
     return float(mir_eval.onset.f_measure(wanted, found, window=window)[0])
 
 
-def onsets_of_sources(mixture: Mixture) -> list[list[float]]:
+def source_onsets(mixture: Mixture) -> list[list[float]]:
     """When each source's events start, in seconds."""
     events = mixture.events
     return [sorted(e.onset for e in events if e.stem == s) for s in mixture.source_numbers]

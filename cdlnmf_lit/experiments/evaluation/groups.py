@@ -1,4 +1,4 @@
-"""Components are given to sources by their spectrograms; what that alone achieves is known.
+"""Groups: which component belongs to which source, by spectrograms, and what that alone is worth.
 
 Chapter: ``book/experiments/evaluation.md``.
 """
@@ -12,7 +12,7 @@ import scipy.fft
 import scipy.optimize
 from numpy.typing import ArrayLike, NDArray
 
-from cdlnmf_lit.experiments.evaluation.events import onsets_of_sources
+from cdlnmf_lit.experiments.evaluation.events import source_onsets
 from cdlnmf_lit.experiments.evaluation.ratios import require_audible, unit_peak
 from cdlnmf_lit.experiments.signals import Mixture, Seed, Signal
 from cdlnmf_lit.theory import arguments
@@ -104,10 +104,11 @@ def grouping(components: ArrayLike, sources: ArrayLike) -> Owners:
     ----------
     Chapter: ``book/experiments/evaluation.md``
     """
-    return owners_by(spectrogram_similarity(components, sources))
+    return most_similar(spectrogram_similarity(components, sources))
 
 
-def owners_by(agreement: Signal) -> Owners:
+def most_similar(agreement: Signal) -> Owners:
+    """The source that each component, a row, agrees with the most; -1 if that is too little."""
     best = np.argmax(agreement, axis=1)
     return np.where(agreement.max(axis=1) >= LEAST_AGREEMENT, best, -1)
 
@@ -294,7 +295,7 @@ def bands(x: ArrayLike, n_bands: int) -> Signal:
 
 def _starts_of_pieces(mixture: Mixture) -> list[list[int]]:
     """Where the second and further pieces of each source begin, in samples."""
-    onsets = onsets_of_sources(mixture)
+    onsets = source_onsets(mixture)
     n_pieces = 2 * len(mixture.sources)
     starts = []
     for source, seconds in zip(mixture.sources, onsets, strict=True):
@@ -322,4 +323,5 @@ def magnitudes(signals: Signal) -> Magnitudes:
 
 
 def cosines(left: Magnitudes, right: Magnitudes) -> Signal:
+    """Of each row of the one and each row of the other, both as :func:`magnitudes` gives them."""
     return np.clip((left @ right.T).astype(float), 0, 1)

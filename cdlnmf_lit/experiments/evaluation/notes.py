@@ -1,4 +1,4 @@
-"""Notes: which of them a component carries, by its pitch and by the score.
+"""Notes: which of them a component carries, by its pitch and by when it sounds.
 
 Chapter: ``book/experiments/evaluation.md``.
 """
@@ -17,8 +17,8 @@ from cdlnmf_lit.experiments.signals import Measure, Note, Signal
 from cdlnmf_lit.theory import arguments
 
 LOUDEST_PARTIALS = 3000.0  # Hz
-HAMMER = 0.1  # s after the onset in which a measure's level is not taken
-HELD = 1.0  # s at the most over which it is taken
+HAMMER_TIME = 0.1  # s after the onset in which a measure's level is not taken
+LEVEL_TIME = 1.0  # s over which it is taken, at the most
 PITCH, PATTERN = 0.7, 0.8
 
 
@@ -71,7 +71,7 @@ def carried(
     if not notes or np.any(score.all(axis=1) | ~score.any(axis=1)):
         raise ValueError("measures must hold each note in some of them and not in others")
     for m in measures:
-        if round((m.onset + HAMMER) * sample_rate) >= components.shape[1]:
+        if round((m.onset + HAMMER_TIME) * sample_rate) >= components.shape[1]:
             raise ValueError(f"measures must begin before the components end, got {m}")
     return (_pitch(components, sample_rate, notes) > PITCH) & (
         _pattern(components, sample_rate, score, measures) > PATTERN
@@ -99,8 +99,8 @@ def _pattern(
     """Correlation of a component's levels in the measures with each note's row, (K, S)."""
     components, levels = unit_peak(components), []
     for m in measures:
-        begin = round((m.onset + HAMMER) * sample_rate)
-        length = round(min(HELD, max(m.duration - HAMMER, PACE)) * sample_rate)
+        begin = round((m.onset + HAMMER_TIME) * sample_rate)
+        length = round(min(LEVEL_TIME, max(m.duration - HAMMER_TIME, PACE)) * sample_rate)
         sounding = components[:, begin : begin + max(length, 1)]
         levels.append(np.sqrt(np.mean(sounding**2, axis=1)))
     heard, wanted = (

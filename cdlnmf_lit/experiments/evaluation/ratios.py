@@ -57,7 +57,7 @@ def si_sdr(estimate: ArrayLike, source: ArrayLike) -> Any:
     J. Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019.
     Chapter: ``book/experiments/evaluation.md``
     """
-    e, s = of_one_shape(estimate, source, ("estimate", "source"))
+    e, s = checked_pair(estimate, source, ("estimate", "source"))
     require_audible(s, "source")
     e, s = unit_peak(e), unit_peak(s)
     part = np.sum(e * s, axis=-1, keepdims=True) / np.sum(s**2, axis=-1, keepdims=True) * s
@@ -88,7 +88,7 @@ def relative_residual(residual: ArrayLike, x: ArrayLike) -> float:
     ----------
     Chapter: ``book/experiments/evaluation.md``
     """
-    r, x = of_one_shape(residual, x, ("residual", "x"))
+    r, x = checked_pair(residual, x, ("residual", "x"))
     require_audible(np.atleast_2d(x), "x")
     scale = np.abs(x).max()
     return float(np.linalg.norm(r / scale) / np.linalg.norm(x / scale))
@@ -180,7 +180,7 @@ def bss_eval(estimates: ArrayLike, sources: ArrayLike, filter_length: int = 512)
     sdr, sir, sar = _bss_eval_of_pairs(estimates, sources, filter_length)
     best = scipy.optimize.linear_sum_assignment(sir, maximize=True)
     return BssEval(
-        numbers(sdr[best]), numbers(sir[best]), numbers(sar[best]), tuple(best[1].tolist())
+        as_floats(sdr[best]), as_floats(sir[best]), as_floats(sar[best]), tuple(best[1].tolist())
     )
 
 
@@ -200,7 +200,7 @@ def bss_eval_in_order(
     Chapter: ``book/experiments/evaluation.md``
     """
     sdr, sir, sar = map(np.diagonal, _bss_eval_of_pairs(estimates, sources, filter_length))
-    return BssEval(numbers(sdr), numbers(sir), numbers(sar), tuple(range(len(sdr))))
+    return BssEval(as_floats(sdr), as_floats(sir), as_floats(sar), tuple(range(len(sdr))))
 
 
 def _bss_eval_of_pairs(
@@ -209,7 +209,7 @@ def _bss_eval_of_pairs(
     """SDR, SIR and SAR, (S, S): of each source, and each estimate taken for it."""
     from fast_bss_eval.numpy.metrics import square_cosine_metrics
 
-    e, s = of_one_shape(estimates, sources, ("estimates", "sources"), ndim=2)
+    e, s = checked_pair(estimates, sources, ("estimates", "sources"), ndim=2)
     require_audible(s, "sources")
     length = arguments.integer(filter_length, "filter_length", at_most=s.shape[1])
     heard = np.flatnonzero(e.any(axis=1))
@@ -232,10 +232,10 @@ def _bss_eval_of_pairs(
 # ---- what the yardsticks share ------------------------------------------------------------------
 
 
-def of_one_shape(
+def checked_pair(
     one: ArrayLike, other: ArrayLike, names: tuple[str, str], ndim: int | None = None
 ) -> tuple[Signal, Signal]:
-    """Two arrays of one shape, of signals in their rows or of one signal."""
+    """Both as finite real arrays of the same shape: one signal, or one in each row."""
     ndim = ndim or min(max(np.ndim(other), 1), 2)
     first, second = (
         arguments.array(each, name, ndim).astype(float)
@@ -249,19 +249,23 @@ def of_one_shape(
 
 
 def require_audible(sources: Signal, name: str) -> None:
+    """Refuse signals of which one is silent throughout."""
     peaks = np.abs(np.atleast_2d(sources)).max(axis=1)
     if not np.all(peaks > 0):
         raise ValueError(f"{name} must not be silent, got the peaks {peaks.tolist()}")
 
 
 def unit_peak(x: Signal) -> Signal:
-    """Each row scaled to a peak of 1, so that no square underflows; silence stays."""
+    """Each row scaled to a peak of 1, so that squares neither underflow nor overflow.
+
+    Silence stays silence.
+    """
     peak = np.abs(x).max(axis=-1, keepdims=True)
     return np.asarray(x / np.where(peak > 0, peak, 1))
 
 
 def decibels(part: ArrayLike, rest: ArrayLike) -> Any:
-    """Ratio of energies in dB, from -LIMIT to LIMIT; -LIMIT where both are zero."""
+    """A ratio of energies in dB, from -100 to 100; -100 where both are zero."""
     part, rest = np.asarray(part), np.asarray(rest)
     least = 10 ** (-LIMIT / 10)
     ratio = np.clip(part / np.maximum(rest, least * np.where(part > 0, part, 1)), least, 1 / least)
@@ -269,8 +273,10 @@ def decibels(part: ArrayLike, rest: ArrayLike) -> Any:
 
 
 def floored(ratios: ArrayLike) -> Signal:
+    """Ratios in dB, each raised to -30 dB where it is lower."""
     return np.maximum(ratios, FLOOR)
 
 
-def numbers(values: ArrayLike) -> tuple[float, ...]:
+def as_floats(values: ArrayLike) -> tuple[float, ...]:
+    """A row of numbers as Python's own, which compare and print plainly."""
     return tuple(np.asarray(values, dtype=float).tolist())

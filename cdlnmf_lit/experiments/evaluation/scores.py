@@ -1,4 +1,4 @@
-"""All yardsticks together: a decomposition held to its mixture.
+"""Scores: all yardsticks together, of a decomposition whose sources are known.
 
 Chapter: ``book/experiments/evaluation.md``.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cdlnmf_lit.experiments.evaluation.events import onset_f_measure, onsets_of_sources
+from cdlnmf_lit.experiments.evaluation.events import onset_f_measure, source_onsets
 from cdlnmf_lit.experiments.evaluation.groups import (
     Magnitudes,
     Owners,
@@ -18,14 +18,14 @@ from cdlnmf_lit.experiments.evaluation.groups import (
     cosines,
     grouped,
     magnitudes,
-    owners_by,
+    most_similar,
     shuffled,
 )
 from cdlnmf_lit.experiments.evaluation.notes import notes_found
 from cdlnmf_lit.experiments.evaluation.ratios import (
+    as_floats,
     bss_eval_in_order,
     floored,
-    numbers,
     relative_residual,
     require_audible,
     si_sdr,
@@ -46,16 +46,16 @@ class Scores:
     names
         The sources.
     owners
-        The source of each component, by :func:`grouping`; -1 is none, or the noise.
+        The source of each component, by :func:`.grouping`; -1 is none, or the noise.
     si_sdr, sdr, sir, sar
         dB, of the grouped components; not below -30.
     mean_si_sdr, min_si_sdr
         Over the sources.
     shuffled_si_sdr
-        The control: the mean over the sources of three :func:`shuffled` truths, to which the same
+        The control: the mean over the sources of three :func:`.shuffled` truths, to which the same
         components were grouped in the same way; nan for a single source.
     bands_si_sdr
-        The mean over the sources for as many :func:`bands` of the mixture, grouped likewise.
+        The mean over the sources for as many :func:`.bands` of the mixture, grouped likewise.
     similarity
         Of the grouped components' spectrograms.
     onset_f
@@ -111,9 +111,9 @@ def judge(
     mixture
         Whose sources are known.
     notes, measures
-        The score, where there is one: see :func:`carried`.
+        The score, where there is one: see :func:`.carried`.
     filter_length
-        See :func:`bss_eval`.
+        See :func:`.bss_eval`.
     rng
         Seed of the control.
 
@@ -153,43 +153,43 @@ def judge(
     components = np.asarray(decomposition.components(), dtype=float)
     noise = magnitudes(np.delete(mixture.stems, mixture.source_numbers, axis=0))
     heard_in, true = magnitudes(components), magnitudes(sources)
-    owners, estimates = _sorted_to(true, noise, components, heard_in)
+    owners, estimates = _grouped_to(true, noise, components, heard_in)
     ratios = floored(si_sdr(estimates, sources))
     bss = bss_eval_in_order(estimates, sources, filter_length)
     filters = bands(x, len(components))
-    _, sieved = _sorted_to(true, noise, filters, magnitudes(filters))
+    _, sieved = _grouped_to(true, noise, filters, magnitudes(filters))
     control = float("nan")
     if len(sources) > 1:
         deals = [shuffled(mixture, each) for each in np.random.default_rng(rng).spawn(SHUFFLES)]
         truth = np.concatenate(deals)
-        dealt = [_sorted_to(magnitudes(d), noise, components, heard_in)[1] for d in deals]
+        dealt = [_grouped_to(magnitudes(d), noise, components, heard_in)[1] for d in deals]
         heard = truth.any(axis=1)
         control = float(floored(si_sdr(np.concatenate(dealt)[heard], truth[heard])).mean())
     return Scores(
         names=tuple(mixture.names[s] for s in mixture.source_numbers),
         owners=tuple(owners.tolist()),
-        si_sdr=numbers(ratios),
+        si_sdr=as_floats(ratios),
         mean_si_sdr=float(ratios.mean()),
         min_si_sdr=float(ratios.min()),
         shuffled_si_sdr=control,
         bands_si_sdr=float(floored(si_sdr(sieved, sources)).mean()),
-        sdr=numbers(floored(bss.sdr)),
-        sir=numbers(floored(bss.sir)),
-        sar=numbers(floored(bss.sar)),
-        similarity=numbers(np.diagonal(cosines(magnitudes(estimates), true))),
+        sdr=as_floats(floored(bss.sdr)),
+        sir=as_floats(floored(bss.sir)),
+        sar=as_floats(floored(bss.sar)),
+        similarity=as_floats(np.diagonal(cosines(magnitudes(estimates), true))),
         onset_f=tuple(
             onset_f_measure(estimate, sample_rate, events) if events else float("nan")
-            for estimate, events in zip(estimates, onsets_of_sources(mixture), strict=True)
+            for estimate, events in zip(estimates, source_onsets(mixture), strict=True)
         ),
         relative_residual=relative_residual(x - components.sum(axis=0), x),
         notes=notes_found(components, sample_rate, notes, measures) if notes else None,
     )
 
 
-def _sorted_to(
+def _grouped_to(
     sources: Magnitudes, noise: Magnitudes, components: Signal, spectrograms: Magnitudes
 ) -> tuple[Owners, Signal]:
     """The owner of each component, -1 if it is the noise, and what the sources own."""
-    owners = owners_by(cosines(spectrograms, np.concatenate([sources, noise])))
+    owners = most_similar(cosines(spectrograms, np.concatenate([sources, noise])))
     owners[owners >= len(sources)] = -1
     return owners, grouped(components, owners, len(sources))
