@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from cdlnmf_lit.experiments import evaluation
 from cdlnmf_lit.experiments.evaluation import Scores
 from cdlnmf_lit.experiments.signals import Measure, Mixture, Note
+from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method
 
 
@@ -128,6 +129,29 @@ def peak_of_trial(method: Method, mixture: Mixture, n_components: int, seed: int
     Chapter: ``book/experiments/sweeps.md``
     """
     return evaluation.peak_bytes(partial(method.decompose, mixture.signal, n_components, rng=seed))
+
+
+def decomposition_of(
+    method: Method, x: NDArray[np.floating], n_components: int, seed: int
+) -> Decomposition:
+    """What a method finds in a sound of which no truth is known.
+
+    The same as ``method.decompose``, as a module's function, which alone can be swept.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.experiments.sweeps import grid
+    >>> from cdlnmf_lit.methods.nmf import NMF
+    >>> x = np.sin(0.3 * np.arange(8000.0))
+    >>> points = grid(method=[NMF(iterations=3)], x=[x], n_components=[1], seed=[0])
+    >>> [decomposition_of(**point).status for point in points]
+    ['ran all 3 iterations']
+
+    References
+    ----------
+    Chapter: ``book/experiments/sweeps.md``
+    """
+    return method.decompose(x, n_components, rng=seed)
 
 
 def without_score(point: Mapping[str, Any]) -> dict[str, Any]:

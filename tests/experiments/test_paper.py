@@ -8,7 +8,7 @@ import pytest
 from cdlnmf_lit.experiments import paper
 from cdlnmf_lit.experiments.signals import chirps, piano
 from cdlnmf_lit.experiments.trials import trial
-from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.method import Method
 
 SETTINGS = [
     (f"{signal} {name}", setting)
@@ -17,38 +17,31 @@ SETTINGS = [
 ]
 
 
-def chain(recipe):
-    return [recipe, *(chain(recipe.start) if recipe.start else [])]
-
-
 @pytest.mark.parametrize(("name", "setting"), SETTINGS, ids=[name for name, _ in SETTINGS])
-def test_every_option_is_one_of_its_method(name, setting):
-    for recipe in chain(setting.recipe):
-        known = inspect.signature(METHODS[recipe.method].decompose).parameters
-        assert set(recipe.options) <= set(known)
-        assert recipe.share is None or "penalty" in known
-        assert recipe.start is None or "start" in known
+def test_a_settings_method_is_told_in_plain_values_and_takes_its_signal(name, setting):
+    assert Method.from_parameters(setting.method.parameters) == setting.method
+    x = (chirps if name.startswith("chirps") else piano)(rng=0).signal
+    sound, K = setting.method.checked(x, setting.n_components)
+    assert (sound.shape, K) == (x.shape, setting.n_components)
 
 
 def frame(setting):
-    return setting.recipe.options["frame"]
+    return setting.method.frame
 
 
 def test_the_piano_is_taken_apart_as_the_paper_says():
     for name in ("Algorithm 1", "Algorithm 1, sparse"):
         assert (frame(paper.PIANO[name]).window.size, frame(paper.PIANO[name]).hop) == (2048, 8)
-    parameters = inspect.signature(METHODS["cdl"].decompose).parameters
-    assert parameters["atom_length"].default == 2048  # which its setting leaves as it is
-    assert "atom_length" not in paper.PIANO["CDL"].recipe.options
+    assert paper.PIANO["CDL"].method.atom_length == 2048
     is_nmf = paper.PIANO["IS-NMF"]
-    assert is_nmf.recipe.options["divergence"] == "itakura-saito"
+    assert is_nmf.method.divergence == "itakura-saito"
     assert frame(is_nmf).hop == frame(is_nmf).window.size / 2
     assert all(setting.n_components in (4, 8) for setting in paper.PIANO.values())
 
 
 def test_the_chirps_are_taken_apart_as_the_paper_says():
     long = 2.5 * 22_050
-    assert paper.CHIRPS["CDL"].recipe.options["atom_length"] == long
+    assert paper.CHIRPS["CDL"].method.atom_length == long
     eighty = frame(paper.CHIRPS["Algorithm 1, 80 %"])
     assert (eighty.window.size, eighty.hop) == (long, 0.2 * long)
     every = frame(paper.CHIRPS["Algorithm 1, a = 1"])
@@ -61,7 +54,8 @@ def test_the_chirps_are_taken_apart_as_the_paper_says():
 
 
 def test_a_setting_is_told_in_a_line():
-    assert str(paper.PIANO["KL-NMF"]) == "K = 4, nmf (hop 1024, window 2048)"
+    assert str(paper.PIANO["KL-NMF"]) == "K = 4, nmf"
+    assert str(paper.PIANO["IS-NMF"]) == "K = 4, nmf (divergence itakura-saito)"
 
 
 def test_trials_take_a_signal_and_a_start_of_each_seed():

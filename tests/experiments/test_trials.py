@@ -5,7 +5,12 @@ import pytest
 
 from cdlnmf_lit.experiments import evaluation
 from cdlnmf_lit.experiments.signals import Event, Mixture
-from cdlnmf_lit.experiments.trials import peak_of_trial, sources_apart, trial
+from cdlnmf_lit.experiments.trials import (
+    decomposition_of,
+    peak_of_trial,
+    sources_apart,
+    trial,
+)
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory.gabor import hann
 
@@ -44,6 +49,13 @@ def test_the_sources_apart_are_those_that_are_scored():
     sounds = sources_apart(METHOD, MIXTURE, 3, seed=0)
     ratios = evaluation.si_sdr(sounds.astype(float), MIXTURE.sources)
     np.testing.assert_allclose(np.maximum(ratios, -30), scores.si_sdr, atol=1e-3)
+
+
+def test_a_decomposition_is_the_methods_own():
+    found = decomposition_of(METHOD, MIXTURE.signal, 3, seed=4)
+    np.testing.assert_array_equal(
+        found.components(), METHOD.decompose(MIXTURE.signal, 3, rng=4).components()
+    )
 
 
 def test_what_the_method_refuses_a_trial_refuses():
