@@ -61,7 +61,6 @@ class Problem(method.Problem):
     References
     ----------
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
-    Chapter: ``book/methods/algorithm_1.md``.
     """
 
     def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array, Array]:
@@ -284,7 +283,7 @@ class State(method.State):
 
     References
     ----------
-    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    Algorithm 1 of the paper.
     """
 
     residual: Array
@@ -314,7 +313,6 @@ def within_ball(b: Array, c: float, shares: Array) -> Array:
     References
     ----------
     Departs from equation (15), which lacks the constraint of (2).
-    Chapter: ``book/methods/algorithm_1.md``.
     """
     theta = 0.0
     for _ in range(100):
@@ -342,7 +340,7 @@ def unit_steps(problem: Problem, state: State) -> Iterator[State]:
 
     References
     ----------
-    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    Algorithm 1 of the paper.
     """
     while True:
         yield state
@@ -364,7 +362,7 @@ def backtracked_steps(problem: Problem, state: State) -> Iterator[State]:
 
     References
     ----------
-    Departs from the paper's unit step. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper's unit step.
     """
     step, growth = state.step, 1 / SLOWER
     while True:
@@ -392,7 +390,7 @@ def accelerated_steps(problem: Problem, state: State) -> Iterator[State]:
 
     References
     ----------
-    Departs from the paper's plain step. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper's plain step.
     """
     previous, momentum, step, growth = state, 1.0, state.step, 1 / SLOWER
     while True:
@@ -433,7 +431,7 @@ def recentring_steps(
 
     References
     ----------
-    Departs from the paper, which has no such move. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper, which has no such move.
     """
     states, laps = steps(problem, state), every
     yield next(states)
@@ -472,7 +470,7 @@ def recentred(state: State) -> State | None:
 
     References
     ----------
-    Departs from the paper, which has no such move. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper, which has no such move.
     """
     problem, Z = state.problem, state.activations
     theorem, a = problem.theorem, problem.method.frame.hop
@@ -522,7 +520,6 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
     References
     ----------
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
-    Chapter: ``book/methods/algorithm_1.md``.
     """
 
     frame: GaborFrame = on(hann(2048, 8))

@@ -59,7 +59,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Algorithm 1 and equation (15) of the paper. Chapter: ``book/methods/algorithm_1_complex.md``.
+    Algorithm 1 and equation (15) of the paper.
     """
 
     of_coefficients: complex_nmf.Problem
@@ -187,7 +187,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (15) of the paper. Chapter: ``book/methods/algorithm_1_complex.md``.
+    Equation (15) of the paper.
     """
 
     residual: Array
@@ -232,7 +232,6 @@ class Algorithm1Complex(Sparse, OnFrames, name="algorithm-1-complex"):
     References
     ----------
     Algorithm 1 and equation (15) of the paper, reference [16].
-    Chapter: ``book/methods/algorithm_1_complex.md``.
     """
 
     frame: GaborFrame = on(hann(2048, 512))

@@ -63,7 +63,7 @@ class Problem(sparse_coding.Problem):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper.
     """
 
     def updated(self, state: State, steps: int) -> State:
@@ -246,7 +246,7 @@ class Quadratic:
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper.
     """
 
     x: Array
@@ -429,7 +429,7 @@ class CDL(Sparse, name="cdl"):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper.
     """
 
     start: str | Method = option(

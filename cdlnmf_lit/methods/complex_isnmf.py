@@ -69,7 +69,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     X: Array
@@ -181,7 +181,7 @@ class State(method.State):
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     @cached_property
@@ -218,7 +218,7 @@ def root_of_change(p: Array, q: Array, count: int) -> Array:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
     return (q + np.sqrt(q**2 + 16 * count * p)) / (4 * p)
 
@@ -253,7 +253,7 @@ class Posterior:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     W: Array
@@ -335,7 +335,7 @@ class Anisotropy:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     mean: float
@@ -378,7 +378,7 @@ def peak_frequencies(W: Array) -> Array:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
     found = np.tile(np.arange(W.shape[1], dtype=W.dtype), (len(W), 1))
     for w, row in zip(np.log(np.maximum(W, np.finfo(W.dtype).tiny)), found, strict=True):
@@ -414,7 +414,7 @@ def onsets(Z: Array) -> Array:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
     struck = np.zeros(Z.shape, bool)
     struck[:, 1:] = Z[:, 1:] > RISE * Z[:, :-1]
@@ -446,7 +446,7 @@ class ExpectedPhases:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     X: Array
@@ -502,7 +502,7 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     frame: GaborFrame = on(hann(2048, 512))

@@ -60,7 +60,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper, reference [16].
     """
 
     X: Array
@@ -240,7 +240,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
 
     squared_error: float
@@ -278,7 +278,7 @@ class Phases:
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
 
     values: Array | None = None
@@ -316,7 +316,7 @@ def unit(X: Array) -> Array:
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
     return _direction(X, np.abs(X), np.ones_like(X))
 
@@ -342,7 +342,7 @@ def model(W: Array, Z: Array, U: Array) -> Array:
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
     X = np.zeros(U.shape[1:], U.dtype)
     for w, z, u in zip(W, Z, U, strict=True):
@@ -378,7 +378,7 @@ def targets(X: Array, W: Array, Z: Array, U: Array) -> Iterator[tuple[Array, Arr
 
     References
     ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper, reference [16].
     """
     total, rest = Z.T @ W, X - model(W, Z, U)
     for u in U:
@@ -427,7 +427,7 @@ def synthesised(
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
     sounds = np.empty((len(W), x.size), x.dtype)
     for k, (w, z) in enumerate(zip(W, Z, strict=True)):
@@ -488,7 +488,7 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
 
     References
     ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper, reference [16].
     """
 
     frame: GaborFrame = on(hann(2048, 512))
@@ -626,7 +626,7 @@ def largest_norm(rows_of: Callable[[slice], Array], blocks: list[slice]) -> floa
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
 
     def largest(rows: slice) -> float:

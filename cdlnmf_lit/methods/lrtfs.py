@@ -64,7 +64,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
 
     latest: list[int] = field(default_factory=list)
@@ -292,7 +292,7 @@ class State(method.State):
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
 
     residual: Array
@@ -355,7 +355,7 @@ def shrunk(z: Array, v: Array, threshold: float) -> Array:
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
     return np.asarray(z * (v / (v + threshold)))
 
@@ -385,7 +385,7 @@ def posterior_variance(v: Array, energy: Array, noise: float) -> Array:
 
     References
     ----------
-    Reference [18] of the paper has ``γ = 1``. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper has ``γ = 1``.
     """
     return np.asarray(v / (1 + v * (energy / noise)))
 
@@ -456,7 +456,7 @@ class LRTFS(OnFrames, name="lrtfs"):
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
 
     frame: GaborFrame = on(hann(2048, 512))

@@ -65,10 +65,6 @@ class State:
     >>> start = next(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2))
     >>> start.iteration, start.patterns.shape, start.activations.shape, list(start.record)
     (0, (2, 1025), (2, 5), ['objective'])
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     iteration: int
@@ -124,10 +120,6 @@ class Problem:
     >>> from cdlnmf_lit import NMF
     >>> next(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2, held="patterns")).problem.held
     'patterns'
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     method: Any = None
@@ -196,10 +188,6 @@ class OneOf:
     Traceback (most recent call last):
         ...
     ValueError: update must be one of minimise, full, got 'leap'
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     names: tuple[str, ...]
@@ -226,10 +214,6 @@ def option(default: Any, words: str, rule: Rule) -> Any:
     --------
     >>> option(1, "How many.", integer).metadata["words"]
     'How many.'
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     return field(default=default, metadata={"words": words, "rule": rule})
 
@@ -243,10 +227,6 @@ def at_least(least: int) -> Rule:
     Traceback (most recent call last):
         ...
     ValueError: iterations must be a whole number of at least 0, got -1
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     return lambda value, name: integer(value, name, at_least=least)
 
@@ -260,10 +240,6 @@ def positive(value: Any, name: str) -> float:
     Traceback (most recent call last):
         ...
     ValueError: power must be positive, got 0.0
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     if non_negative(value, name) == 0:
         raise ValueError(f"{name} must be positive, got {value!r}")
@@ -276,10 +252,6 @@ def optional(rule: Rule) -> Rule:
     Examples
     --------
     >>> optional(positive)(None, "power")
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     return lambda value, name: None if value is None else rule(value, name)
 
@@ -318,10 +290,6 @@ class Method:
     CDL(start=NMF(iterations=20), starts=2, atom_length=300)
     >>> Method.from_parameters(method.parameters) == method
     True
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     start: str | Method = option("random", "What to begin from, by its name.", _start)
@@ -692,10 +660,6 @@ class OnFrames(Method):
     >>> from cdlnmf_lit import NMF
     >>> NMF().frame
     GaborFrame('hann', 1024, 2048).tight()
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     frame: GaborFrame = field(metadata={"words": "The Gabor frame.", "rule": _frame})
@@ -749,7 +713,7 @@ class Sparse(Method):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/method.md``.
+    Equation (2) of the paper.
     """
 
     penalty: float | None = option(
@@ -790,10 +754,6 @@ def on(frame: GaborFrame) -> Any:
     >>> from cdlnmf_lit.theory.gabor import hann
     >>> on(hann(64, 16)).default
     GaborFrame('hann', 16, 64).tight()
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     return option(frame, "The Gabor frame.", _frame)
 
@@ -807,10 +767,6 @@ def require_sound(x: Array) -> None:
     Traceback (most recent call last):
         ...
     ValueError: x must not be silent, got 0.0 at every sample
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     if not x.any():
         raise ValueError("x must not be silent, got 0.0 at every sample")
@@ -825,10 +781,6 @@ def require_change(x: Array) -> None:
     Traceback (most recent call last):
         ...
     ValueError: x must not be constant, got 1.0 at every sample
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     if np.ptp(x) == 0:
         raise ValueError(f"x must not be constant, got {x[0]} at every sample")
@@ -843,10 +795,6 @@ def require_length(n_samples: int, atom_length: int) -> None:
     Traceback (most recent call last):
         ...
     ValueError: x must be at least as long as an atom, 8 samples, got 7
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     if n_samples < atom_length:
         raise ValueError(

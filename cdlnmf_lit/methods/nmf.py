@@ -65,7 +65,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    Equation (8) of the paper.
     """
 
     V: Array
@@ -253,7 +253,7 @@ def beta_divergence(V: ArrayLike, model: ArrayLike, beta: float) -> Array:
 
     References
     ----------
-    References [11] and [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    References [11] and [12] of the paper.
     """
     V, m = np.asarray(V), np.asarray(model)
     if beta == 2:
@@ -279,7 +279,7 @@ def mm_exponent(beta: float) -> float:
 
     References
     ----------
-    Reference [12] of the paper has exponent 1 throughout. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper has exponent 1 throughout.
     """
     return 1 / (max(beta, 1.0) - min(beta, 2.0) + 1)
 
@@ -308,7 +308,7 @@ def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:
 
     References
     ----------
-    Reference [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper.
     """
     model = Z.T @ W
     heard = model > np.finfo(W.dtype).tiny
@@ -343,7 +343,7 @@ def masked(
 
     References
     ----------
-    Reference [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper.
     """
     rows_of = frame.lazy_half_analysis(x)
 
@@ -385,7 +385,7 @@ class OfSpectrogram(OnFrames):
 
     References
     ----------
-    Equation (7) of the paper. Chapter: ``book/methods/nmf.md``.
+    Equation (7) of the paper.
     """
 
     frame: GaborFrame = on(hann(2048, 1024))
@@ -510,7 +510,6 @@ class NMF(OfSpectrogram, name="nmf"):
     References
     ----------
     Equations (7) and (8) of the paper, references [11] and [12].
-    Chapter: ``book/methods/nmf.md``.
     """
 
     update: str = option(

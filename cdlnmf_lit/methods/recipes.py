@@ -34,10 +34,6 @@ def notes(sample_rate: int = SAMPLE_RATE) -> Method:
     nmf 4096 100 1
     convolutive-nmf 4096 50 8
     convolutive-nmf 8192 40 1
-
-    References
-    ----------
-    Chapter: ``book/experiments/initialisation.md``.
     """
     hop = max(1, round(1024 * integer(sample_rate, "sample_rate") / SAMPLE_RATE))
     short, long = hann(2 * hop, hop), hann(4 * hop, hop)
@@ -62,10 +58,6 @@ def chirps(sample_rate: int = SAMPLE_RATE) -> Method:
     --------
     >>> print(chirps())
     nmf (hop 27562, window 55125, iterations 60) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
-
-    References
-    ----------
-    Chapter: ``book/experiments/initialisation.md``.
     """
     length = max(2, round(2.5 * integer(sample_rate, "sample_rate")))
     spectra = NMF(frame=hann(length, length // 2), iterations=60, precision="float32")

@@ -71,7 +71,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (9) of the paper, reference [15]. Chapter: ``book/methods/semi_nmf.md``.
+    Equation (9) of the paper, reference [15].
     """
 
     A: Array
@@ -288,7 +288,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (9) of the paper. Chapter: ``book/methods/semi_nmf.md``.
+    Equation (9) of the paper.
     """
 
     rows: Array
@@ -327,7 +327,7 @@ def multiplicative_update(z: Array, V: Array, G: Array, penalty: float) -> Array
 
     References
     ----------
-    Algorithm 1 of the paper, reference [15]. Chapter: ``book/methods/semi_nmf.md``.
+    Algorithm 1 of the paper, reference [15].
     """
     up, down = np.maximum(-G, 0) @ z, np.maximum(G, 0) @ z
     up += np.maximum(V, 0)
@@ -363,7 +363,7 @@ def coordinate_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
 
     References
     ----------
-    Departs from the paper's multiplicative update. Chapter: ``book/methods/semi_nmf.md``.
+    Departs from the paper's multiplicative update.
     """
     z = z.copy()
     for k, row in enumerate(G):
@@ -475,7 +475,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
 
     References
     ----------
-    Equation (9) of the paper, reference [15]. Chapter: ``book/methods/semi_nmf.md``.
+    Equation (9) of the paper, reference [15].
     """
 
     frame: GaborFrame = on(hann(2048, 8))

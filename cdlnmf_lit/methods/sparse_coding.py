@@ -61,7 +61,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
 
     atom_length: int
@@ -241,7 +241,7 @@ class Dictionary:
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (1) of the paper.
     """
 
     atoms: Array
@@ -302,7 +302,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
 
     dictionary: Dictionary
@@ -398,7 +398,7 @@ def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnega
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
     x = signal(x)
     signed = SIGNS[choice(activations, "activations", SIGNS)]
@@ -452,7 +452,7 @@ def iterate(
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
     x, d = signal(x), array(atoms, "atoms", 2)
     require_change(x)
@@ -496,6 +496,6 @@ def decompose(
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
     return run(iterate(x, atoms, **options), iterations, tolerance)

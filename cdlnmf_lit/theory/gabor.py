@@ -73,7 +73,7 @@ class GaborFrame:
 
     References
     ----------
-    Equations (3)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+    Equations (3)-(6) of the paper.
     """
 
     window: Array
@@ -273,7 +273,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (3) and (6) of the paper.
         """
         return self._analysis(array(x, "x", 1, allow_complex=True), half=False)
 
@@ -287,7 +287,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (3) and (6) of the paper.
         """
         return self._analysis(signal(x), half=True)
 
@@ -319,7 +319,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (4)-(5) of the paper.
         """
         return self._synthesis(alpha, n_samples, half=False)
 
@@ -333,7 +333,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (4)-(5) of the paper.
         """
         return self._synthesis(alpha, n_samples, half=True)
 
@@ -361,7 +361,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (3) and (6) of the paper.
         """
         return self._rows_of(signal(x), half=True)
 
@@ -397,7 +397,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (4)-(5) of the paper.
         """
         return self._syntheses(rows_of, n_signals, integer(n_samples, "n_samples"), dtype, True)
 
@@ -424,7 +424,7 @@ class GaborFrame:
 
         References
         ----------
-        Equation (7) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equation (7) of the paper.
         """
         x, p = signal(x), non_negative(power, "power")
         rows_of = self.lazy_half_analysis(x)
@@ -451,7 +451,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (5)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (5)-(6) of the paper.
         """
         return Operator(
             forward=lambda alpha: self.synthesis(alpha, n_samples),
@@ -576,7 +576,6 @@ class GaborFrame:
         References
         ----------
         Section 2.2.1 of the paper (where the dictionary is assumed to be a frame).
-        Chapter: ``book/theory/gabor.md``.
         """
         n_samples = integer(n_samples, "n_samples")
         if len(self._diagonals) == 1:
@@ -608,7 +607,7 @@ class GaborFrame:
 
         References
         ----------
-        Section 2.2.1 of the paper. Chapter: ``book/theory/gabor.md``.
+        Section 2.2.1 of the paper.
         """
         return self._with_window("dual", *self._solve(-1.0), self._reach)
 
@@ -628,7 +627,7 @@ class GaborFrame:
 
         References
         ----------
-        Needed by Algorithm 1's unit step. Chapter: ``book/theory/gabor.md``.
+        Needed by Algorithm 1's unit step.
         """
         return self._with_window("tight", *self._solve(-0.5), None)
 
@@ -725,7 +724,7 @@ def hann(length: int, hop: int) -> GaborFrame:
 
     References
     ----------
-    Section 4 of the paper. Chapter: ``book/theory/gabor.md``.
+    Section 4 of the paper.
     """
     return GaborFrame("hann", hop, length).tight()
 
