@@ -22,7 +22,8 @@ import scipy.fft
 from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, shifts_to_middle
-from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, at_least, on, option, require_change
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change
+from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
 from cdlnmf_lit.theory.arguments import Array
@@ -456,8 +457,8 @@ def recentred(state: State) -> State | None:
 
     .. math:: d_k[s] ← d_k[s - a m_k], \quad z_k[τ] ← z_k[τ + m_k]
 
-    By :func:`~cdlnmf_lit.methods.factors.shifts_to_middle`. What is shifted past an end is lost, and so
-    is what the window cannot hold there. ``None`` where no atom is to be shifted.
+    By :func:`~cdlnmf_lit.methods.factors.shifts_to_middle`. What is shifted past an end is lost,
+    and so is what the window cannot hold there. ``None`` where no atom is to be shifted.
 
     Examples
     --------

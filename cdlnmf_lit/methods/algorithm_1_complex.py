@@ -20,15 +20,8 @@ from cdlnmf_lit.methods import complex_nmf, method
 from cdlnmf_lit.methods.complex_nmf import Phases, largest_norm, model, synthesised, unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
-from cdlnmf_lit.methods.method import (
-    OneOf,
-    OnFrames,
-    Sparse,
-    at_least,
-    on,
-    option,
-    require_sound,
-)
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces

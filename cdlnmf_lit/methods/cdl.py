@@ -14,19 +14,13 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from cdlnmf_lit.methods import method, sparse_coding
+from cdlnmf_lit.methods import sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, shifts_to_middle
+from cdlnmf_lit.methods.families import Sparse, require_change, require_length
 from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import (
-    Method,
-    OneOf,
-    Sparse,
-    at_least,
-    option,
-    require_change,
-    require_length,
-)
+from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.options import OneOf, anything, at_least, option
 from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State
 from cdlnmf_lit.methods.starts import given, segments
 from cdlnmf_lit.theory.arguments import Array, integer
@@ -435,7 +429,7 @@ class CDL(Sparse, name="cdl"):
     start: str | Method = option(
         "segments",
         "What to begin from: segments of the signal, drawn by energy, or random noise.",
-        method._start,
+        anything,
     )
     atom_length: int = option(2048, "``T_d``, samples.", at_least(1))
     activations: str = option("nonnegative", "What they may be.", OneOf(*SIGNS))

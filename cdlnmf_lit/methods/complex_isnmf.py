@@ -22,8 +22,9 @@ from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.complex_nmf import unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
-from cdlnmf_lit.methods.method import OnFrames, on, option, positive, require_sound
+from cdlnmf_lit.methods.families import OnFrames, on, require_sound
 from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.methods.options import anything, option, positive
 from cdlnmf_lit.methods.starts import factors_of, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, n_threads, pieces, summed
@@ -510,7 +511,7 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
         "nmf",
         "What to begin from: ``nmf``, random factors after 50 updates of NMF (Kullback-Leibler, of "
         "the magnitudes); or ``random``, as they are.",
-        lambda value, name: value,
+        anything,
     )
     concentration: float = option(
         1.0,

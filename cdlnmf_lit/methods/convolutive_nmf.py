@@ -20,7 +20,7 @@ import numpy as np
 from cdlnmf_lit.methods import method, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, ratio
-from cdlnmf_lit.methods.method import OneOf, at_least, option
+from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import opened
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces

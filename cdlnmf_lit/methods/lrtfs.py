@@ -22,8 +22,9 @@ import numpy as np
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import ratio
-from cdlnmf_lit.methods.method import OneOf, OnFrames, on, option, optional, require_change
+from cdlnmf_lit.methods.families import OnFrames, on, require_change
 from cdlnmf_lit.methods.nmf import wiener_masks
+from cdlnmf_lit.methods.options import OneOf, option, optional
 from cdlnmf_lit.methods.starts import own_factors
 from cdlnmf_lit.theory.arguments import Array, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed, summed

@@ -21,16 +21,9 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.method import (
-    OneOf,
-    OnFrames,
-    State,
-    on,
-    option,
-    optional,
-    positive,
-    require_sound,
-)
+from cdlnmf_lit.methods.families import OnFrames, on, require_sound
+from cdlnmf_lit.methods.method import State
+from cdlnmf_lit.methods.options import OneOf, at_least, option, optional, positive
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, summed
@@ -406,7 +399,7 @@ class OfSpectrogram(OnFrames):
         "Itakura-Saito divergence.",
         non_negative,
     )
-    iterations: int = option(200, "How many to run at the most.", method.at_least(0))
+    iterations: int = option(200, "How many to run at the most.", at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, norms, ratio
-from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, on, option, require_sound
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import activations_of, loudness, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer
 from cdlnmf_lit.theory.blocks import (

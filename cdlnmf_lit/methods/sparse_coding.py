@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.families import require_change, require_length
 from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import require_change, require_length
 from cdlnmf_lit.methods.starts import given
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, pieces, segment_energies

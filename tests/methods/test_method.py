@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import cdlnmf_lit
 from cdlnmf_lit import METHODS, Decomposition, GaborFrame, Method, run
 from cdlnmf_lit.methods import method as base
-from cdlnmf_lit.methods.method import HELD, Sparse
+from cdlnmf_lit.methods.families import Sparse
+from cdlnmf_lit.methods.method import HELD
 from cdlnmf_lit.theory import blocks
 from cdlnmf_lit.theory.gabor import hann
 from tests.strategies import normal, seeds
