@@ -22,7 +22,7 @@ from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.options import OneOf, anything, at_least, option
 from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State
-from cdlnmf_lit.methods.starts import given, segments
+from cdlnmf_lit.methods.starts import checked_start, segments
 from cdlnmf_lit.theory.arguments import Array, integer
 from cdlnmf_lit.theory.blocks import placed, segment_energies
 from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activations
@@ -487,9 +487,11 @@ class CDL(Sparse, name="cdl"):
         N = self.most_components(n_samples)
         return {"patterns": (K, self.atom_length), "activations": (K, N)}
 
-    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
         signed = ("patterns", "activations") if SIGNS[self.activations] else ("patterns",)
-        d, z = given(start, self.shapes(n_samples, K), dtype, signed=signed)
+        d, z = checked_start(start, self.shapes(n_samples, K), dtype, signed=signed)
         return d, z
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.options import OneOf, anything, at_least, option, optional, with_options
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.starts import given, of_as_many
+from cdlnmf_lit.methods.starts import checked_start, require_components
 from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -337,7 +337,7 @@ class Method:
         if start is not None:
             about["start"] = start if isinstance(start, str) else type(start).__name__
         if isinstance(begin, tuple):
-            begin = self.given(begin, x.size, K, x.dtype)
+            begin = self.arrays_of(begin, x.size, K, x.dtype)
         problem = asked.problem(x, K, held=held, about=about)
         return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
 
@@ -351,7 +351,7 @@ class Method:
         if problem.held is not None:
             choice(problem.held, "held", HELD)
         if isinstance(begin, tuple):
-            begin = given(begin, shapes, dtype, signed=self.SIGNED)
+            begin = checked_start(begin, shapes, dtype, signed=self.SIGNED)
         else:
             choice(begin, "start", self.STARTS)
         K = shapes["activations"][0]
@@ -378,9 +378,9 @@ class Method:
                 if isinstance(self.start, Method):
                     self.start.checked(x, K)
             case Decomposition():
-                of_as_many(start, K)
+                require_components(start, K)
             case tuple():
-                self.given(start, x.size, K, x.dtype)
+                self.arrays_of(start, x.size, K, x.dtype)
             case _:
                 choice(start, "start", self.STARTS)
         task = f"{self.name} of {x.size} samples into {K} components"
@@ -512,9 +512,11 @@ class Method:
         """Of ``patterns`` and ``activations``."""
         raise NotImplementedError
 
-    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
         """The arrays of a start, checked and copied."""
-        pair: tuple[Array, Array | None] = given(
+        pair: tuple[Array, Array | None] = checked_start(
             start, self.shapes(n_samples, K), dtype, signed=self.SIGNED
         )
         return pair

@@ -67,11 +67,12 @@ class Problem(method.Problem):
 
     def updated(self, W: Array, Z: Array) -> tuple[Array, Array]:
         """The activations ``(K, N)`` of all frames, then the spectra ``(K, F)``, in one pass."""
+        gram = W @ W.T
         lifted = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
         moved = Z if self.held == "activations" else np.empty_like(Z)
 
         def share(blocks: list[slice]) -> tuple[Array, Array]:
-            return self._share(blocks, W, Z, lifted, moved)
+            return self._share(blocks, W, gram, Z, lifted, moved)
 
         up, down = summed(share, self.shares(len(W)))
         if self.held == "patterns":
@@ -83,14 +84,14 @@ class Problem(method.Problem):
         return self._moved(W.copy(), up, down), moved
 
     def _share(
-        self, blocks: list[slice], W: Array, Z: Array, lifted: Array, moved: Array
+        self, blocks: list[slice], W: Array, gram: Array, Z: Array, lifted: Array, moved: Array
     ) -> tuple[Array, Array]:
         """Move the activations of some frames; what these say of the spectra."""
         K, F = W.shape
         longest = max(rows.stop - rows.start for rows in blocks)
         buffers, ones = np.empty((2, longest, F), W.dtype), np.ones((K + 1, longest), W.dtype)
         up, down = np.zeros_like(W), np.zeros((K, K if self.beta == 2 else F), W.dtype)
-        sums, gram = W.sum(axis=1, keepdims=True), W @ W.T
+        sums = W.sum(axis=1, keepdims=True)
         for rows in blocks:
             v = self.V[rows]
             lifted_z = ones[:, : len(v)]

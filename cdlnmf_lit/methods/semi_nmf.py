@@ -210,8 +210,8 @@ class Problem(method.Problem):
         """A start; under a penalty, what is free is scaled to spectra of norm at most 1."""
         rows = self.rows(W)
         if self.held == "patterns":
-            given = self.spectra(rows) if rows is W else W
-            return State(0, given, Z, self, rows, self.correlations(rows))
+            patterns = self.spectra(rows) if rows is W else W
+            return State(0, patterns, Z, self, rows, self.correlations(rows))
         if self.penalty and self.held == "activations":
             rows = in_ball(rows)
         elif self.penalty:
@@ -545,8 +545,10 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         frame = self.frame
         return min(frame.n_frames(n_samples), frame.channels, frame.window.size)
 
-    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
-        return super().given(start, n_samples, K, np.result_type(dtype, np.complex64))
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
+        return super().arrays_of(start, n_samples, K, np.result_type(dtype, np.complex64))
 
     def patterns_of(self, found: Decomposition) -> Array:
         atoms = np.asarray(found.atoms)

@@ -21,7 +21,7 @@ from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.families import require_change, require_length
 from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend, is_sparse, nonzeros
-from cdlnmf_lit.methods.starts import given
+from cdlnmf_lit.methods.starts import checked_start
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, pieces, segment_energies
 from cdlnmf_lit.theory.convolution import Convolution, operator_in_activations
@@ -471,7 +471,7 @@ def iterate(
     z = np.zeros((K, problem.n_activations), x.dtype)
     if start is not None:
         signed = ("activations",) if problem.signed else ()
-        (z,) = given((start,), {"activations": z.shape}, x.dtype, signed=signed)
+        (z,) = checked_start((start,), {"activations": z.shape}, x.dtype, signed=signed)
     return problem.states(problem.state(0, d.astype(x.dtype), z))
 
 

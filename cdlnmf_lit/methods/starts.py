@@ -272,6 +272,3 @@ def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Arra
     activations = np.concatenate(over_channels)
     loudness = np.sqrt(spectrum.sum()) or 1.0
     return spectrum / loudness, activations / loudness
-
-
-given, of_as_many = checked_start, require_components  # as some still call them
