@@ -91,6 +91,7 @@ def factorized_objective(
     Examples
     --------
     >>> frame = GaborFrame(np.ones(2), hop=1)
+    >>> from cdlnmf_lit.theory.equivalence import factors_of_model
     >>> W, Z = factors_of_model([[1.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]], frame)
     >>> factorized_objective([1.0, 0.0, 1.0], W, Z, frame, penalty=0.1)
     0.6
