@@ -38,15 +38,17 @@ from cdlnmf_lit.theory.convolution import (
     operator_in_atoms,
     synthesize,
 )
+from cdlnmf_lit.theory.corollary_1 import (
+    cdl_objective,
+    factorized_objective,
+    free_phase_objective,
+)
 from cdlnmf_lit.theory.equivalence import (
     AtomsOfSpectra,
     activations_on_frames,
     atom_of_spectrum,
-    cdl_objective,
     conditioning,
-    factorized_objective,
     factors_of_model,
-    free_phase_objective,
     half_spectrum_gains,
     model_of_factors,
     rank_one_factors,

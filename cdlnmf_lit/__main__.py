@@ -19,7 +19,8 @@ from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import decompose
 from cdlnmf_lit.commands.decompose import EXAMPLES, FRAME, INTERRUPTED, NAME, RECIPE, say
 from cdlnmf_lit.methods import METHODS
-from cdlnmf_lit.methods.method import Method, OneOf
+from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.options import OneOf
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 
 

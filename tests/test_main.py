@@ -27,8 +27,9 @@ from cdlnmf_lit.__main__ import main
 from cdlnmf_lit.methods import METHODS, algorithm_1, nmf, resources
 from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.method import Method, option, positive
+from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.methods.options import option, positive
 from cdlnmf_lit.methods.recipes import RECIPES
 from cdlnmf_lit.methods.sparse_coding import lambda_max
 from cdlnmf_lit.presentation import audio, plotting

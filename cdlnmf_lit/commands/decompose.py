@@ -118,9 +118,8 @@ def _found(
     method: Method, x: NDArray[Any], options: argparse.Namespace, checkpoints: Watch
 ) -> Decomposition:
     """Run all stages, or those from the one on that a given result was reached by."""
-    start, stages = _start_of(options), (method,)
-    if start is not None:
-        stages = _stages_from(start, method)
+    start = _start_of(options)
+    stages = (method,) if start is None else _stages_from(start, method)
     with _stopped_gently() as stop:
         runs = sum(stage.runs for stage in stages)
         watch = all_of(checkpoints, _bars(runs, options.quiet), until(stop))
@@ -186,8 +185,8 @@ def _asked_for(options: argparse.Namespace) -> str:
 
 def _start_of(options: argparse.Namespace) -> Decomposition | None:
     """The result in the file that is to be started from."""
-    start = getattr(options, "start", None)
-    return Decomposition.load(start) if str(start).endswith(".npz") else None
+    start = str(getattr(options, "start", ""))
+    return Decomposition.load(start) if start.endswith(".npz") else None
 
 
 def _stages_from(reached: Decomposition, method: Method) -> tuple[Method, ...]:

@@ -20,10 +20,10 @@ import numpy as np
 import scipy.fft
 
 from cdlnmf_lit.methods import method, sparse_coding
-from cdlnmf_lit.methods.cdl import shifts_to_middle
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.factors import normalised, norms
-from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, at_least, on, option, require_change
+from cdlnmf_lit.methods.factors import normalised, norms, shifts_to_middle
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change
+from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
 from cdlnmf_lit.theory.arguments import Array
@@ -62,7 +62,6 @@ class Problem(method.Problem):
     References
     ----------
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
-    Chapter: ``book/methods/algorithm_1.md``.
     """
 
     def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array, Array]:
@@ -285,7 +284,7 @@ class State(method.State):
 
     References
     ----------
-    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    Algorithm 1 of the paper.
     """
 
     residual: Array
@@ -315,7 +314,6 @@ def within_ball(b: Array, c: float, shares: Array) -> Array:
     References
     ----------
     Departs from equation (15), which lacks the constraint of (2).
-    Chapter: ``book/methods/algorithm_1.md``.
     """
     theta = 0.0
     for _ in range(100):
@@ -343,7 +341,7 @@ def unit_steps(problem: Problem, state: State) -> Iterator[State]:
 
     References
     ----------
-    Algorithm 1 of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    Algorithm 1 of the paper.
     """
     while True:
         yield state
@@ -365,7 +363,7 @@ def backtracked_steps(problem: Problem, state: State) -> Iterator[State]:
 
     References
     ----------
-    Departs from the paper's unit step. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper's unit step.
     """
     step, growth = state.step, 1 / SLOWER
     while True:
@@ -393,7 +391,7 @@ def accelerated_steps(problem: Problem, state: State) -> Iterator[State]:
 
     References
     ----------
-    Departs from the paper's plain step. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper's plain step.
     """
     previous, momentum, step, growth = state, 1.0, state.step, 1 / SLOWER
     while True:
@@ -434,7 +432,7 @@ def recentring_steps(
 
     References
     ----------
-    Departs from the paper, which has no such move. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper, which has no such move.
     """
     states, laps = steps(problem, state), every
     yield next(states)
@@ -459,8 +457,8 @@ def recentred(state: State) -> State | None:
 
     .. math:: d_k[s] ← d_k[s - a m_k], \quad z_k[τ] ← z_k[τ + m_k]
 
-    By :func:`~cdlnmf_lit.methods.cdl.shifts_to_middle`. What is shifted past an end is lost, and so
-    is what the window cannot hold there. ``None`` where no atom is to be shifted.
+    By :func:`~cdlnmf_lit.methods.factors.shifts_to_middle`. What is shifted past an end is lost,
+    and so is what the window cannot hold there. ``None`` where no atom is to be shifted.
 
     Examples
     --------
@@ -473,7 +471,7 @@ def recentred(state: State) -> State | None:
 
     References
     ----------
-    Departs from the paper, which has no such move. Chapter: ``book/methods/algorithm_1.md``.
+    Departs from the paper, which has no such move.
     """
     problem, Z = state.problem, state.activations
     theorem, a = problem.theorem, problem.method.frame.hop
@@ -523,7 +521,6 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
     References
     ----------
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
-    Chapter: ``book/methods/algorithm_1.md``.
     """
 
     frame: GaborFrame = on(hann(2048, 8))

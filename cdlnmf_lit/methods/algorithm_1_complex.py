@@ -20,15 +20,8 @@ from cdlnmf_lit.methods import complex_nmf, method
 from cdlnmf_lit.methods.complex_nmf import Phases, largest_norm, model, synthesised, unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
-from cdlnmf_lit.methods.method import (
-    OneOf,
-    OnFrames,
-    Sparse,
-    at_least,
-    on,
-    option,
-    require_sound,
-)
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
@@ -59,7 +52,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Algorithm 1 and equation (15) of the paper. Chapter: ``book/methods/algorithm_1_complex.md``.
+    Algorithm 1 and equation (15) of the paper.
     """
 
     of_coefficients: complex_nmf.Problem
@@ -187,7 +180,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (15) of the paper. Chapter: ``book/methods/algorithm_1_complex.md``.
+    Equation (15) of the paper.
     """
 
     residual: Array
@@ -232,7 +225,6 @@ class Algorithm1Complex(Sparse, OnFrames, name="algorithm-1-complex"):
     References
     ----------
     Algorithm 1 and equation (15) of the paper, reference [16].
-    Chapter: ``book/methods/algorithm_1_complex.md``.
     """
 
     frame: GaborFrame = on(hann(2048, 512))

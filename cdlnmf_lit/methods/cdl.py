@@ -14,21 +14,15 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
-from cdlnmf_lit.methods import method, sparse_coding
+from cdlnmf_lit.methods import sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, shifts_to_middle
+from cdlnmf_lit.methods.families import Sparse, require_change, require_length
 from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import (
-    Method,
-    OneOf,
-    Sparse,
-    at_least,
-    option,
-    require_change,
-    require_length,
-)
+from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.options import OneOf, anything, at_least, option
 from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State
-from cdlnmf_lit.methods.starts import given, segments
+from cdlnmf_lit.methods.starts import checked_start, segments
 from cdlnmf_lit.theory.arguments import Array, integer
 from cdlnmf_lit.theory.blocks import placed, segment_energies
 from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activations
@@ -63,7 +57,7 @@ class Problem(sparse_coding.Problem):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper.
     """
 
     def updated(self, state: State, steps: int) -> State:
@@ -246,7 +240,7 @@ class Quadratic:
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper.
     """
 
     x: Array
@@ -429,13 +423,13 @@ class CDL(Sparse, name="cdl"):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/cdl.md``.
+    Equation (2) of the paper.
     """
 
     start: str | Method = option(
         "segments",
         "What to begin from: segments of the signal, drawn by energy, or random noise.",
-        method._start,
+        anything,
     )
     atom_length: int = option(2048, "``T_d``, samples.", at_least(1))
     activations: str = option("nonnegative", "What they may be.", OneOf(*SIGNS))
@@ -493,9 +487,11 @@ class CDL(Sparse, name="cdl"):
         N = self.most_components(n_samples)
         return {"patterns": (K, self.atom_length), "activations": (K, N)}
 
-    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
         signed = ("patterns", "activations") if SIGNS[self.activations] else ("patterns",)
-        d, z = given(start, self.shapes(n_samples, K), dtype, signed=signed)
+        d, z = checked_start(start, self.shapes(n_samples, K), dtype, signed=signed)
         return d, z
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:

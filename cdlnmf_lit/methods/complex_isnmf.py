@@ -22,8 +22,9 @@ from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.complex_nmf import unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
-from cdlnmf_lit.methods.method import OnFrames, on, option, positive, require_sound
+from cdlnmf_lit.methods.families import OnFrames, on, require_sound
 from cdlnmf_lit.methods.nmf import NMF
+from cdlnmf_lit.methods.options import anything, option, positive
 from cdlnmf_lit.methods.starts import factors_of, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, n_threads, pieces, summed
@@ -69,7 +70,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     X: Array
@@ -181,7 +182,7 @@ class State(method.State):
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     @cached_property
@@ -218,7 +219,7 @@ def root_of_change(p: Array, q: Array, count: int) -> Array:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
     return (q + np.sqrt(q**2 + 16 * count * p)) / (4 * p)
 
@@ -253,7 +254,7 @@ class Posterior:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     W: Array
@@ -335,7 +336,7 @@ class Anisotropy:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     mean: float
@@ -378,7 +379,7 @@ def peak_frequencies(W: Array) -> Array:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
     found = np.tile(np.arange(W.shape[1], dtype=W.dtype), (len(W), 1))
     for w, row in zip(np.log(np.maximum(W, np.finfo(W.dtype).tiny)), found, strict=True):
@@ -414,7 +415,7 @@ def onsets(Z: Array) -> Array:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
     struck = np.zeros(Z.shape, bool)
     struck[:, 1:] = Z[:, 1:] > RISE * Z[:, :-1]
@@ -446,7 +447,7 @@ class ExpectedPhases:
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     X: Array
@@ -502,7 +503,7 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
 
     References
     ----------
-    Reference [17]. Chapter: ``book/methods/complex_isnmf.md``.
+    Reference [17].
     """
 
     frame: GaborFrame = on(hann(2048, 512))
@@ -510,7 +511,7 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
         "nmf",
         "What to begin from: ``nmf``, random factors after 50 updates of NMF (Kullback-Leibler, of "
         "the magnitudes); or ``random``, as they are.",
-        lambda value, name: value,
+        anything,
     )
     concentration: float = option(
         1.0,

@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, ratio
-from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, on, option, require_sound
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, gram, in_threads, n_threads, pieces, summed
@@ -60,7 +61,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper, reference [16].
     """
 
     X: Array
@@ -240,7 +241,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
 
     squared_error: float
@@ -278,7 +279,7 @@ class Phases:
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
 
     values: Array | None = None
@@ -316,7 +317,7 @@ def unit(X: Array) -> Array:
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
     return _direction(X, np.abs(X), np.ones_like(X))
 
@@ -342,7 +343,7 @@ def model(W: Array, Z: Array, U: Array) -> Array:
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
     X = np.zeros(U.shape[1:], U.dtype)
     for w, z, u in zip(W, Z, U, strict=True):
@@ -378,7 +379,7 @@ def targets(X: Array, W: Array, Z: Array, U: Array) -> Iterator[tuple[Array, Arr
 
     References
     ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper, reference [16].
     """
     total, rest = Z.T @ W, X - model(W, Z, U)
     for u in U:
@@ -427,7 +428,7 @@ def synthesised(
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
     sounds = np.empty((len(W), x.size), x.dtype)
     for k, (w, z) in enumerate(zip(W, Z, strict=True)):
@@ -488,7 +489,7 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
 
     References
     ----------
-    Equation (10) of the paper, reference [16]. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper, reference [16].
     """
 
     frame: GaborFrame = on(hann(2048, 512))
@@ -626,7 +627,7 @@ def largest_norm(rows_of: Callable[[slice], Array], blocks: list[slice]) -> floa
 
     References
     ----------
-    Equation (10) of the paper. Chapter: ``book/methods/complex_nmf.md``.
+    Equation (10) of the paper.
     """
 
     def largest(rows: slice) -> float:

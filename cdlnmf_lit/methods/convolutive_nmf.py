@@ -20,7 +20,7 @@ import numpy as np
 from cdlnmf_lit.methods import method, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, ratio
-from cdlnmf_lit.methods.method import OneOf, at_least, option
+from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import opened
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
@@ -69,7 +69,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    References [22] and [23] of the paper. Chapter: ``book/methods/convolutive_nmf.md``.
+    References [22] and [23] of the paper.
     """
 
     V: Array
@@ -238,7 +238,7 @@ class State(method.State):
 
     References
     ----------
-    References [22] and [23] of the paper. Chapter: ``book/methods/convolutive_nmf.md``.
+    References [22] and [23] of the paper.
     """
 
     @cached_property
@@ -279,7 +279,7 @@ def delayed(activations: Array, length: int, rows: slice) -> Array:
 
     References
     ----------
-    References [22] and [23] of the paper. Chapter: ``book/methods/convolutive_nmf.md``.
+    References [22] and [23] of the paper.
     """
     seen = activations[:, rows.start : rows.stop + length - 1]
     windows = np.lib.stride_tricks.sliding_window_view(seen, rows.stop - rows.start, axis=1)
@@ -305,7 +305,7 @@ def undelayed(sums: Array) -> Array:
 
     References
     ----------
-    References [22] and [23] of the paper. Chapter: ``book/methods/convolutive_nmf.md``.
+    References [22] and [23] of the paper.
     """
     K, L, n = sums.shape
     total = np.zeros((K, n + L - 1), sums.dtype)
@@ -340,7 +340,7 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
 
     References
     ----------
-    References [22] and [23] of the paper. Chapter: ``book/methods/convolutive_nmf.md``.
+    References [22] and [23] of the paper.
     """
     K, L, F = patterns.shape
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
@@ -389,10 +389,6 @@ def masks(patterns: Array, activations: Array, rows: slice) -> Iterator[Array]:
     >>> W, Z = np.array([[[1.0, 0.0]], [[3.0, 0.0]]]), np.ones((2, 1))
     >>> list(masks(W, Z, slice(0, 1)))
     [array([[0.25, 0.5 ]]), array([[0.75, 0.5 ]])]
-
-    References
-    ----------
-    Chapter: ``book/methods/convolutive_nmf.md``.
     """
     whole = model(patterns, activations, rows)
     heard = whole > np.finfo(whole.dtype).tiny
@@ -434,7 +430,7 @@ class ConvolutiveNMF(nmf.OfSpectrogram, name="convolutive-nmf"):
 
     References
     ----------
-    References [22] and [23] of the paper. Chapter: ``book/methods/convolutive_nmf.md``.
+    References [22] and [23] of the paper.
     """
 
     divergence: str = option(

@@ -74,7 +74,7 @@ class Decomposition:
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/methods/algorithm_1.md``.
+    Equation (1) of the paper.
     """
 
     method: str
@@ -231,10 +231,6 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...         _ = aside.write_text("whole")
     ...     [found.name for found in Path(folder).iterdir()]
     ['note.txt']
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
     """
     target = Path(path)
     aside = target.with_name(f".{target.name}.{os.getpid()}.partial")
@@ -283,7 +279,7 @@ def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Dec
 
     References
     ----------
-    Algorithm 1 of the paper ("while not converged"). Chapter: ``book/methods/algorithm_1.md``.
+    Algorithm 1 of the paper ("while not converged").
     """
     iterations = integer(iterations, "iterations", at_least=0)
     tolerance = non_negative(tolerance, "tolerance")

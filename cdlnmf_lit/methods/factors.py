@@ -23,10 +23,6 @@ def ratio(up: Array, down: Array) -> Array:
     --------
     >>> ratio(np.array([1.0, 0.0, 0.0]), np.array([2.0, 2.0, 0.0]))
     array([0.5, 0. , 1. ])
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     found = np.ones_like(up)
     np.divide(up, down, out=found, where=down > np.finfo(up.dtype).tiny * (1 + up))
@@ -40,10 +36,6 @@ def norms(patterns: Array) -> Array:
     --------
     >>> norms(np.array([[3.0, 4.0], [0.0, 0.0]]))
     array([5., 1.])
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     sizes: Array = np.linalg.norm(patterns.reshape(len(patterns), -1), axis=1)
     return np.where(sizes > 0, sizes, np.ones_like(sizes))
@@ -65,10 +57,6 @@ def normalised(
     --------
     >>> normalised(np.array([[3.0, 4.0]]), np.array([[1.0]]))
     (array([[0.6, 0.8]]), array([[5.]]))
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     sizes = norms(patterns) if sizes is None else sizes
     return patterns / sizes.reshape(-1, *[1] * (patterns.ndim - 1)), sizes[:, None] * activations
@@ -82,10 +70,6 @@ def in_ball(patterns: Array) -> Array:
     >>> in_ball(np.array([[3.0, 4.0], [0.5, 0.0]]))
     array([[0.6, 0.8],
            [0.5, 0. ]])
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     return np.asarray(patterns / np.maximum(np.linalg.norm(patterns, axis=1, keepdims=True), 1))
 

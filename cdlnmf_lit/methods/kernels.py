@@ -78,7 +78,7 @@ def descend_in_loops(
 
     References
     ----------
-    Reference [19] of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Reference [19] of the paper.
     """
     K, N = z.shape
     reach = gram.shape[2] // 2
@@ -157,7 +157,7 @@ def descend_in_numpy(
 
     References
     ----------
-    Reference [19] of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Reference [19] of the paper.
     """
     reach = gram.shape[2] // 2
     penalty, tolerance = limits
@@ -202,7 +202,7 @@ def add_scaled_in_loops(
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (1) of the paper.
     """
     for i in range(values.size):
         value = values[i]
@@ -226,7 +226,7 @@ def add_scaled_in_numpy(
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (1) of the paper.
     """
     for place, begin, value in zip(places, begins, values, strict=True):
         out[place : place + length] += value * source[begin : begin + length]
@@ -239,10 +239,6 @@ def nonzeros(z: Array) -> tuple[Array, Array, Array]:
     --------
     >>> nonzeros(np.array([[0.0, 0.0], [0.0, 5.0]]))
     (array([1]), array([1]), array([5.]))
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
     """
     flat = z.ravel()
     places = np.flatnonzero(flat != 0)
@@ -257,10 +253,6 @@ def is_sparse(z: Array, atom_length: int) -> bool:
     --------
     >>> is_sparse(np.eye(1, 1000), 100), is_sparse(np.ones((1, 1000)), 100)
     (True, False)
-
-    References
-    ----------
-    Chapter: ``book/methods/sparse_coding.md``.
     """
     return int(np.count_nonzero(z)) * atom_length <= 32 * z.size
 

@@ -22,8 +22,9 @@ import numpy as np
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import ratio
-from cdlnmf_lit.methods.method import OneOf, OnFrames, on, option, optional, require_change
+from cdlnmf_lit.methods.families import OnFrames, on, require_change
 from cdlnmf_lit.methods.nmf import wiener_masks
+from cdlnmf_lit.methods.options import OneOf, option, optional
 from cdlnmf_lit.methods.starts import own_factors
 from cdlnmf_lit.theory.arguments import Array, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed, summed
@@ -64,7 +65,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
 
     latest: list[int] = field(default_factory=list)
@@ -292,7 +293,7 @@ class State(method.State):
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
 
     residual: Array
@@ -355,7 +356,7 @@ def shrunk(z: Array, v: Array, threshold: float) -> Array:
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
     return np.asarray(z * (v / (v + threshold)))
 
@@ -385,7 +386,7 @@ def posterior_variance(v: Array, energy: Array, noise: float) -> Array:
 
     References
     ----------
-    Reference [18] of the paper has ``γ = 1``. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper has ``γ = 1``.
     """
     return np.asarray(v / (1 + v * (energy / noise)))
 
@@ -456,7 +457,7 @@ class LRTFS(OnFrames, name="lrtfs"):
 
     References
     ----------
-    Reference [18] of the paper. Chapter: ``book/methods/lrtfs.md``.
+    Reference [18] of the paper.
     """
 
     frame: GaborFrame = on(hann(2048, 512))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import Field, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.options import OneOf, anything, at_least, option, optional, with_options
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.starts import given, of_as_many
+from cdlnmf_lit.methods.starts import checked_start, require_components
 from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -65,10 +66,6 @@ class State:
     >>> start = next(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2))
     >>> start.iteration, start.patterns.shape, start.activations.shape, list(start.record)
     (0, (2, 1025), (2, 5), ['objective'])
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     iteration: int
@@ -124,10 +121,6 @@ class Problem:
     >>> from cdlnmf_lit import NMF
     >>> next(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2, held="patterns")).problem.held
     'patterns'
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     method: Any = None
@@ -181,119 +174,6 @@ class Problem:
         raise NotImplementedError
 
 
-# ---- options -------------------------------------------------------------------------------
-
-Rule = Callable[[Any, str], Any]
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """The rule that an option is one of some names.
-
-    Examples
-    --------
-    >>> OneOf("minimise", "full")("leap", "update")
-    Traceback (most recent call last):
-        ...
-    ValueError: update must be one of minimise, full, got 'leap'
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-
-    names: tuple[str, ...]
-
-    def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
-
-    def __call__(self, value: Any, name: str) -> str:
-        return choice(value, name, self.names)
-
-
-def option(default: Any, words: str, rule: Rule) -> Any:
-    """A field of a method: its default, what it says, and the rule that its value has to meet.
-
-    Parameters
-    ----------
-    default : object
-    words : str
-        For the documentation and the command line.
-    rule : callable
-        From a value and its name to the value as it is kept; raises where it does not fit.
-
-    Examples
-    --------
-    >>> option(1, "How many.", integer).metadata["words"]
-    'How many.'
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    return field(default=default, metadata={"words": words, "rule": rule})
-
-
-def at_least(least: int) -> Rule:
-    """The rule that an option is a whole number, not below another one.
-
-    Examples
-    --------
-    >>> at_least(0)(-1, "iterations")
-    Traceback (most recent call last):
-        ...
-    ValueError: iterations must be a whole number of at least 0, got -1
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    return lambda value, name: integer(value, name, at_least=least)
-
-
-def positive(value: Any, name: str) -> float:
-    """The rule that an option is a number above 0.
-
-    Examples
-    --------
-    >>> positive(0.0, "power")
-    Traceback (most recent call last):
-        ...
-    ValueError: power must be positive, got 0.0
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    if non_negative(value, name) == 0:
-        raise ValueError(f"{name} must be positive, got {value!r}")
-    return float(value)
-
-
-def optional(rule: Rule) -> Rule:
-    """The rule that an option is None, or meets another rule.
-
-    Examples
-    --------
-    >>> optional(positive)(None, "power")
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    return lambda value, name: None if value is None else rule(value, name)
-
-
-def _start(value: Any, name: str) -> Any:
-    return value
-
-
-def _frame(value: Any, name: str) -> GaborFrame:
-    if not isinstance(value, GaborFrame):
-        raise ValueError(f"{name} must be a GaborFrame, got {value!r}")
-    return value
-
-
 # ---- the method ----------------------------------------------------------------------------
 
 
@@ -318,13 +198,9 @@ class Method:
     CDL(start=NMF(iterations=20), starts=2, atom_length=300)
     >>> Method.from_parameters(method.parameters) == method
     True
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
-    start: str | Method = option("random", "What to begin from, by its name.", _start)
+    start: str | Method = option("random", "What to begin from, by its name.", anything)
     starts: int = option(
         1, "How many starts to try; the result of the lowest objective is kept.", at_least(1)
     )
@@ -348,7 +224,7 @@ class Method:
         if name:
             cls.name = name
             METHODS[name] = cls
-            cls.__doc__ = _with_options(cls)
+            cls.__doc__ = with_options(cls)
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -461,7 +337,7 @@ class Method:
         if start is not None:
             about["start"] = start if isinstance(start, str) else type(start).__name__
         if isinstance(begin, tuple):
-            begin = self.given(begin, x.size, K, x.dtype)
+            begin = self.arrays_of(begin, x.size, K, x.dtype)
         problem = asked.problem(x, K, held=held, about=about)
         return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
 
@@ -475,7 +351,7 @@ class Method:
         if problem.held is not None:
             choice(problem.held, "held", HELD)
         if isinstance(begin, tuple):
-            begin = given(begin, shapes, dtype, signed=self.SIGNED)
+            begin = checked_start(begin, shapes, dtype, signed=self.SIGNED)
         else:
             choice(begin, "start", self.STARTS)
         K = shapes["activations"][0]
@@ -502,9 +378,9 @@ class Method:
                 if isinstance(self.start, Method):
                     self.start.checked(x, K)
             case Decomposition():
-                of_as_many(start, K)
+                require_components(start, K)
             case tuple():
-                self.given(start, x.size, K, x.dtype)
+                self.arrays_of(start, x.size, K, x.dtype)
             case _:
                 choice(start, "start", self.STARTS)
         task = f"{self.name} of {x.size} samples into {K} components"
@@ -636,9 +512,11 @@ class Method:
         """Of ``patterns`` and ``activations``."""
         raise NotImplementedError
 
-    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
         """The arrays of a start, checked and copied."""
-        pair: tuple[Array, Array | None] = given(
+        pair: tuple[Array, Array | None] = checked_start(
             start, self.shapes(n_samples, K), dtype, signed=self.SIGNED
         )
         return pair
@@ -658,197 +536,3 @@ class Method:
 
 def _plain(value: Any) -> Any:
     return value.parameters if isinstance(value, Method | GaborFrame) else value
-
-
-def _with_options(kind: type[Method]) -> str:
-    """The docstring of a method with its options, which are said where they stand."""
-    own = {name: value for name, value in vars(kind).items() if isinstance(value, Field)}
-    annotations = {n: t for each in reversed(kind.__mro__) for n, t in _annotated(each).items()}
-    options = {each.name: each for each in fields(kind)} | own
-    lines = ["Parameters", "----------"]
-    for name, each in options.items():
-        rule = each.metadata["rule"]
-        values = f"{{{', '.join(map(repr, rule.names))}}}" if isinstance(rule, OneOf) else ""
-        lines += [f"{name} : {values or annotations[name]}", f"    {each.metadata['words']}"]
-        lines[-1] += f" Default: ``{each.default!r}``."
-    before, heading, after = (kind.__doc__ or "").partition("    Raises\n")
-    told = "\n".join(f"    {line}" for line in lines)
-    return f"{before.rstrip()}\n\n{told}\n\n{heading}{after}"
-
-
-def _annotated(kind: type) -> dict[str, str]:
-    return {name: str(told) for name, told in vars(kind).get("__annotations__", {}).items()}
-
-
-# ---- methods on the frames of a signal ---------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class OnFrames(Method):
-    """A method on the coefficients of a Gabor frame.
-
-    Examples
-    --------
-    >>> from cdlnmf_lit import NMF
-    >>> NMF().frame
-    GaborFrame('hann', 1024, 2048).tight()
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-
-    frame: GaborFrame = field(metadata={"words": "The Gabor frame.", "rule": _frame})
-
-    def shape(self, n_samples: int) -> tuple[int, int]:
-        """Frames ``N`` and channels ``F = M // 2 + 1`` of a real signal."""
-        return self.frame.n_frames(n_samples), self.frame.channels // 2 + 1
-
-    def most_components(self, n_samples: int) -> int:
-        return min(self.shape(n_samples))
-
-    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
-        N, F = self.shape(n_samples)
-        return {"patterns": (K, F), "activations": (K, N)}
-
-    def require_tight(self, n_samples: int) -> None:
-        """Refuse a frame whose components would not sum to the signal."""
-        lower, upper = self.frame.bounds(n_samples)
-        if abs(lower - 1) > 1e-6 or abs(upper - 1) > 1e-6:
-            raise ValueError(
-                f"frame must be tight with bounds 1, got {lower:.4g} and {upper:.4g}: "
-                "use frame.tight()"
-            )
-
-    def require_contraction(self, n_samples: int) -> None:
-        """Refuse a frame in which a unit step could raise the objective."""
-        upper = self.frame.bounds(n_samples)[1]
-        if upper > 1 + 1e-6:
-            raise ValueError(f"frame must have ‖Φ‖² ≤ 1, got {upper:.4g}: use frame.tight()")
-
-    def require_time_invariance(self) -> None:
-        """Refuse a frame that counts its phase from the signal's first sample."""
-        if self.frame.phase != "time-invariant":
-            raise ValueError(f"frame must count its phase time-invariant, got {self.frame.phase!r}")
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Sparse(Method):
-    """A method whose objective has a penalty ``λ`` on the activations.
-
-    Raises
-    ------
-    ValueError
-        If both the penalty and its share are given.
-
-    Examples
-    --------
-    >>> from cdlnmf_lit import CDL
-    >>> CDL(atom_length=2, share=0.5).resolved(np.array([0.0, 3.0, 4.0, 0.0])).penalty
-    2.5
-
-    References
-    ----------
-    Equation (2) of the paper. Chapter: ``book/methods/method.md``.
-    """
-
-    penalty: float | None = option(
-        None, "``λ``, in the paper's units; None takes the share.", optional(non_negative)
-    )
-    share: float | None = option(
-        None,
-        "``λ`` as a share of ``lambda_max``, the largest that any patterns of norm 1 could need.",
-        optional(non_negative),
-    )
-
-    USUAL_SHARE: ClassVar[float] = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.penalty is not None and self.share is not None:
-            raise ValueError(
-                f"share must be None where a penalty is given, {self.penalty}, got {self.share}"
-            )
-
-    def lambda_max(self, x: Array) -> float:
-        """The smallest penalty with which no patterns of norm 1 are used at all."""
-        raise NotImplementedError
-
-    def resolved(self, x: Array) -> Self:
-        if self.penalty is not None:
-            return self
-        share = self.USUAL_SHARE if self.share is None else self.share
-        penalty = share * self.lambda_max(x) if share else 0.0
-        return replace(self, penalty=penalty, share=None)
-
-
-def on(frame: GaborFrame) -> Any:
-    """The option ``frame`` of a method, with its default.
-
-    Examples
-    --------
-    >>> from cdlnmf_lit.theory.gabor import hann
-    >>> on(hann(64, 16)).default
-    GaborFrame('hann', 16, 64).tight()
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    return option(frame, "The Gabor frame.", _frame)
-
-
-def require_sound(x: Array) -> None:
-    """Refuse a signal that is silent throughout.
-
-    Examples
-    --------
-    >>> require_sound(np.zeros(3))
-    Traceback (most recent call last):
-        ...
-    ValueError: x must not be silent, got 0.0 at every sample
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    if not x.any():
-        raise ValueError("x must not be silent, got 0.0 at every sample")
-
-
-def require_change(x: Array) -> None:
-    """Refuse a signal that is the same at every sample.
-
-    Examples
-    --------
-    >>> require_change(np.ones(3))
-    Traceback (most recent call last):
-        ...
-    ValueError: x must not be constant, got 1.0 at every sample
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    if np.ptp(x) == 0:
-        raise ValueError(f"x must not be constant, got {x[0]} at every sample")
-
-
-def require_length(n_samples: int, atom_length: int) -> None:
-    """Refuse a signal that is shorter than an atom.
-
-    Examples
-    --------
-    >>> require_length(7, 8)
-    Traceback (most recent call last):
-        ...
-    ValueError: x must be at least as long as an atom, 8 samples, got 7
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
-    """
-    if n_samples < atom_length:
-        raise ValueError(
-            f"x must be at least as long as an atom, {atom_length} samples, got {n_samples}"
-        )

@@ -21,16 +21,9 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.method import (
-    OneOf,
-    OnFrames,
-    State,
-    on,
-    option,
-    optional,
-    positive,
-    require_sound,
-)
+from cdlnmf_lit.methods.families import OnFrames, on, require_sound
+from cdlnmf_lit.methods.method import State
+from cdlnmf_lit.methods.options import OneOf, at_least, option, optional, positive
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, summed
@@ -65,7 +58,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    Equation (8) of the paper.
     """
 
     V: Array
@@ -74,11 +67,12 @@ class Problem(method.Problem):
 
     def updated(self, W: Array, Z: Array) -> tuple[Array, Array]:
         """The activations ``(K, N)`` of all frames, then the spectra ``(K, F)``, in one pass."""
+        gram = W @ W.T
         lifted = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
         moved = Z if self.held == "activations" else np.empty_like(Z)
 
         def share(blocks: list[slice]) -> tuple[Array, Array]:
-            return self._share(blocks, W, Z, lifted, moved)
+            return self._share(blocks, W, gram, Z, lifted, moved)
 
         up, down = summed(share, self.shares(len(W)))
         if self.held == "patterns":
@@ -90,14 +84,14 @@ class Problem(method.Problem):
         return self._moved(W.copy(), up, down), moved
 
     def _share(
-        self, blocks: list[slice], W: Array, Z: Array, lifted: Array, moved: Array
+        self, blocks: list[slice], W: Array, gram: Array, Z: Array, lifted: Array, moved: Array
     ) -> tuple[Array, Array]:
         """Move the activations of some frames; what these say of the spectra."""
         K, F = W.shape
         longest = max(rows.stop - rows.start for rows in blocks)
         buffers, ones = np.empty((2, longest, F), W.dtype), np.ones((K + 1, longest), W.dtype)
         up, down = np.zeros_like(W), np.zeros((K, K if self.beta == 2 else F), W.dtype)
-        sums, gram = W.sum(axis=1, keepdims=True), W @ W.T
+        sums = W.sum(axis=1, keepdims=True)
         for rows in blocks:
             v = self.V[rows]
             lifted_z = ones[:, : len(v)]
@@ -253,7 +247,7 @@ def beta_divergence(V: ArrayLike, model: ArrayLike, beta: float) -> Array:
 
     References
     ----------
-    References [11] and [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    References [11] and [12] of the paper.
     """
     V, m = np.asarray(V), np.asarray(model)
     if beta == 2:
@@ -279,7 +273,7 @@ def mm_exponent(beta: float) -> float:
 
     References
     ----------
-    Reference [12] of the paper has exponent 1 throughout. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper has exponent 1 throughout.
     """
     return 1 / (max(beta, 1.0) - min(beta, 2.0) + 1)
 
@@ -308,7 +302,7 @@ def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:
 
     References
     ----------
-    Reference [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper.
     """
     model = Z.T @ W
     heard = model > np.finfo(W.dtype).tiny
@@ -343,7 +337,7 @@ def masked(
 
     References
     ----------
-    Reference [12] of the paper. Chapter: ``book/methods/nmf.md``.
+    Reference [12] of the paper.
     """
     rows_of = frame.lazy_half_analysis(x)
 
@@ -385,7 +379,7 @@ class OfSpectrogram(OnFrames):
 
     References
     ----------
-    Equation (7) of the paper. Chapter: ``book/methods/nmf.md``.
+    Equation (7) of the paper.
     """
 
     frame: GaborFrame = on(hann(2048, 1024))
@@ -406,7 +400,7 @@ class OfSpectrogram(OnFrames):
         "Itakura-Saito divergence.",
         non_negative,
     )
-    iterations: int = option(200, "How many to run at the most.", method.at_least(0))
+    iterations: int = option(200, "How many to run at the most.", at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -510,7 +504,6 @@ class NMF(OfSpectrogram, name="nmf"):
     References
     ----------
     Equations (7) and (8) of the paper, references [11] and [12].
-    Chapter: ``book/methods/nmf.md``.
     """
 
     update: str = option(

@@ -6,6 +6,7 @@ Chapter: ``book/experiments/initialisation.md``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
@@ -33,10 +34,6 @@ def notes(sample_rate: int = SAMPLE_RATE) -> Method:
     nmf 4096 100 1
     convolutive-nmf 4096 50 8
     convolutive-nmf 8192 40 1
-
-    References
-    ----------
-    Chapter: ``book/experiments/initialisation.md``.
     """
     hop = max(1, round(1024 * integer(sample_rate, "sample_rate") / SAMPLE_RATE))
     short, long = hann(2 * hop, hop), hann(4 * hop, hop)
@@ -61,25 +58,19 @@ def chirps(sample_rate: int = SAMPLE_RATE) -> Method:
     --------
     >>> print(chirps())
     nmf (hop 27562, window 55125, iterations 60) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
-
-    References
-    ----------
-    Chapter: ``book/experiments/initialisation.md``.
     """
     length = max(2, round(2.5 * integer(sample_rate, "sample_rate")))
     spectra = NMF(frame=hann(length, length // 2), iterations=60, precision="float32")
 
-    def learning(share: float, iterations: int) -> Method:
-        return CDL(
-            atom_length=length,
-            padding=length // 2,
-            share=share,
-            iterations=iterations,
-            tolerance=1e-3,
-            precision="float32",
-        )
-
-    return spectra >> learning(0.05, 30) >> learning(0.01, 10)
+    sparse = CDL(
+        atom_length=length,
+        padding=length // 2,
+        share=0.05,
+        iterations=30,
+        tolerance=1e-3,
+        precision="float32",
+    )
+    return spectra >> sparse >> replace(sparse, share=0.01, iterations=10)
 
 
 def clicks(sample_rate: int = SAMPLE_RATE) -> Method:
@@ -100,9 +91,10 @@ def clicks(sample_rate: int = SAMPLE_RATE) -> Method:
     Chapter: ``book/experiments/your_own_sound.md``.
     """
     length = max(2, round(0.03 * integer(sample_rate, "sample_rate")))
-    asked = {"atom_length": length, "padding": length // 2, "iterations": 20}
-    sparse = CDL(**asked, share=0.2, precision="float32", starts=4)
-    return sparse >> CDL(**asked, share=0.1, precision="float32", tolerance=1e-3)
+    sparse = CDL(
+        atom_length=length, padding=length // 2, share=0.2, iterations=20, precision="float32"
+    )
+    return replace(sparse, starts=4) >> replace(sparse, share=0.1, tolerance=1e-3)
 
 
 RECIPES: dict[str, Callable[[int], Method]] = {

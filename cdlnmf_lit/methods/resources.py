@@ -21,10 +21,6 @@ class Estimate:
     --------
     >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25, seconds=25.0))
     0.3 GB of memory, about 0.25 s an iteration, 25 s in all
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
     """
 
     memory_bytes: int
@@ -45,10 +41,6 @@ def available_memory() -> float:
     --------
     >>> available_memory() > 0
     True
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
     """
     try:
         free = float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
@@ -83,10 +75,6 @@ def require_memory(needed: float, task: str) -> None:
     Traceback (most recent call last):
         ...
     MemoryError: a year of sound needs about 1e+09 GB of memory, and ... GB are free: use ...
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
     """
     there = available_memory()
     if needed > there:
@@ -103,10 +91,6 @@ def seconds_of(work: Callable[[], Any], repeats: int = 3) -> float:
     --------
     >>> seconds_of(lambda: sum(range(1000))) > 0
     True
-
-    References
-    ----------
-    Chapter: ``book/methods/algorithm_1.md``.
     """
     taken = []
     for _ in range(repeats):

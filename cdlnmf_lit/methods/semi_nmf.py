@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, norms, ratio
-from cdlnmf_lit.methods.method import OneOf, OnFrames, Sparse, on, option, require_sound
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import activations_of, loudness, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer
 from cdlnmf_lit.theory.blocks import (
@@ -71,7 +72,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (9) of the paper, reference [15]. Chapter: ``book/methods/semi_nmf.md``.
+    Equation (9) of the paper, reference [15].
     """
 
     A: Array
@@ -209,8 +210,8 @@ class Problem(method.Problem):
         """A start; under a penalty, what is free is scaled to spectra of norm at most 1."""
         rows = self.rows(W)
         if self.held == "patterns":
-            given = self.spectra(rows) if rows is W else W
-            return State(0, given, Z, self, rows, self.correlations(rows))
+            patterns = self.spectra(rows) if rows is W else W
+            return State(0, patterns, Z, self, rows, self.correlations(rows))
         if self.penalty and self.held == "activations":
             rows = in_ball(rows)
         elif self.penalty:
@@ -288,7 +289,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (9) of the paper. Chapter: ``book/methods/semi_nmf.md``.
+    Equation (9) of the paper.
     """
 
     rows: Array
@@ -327,7 +328,7 @@ def multiplicative_update(z: Array, V: Array, G: Array, penalty: float) -> Array
 
     References
     ----------
-    Algorithm 1 of the paper, reference [15]. Chapter: ``book/methods/semi_nmf.md``.
+    Algorithm 1 of the paper, reference [15].
     """
     up, down = np.maximum(-G, 0) @ z, np.maximum(G, 0) @ z
     up += np.maximum(V, 0)
@@ -363,7 +364,7 @@ def coordinate_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
 
     References
     ----------
-    Departs from the paper's multiplicative update. Chapter: ``book/methods/semi_nmf.md``.
+    Departs from the paper's multiplicative update.
     """
     z = z.copy()
     for k, row in enumerate(G):
@@ -475,7 +476,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
 
     References
     ----------
-    Equation (9) of the paper, reference [15]. Chapter: ``book/methods/semi_nmf.md``.
+    Equation (9) of the paper, reference [15].
     """
 
     frame: GaborFrame = on(hann(2048, 8))
@@ -544,8 +545,10 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         frame = self.frame
         return min(frame.n_frames(n_samples), frame.channels, frame.window.size)
 
-    def given(self, start: Any, n_samples: int, K: int, dtype: Any) -> tuple[Array, Array | None]:
-        return super().given(start, n_samples, K, np.result_type(dtype, np.complex64))
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
+        return super().arrays_of(start, n_samples, K, np.result_type(dtype, np.complex64))
 
     def patterns_of(self, found: Decomposition) -> Array:
         atoms = np.asarray(found.atoms)

@@ -19,9 +19,9 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.families import require_change, require_length
 from cdlnmf_lit.methods.kernels import BLOCK, add_scaled, descend, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import require_change, require_length
-from cdlnmf_lit.methods.starts import given
+from cdlnmf_lit.methods.starts import checked_start
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, pieces, segment_energies
 from cdlnmf_lit.theory.convolution import Convolution, operator_in_activations
@@ -61,7 +61,7 @@ class Problem(method.Problem):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
 
     atom_length: int
@@ -241,7 +241,7 @@ class Dictionary:
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (1) of the paper.
     """
 
     atoms: Array
@@ -302,7 +302,7 @@ class State(method.State):
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
 
     dictionary: Dictionary
@@ -398,7 +398,7 @@ def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnega
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
     x = signal(x)
     signed = SIGNS[choice(activations, "activations", SIGNS)]
@@ -452,7 +452,7 @@ def iterate(
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
     x, d = signal(x), array(atoms, "atoms", 2)
     require_change(x)
@@ -471,7 +471,7 @@ def iterate(
     z = np.zeros((K, problem.n_activations), x.dtype)
     if start is not None:
         signed = ("activations",) if problem.signed else ()
-        (z,) = given((start,), {"activations": z.shape}, x.dtype, signed=signed)
+        (z,) = checked_start((start,), {"activations": z.shape}, x.dtype, signed=signed)
     return problem.states(problem.state(0, d.astype(x.dtype), z))
 
 
@@ -496,6 +496,6 @@ def decompose(
 
     References
     ----------
-    Equation (2) of the paper. Chapter: ``book/methods/sparse_coding.md``.
+    Equation (2) of the paper.
     """
     return run(iterate(x, atoms, **options), iterations, tolerance)

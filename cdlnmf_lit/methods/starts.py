@@ -53,10 +53,6 @@ def checked_start(
     Traceback (most recent call last):
         ...
     ValueError: start's patterns must not be negative, got -2.0
-
-    References
-    ----------
-    Chapter: ``book/methods/nmf.md``.
     """
     if len(start) != len(shapes):
         raise ValueError(f"start must hold {', '.join(shapes)}, got {len(start)} values")
@@ -90,10 +86,6 @@ def opened(factor: Array, share: float = OPENING) -> Array:
     --------
     >>> opened(np.array([0.0, 2.0]), 0.1)
     array([0.2, 2. ])
-
-    References
-    ----------
-    Chapter: ``book/methods/nmf.md``.
     """
     return np.asarray(np.maximum(factor, share * factor.max()))
 
@@ -105,10 +97,6 @@ def loudness(x: Array, model: Array) -> Any:
     --------
     >>> print(loudness(np.array([2.0, 2.0]), np.array([1.0, 1.0])))
     2.0
-
-    References
-    ----------
-    Chapter: ``book/methods/nmf.md``.
     """
     smallest = np.finfo(model.dtype).tiny
     return model.dtype.type(float(model @ x) / max(float(model @ model), smallest))
@@ -125,10 +113,6 @@ def segments(x: Array, K: int, length: int, rng: np.random.Generator) -> Array:
     --------
     >>> segments(np.array([0.0, 0.0, 3.0, 4.0, 0.0]), 1, 2, np.random.default_rng(1))
     array([[3., 4.]])
-
-    References
-    ----------
-    Chapter: ``book/methods/nmf.md``.
     """
     chances, found = segment_energies(x, length), np.empty((K, length), x.dtype)
     for k in range(K):
@@ -154,10 +138,6 @@ def require_components(found: Decomposition, n_components: int) -> Decomposition
     Traceback (most recent call last):
         ...
     ValueError: start must have 2 components, got 1
-
-    References
-    ----------
-    Chapter: ``book/methods/nmf.md``.
     """
     if found.n_components != n_components:
         raise ValueError(f"start must have {n_components} components, got {found.n_components}")
@@ -188,10 +168,6 @@ def activations_of(found: Decomposition, hop: int, first_sample: int, n_activati
     >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 4)), 1, 0, np.zeros(4))
     >>> activations_of(found, hop=3, first_sample=0, n_activations=2)
     array([[2., 2.]])
-
-    References
-    ----------
-    Chapter: ``book/methods/nmf.md``.
     """
     samples = found.first_sample + found.hop * np.arange(found.activations.shape[1])
     positions = np.round((samples - first_sample) / hop).astype(int)
@@ -238,7 +214,7 @@ def factors_of(
 
     References
     ----------
-    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    Equations (7) and (8) of the paper.
     """
     own = own_factors(found, frame, n_samples, power, dtype)
     if own is not None:
@@ -267,7 +243,7 @@ def own_factors(
 
     References
     ----------
-    Equations (7) and (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    Equations (7) and (8) of the paper.
     """
     K, N, F = found.n_components, frame.n_frames(n_samples), frame.channels // 2 + 1
     if (
@@ -296,6 +272,3 @@ def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Arra
     activations = np.concatenate(over_channels)
     loudness = np.sqrt(spectrum.sum()) or 1.0
     return spectrum / loudness, activations / loudness
-
-
-given, of_as_many = checked_start, require_components  # as some still call them

@@ -26,10 +26,6 @@ def all_of(*watchers: Watch) -> Watch:
     >>> found = NMF(iterations=3).decompose(np.sin(0.3 * np.arange(4000.0)), 1, watch=watch)
     >>> seen
     [0, 1, 2, 3]
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
@@ -48,10 +44,6 @@ def reporting(report: Callable[[Method, State], Any]) -> Watch:
     See :func:`all_of`.
 
     >>> watch = reporting(print)
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
@@ -74,10 +66,6 @@ def until(stop: threading.Event) -> Watch:
     >>> found = NMF().decompose(np.sin(0.3 * np.arange(4000.0)), 1, watch=until(stop))
     >>> found.is_stopped
     True
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
 
     def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
@@ -102,10 +90,6 @@ def saving(path: Path, seconds: float) -> Watch:
     ...     _ = NMF().decompose(np.sin(0.3 * np.arange(4000.0)), 1, watch=saving(path, 0))
     ...     path.exists()
     True
-
-    References
-    ----------
-    Chapter: ``book/methods/method.md``.
     """
     saved = time.monotonic()
 

@@ -237,7 +237,7 @@ def board(
         raise ValueError("rows must hold at least one row, got none")
     sample_rate = arguments.integer(sample_rate, "sample_rate")
     sounds = {name: arguments.array(row, name, 2) for name, row in rows.items()}
-    from cdlnmf_lit.presentation.plotting import levels_of
+    from cdlnmf_lit.presentation.levels import levels_of
 
     for name, row in sounds.items():
         if len(row) != len(columns):

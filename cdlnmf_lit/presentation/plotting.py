@@ -18,11 +18,10 @@ import scipy.fft
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
-from scipy.signal import get_window
 
+from cdlnmf_lit.presentation.levels import SILENCE, draw_levels, levels_of
 from cdlnmf_lit.theory import arguments
 
 if TYPE_CHECKING:
@@ -53,10 +52,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 WIDTH = 7.2
 LARGEST_BOARD = 24
 BOARD_WINDOW = 2048
-MOST_COLUMNS = 1000
 AUDIBLE = 60
 MOST_POINTS = 600
-SILENCE = 1e-20
 LEVEL = "level (dB re full-scale sine)"
 
 
@@ -149,7 +146,7 @@ def spectrogram(
         axes = Card(figsize=(WIDTH, 2.8)).add_subplot() if ax is None else ax
         levels = levels_of(x, window_length)
         top = float(levels.max()) if highest_level is None else highest_level
-        image = _draw_levels(axes, levels, len(x), sample_rate, top, depth)
+        image = draw_levels(axes, levels, len(x), sample_rate, top, depth)
         axes.set(title=title, xlabel="time (s)", ylabel="frequency (kHz)")
         axes.set_ylim(0, highest)
         if ax is None:
@@ -220,7 +217,7 @@ def components(
             activation = strength * decomposition.activations[k]
             _draw_envelope(middle, activation, start, spacing)
             seen.append(activation[visible])
-            image = _draw_levels(right, spectrograms[k], n_samples, sample_rate, top, depth)
+            image = draw_levels(right, spectrograms[k], n_samples, sample_rate, top, depth)
         first = "spectrum (dB)" if decomposition.atoms is None else "atom (dB)"
         titles = (first, "activations", "spectrogram (kHz)")
         for column, title in zip(board.T, titles, strict=True):
@@ -371,7 +368,7 @@ def board(
             line[0].set_ylabel(name)
             for ax, each in zip(line, row, strict=True):
                 n_samples = np.shape(sounds[name])[1]
-                image = _draw_levels(ax, each, n_samples, sample_rate, top, depth)
+                image = draw_levels(ax, each, n_samples, sample_rate, top, depth)
         for ax, name in zip(panels[0], columns, strict=True):
             ax.set_title(name)
         panels[0, 0].set_ylim(0, highest)
@@ -597,77 +594,6 @@ def _highest(frequency: float | None, sample_rate: int) -> float:
     """Return where a picture ends, in kHz."""
     highest = sample_rate / 2 if frequency is None else _positive(frequency, "highest_frequency")
     return min(highest, sample_rate / 2) / 1000
-
-
-def levels_of(x: NDArray[np.floating], window_length: int) -> NDArray[np.floating]:
-    """The levels of :func:`spectrogram`, in dB.
-
-    Parameters
-    ----------
-    x : (T,) float
-        The signal.
-    window_length
-        In samples.
-
-    Returns
-    -------
-    array (window_length // 2 + 1, columns)
-        Of frames centred on samples.
-
-    Examples
-    --------
-    >>> tone = np.sin(2 * np.pi * np.arange(4096) / 4)
-    >>> levels = levels_of(tone, 64)
-    >>> levels.shape, int(levels[:, 99].argmax()), int(levels[16, 99].round())
-    ((33, 257), 16, 0)
-    """
-    g = get_window("hann", window_length)
-    hop = _hop(window_length)
-    n_frames = 1 + len(x) // hop
-    padded = np.pad(x, (window_length // 2, window_length))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window_length)[::hop][:n_frames]
-    pool = ceil(n_frames / MOST_COLUMNS)
-    power = [
-        np.mean(np.abs(np.fft.rfft(g * frames[n : n + pool])) ** 2, axis=0)
-        for n in range(0, n_frames, pool)
-    ]
-    return 10 * np.log10(np.maximum(4 / np.sum(g) ** 2 * np.stack(power, 1), SILENCE))
-
-
-def _hop(window_length: int) -> int:
-    return max(1, window_length // 4)
-
-
-def _draw_levels(
-    ax: Axes,
-    levels: NDArray[np.floating],
-    n_samples: int,
-    sample_rate: int,
-    top: float,
-    depth: float,
-) -> AxesImage:
-    """Show ``levels``, each cell around the second and the frequency that it stands for."""
-    bins, columns = levels.shape
-    window_length = 2 * (bins - 1)
-    hop = _hop(window_length)
-    pool = ceil((1 + n_samples // hop) / MOST_COLUMNS)
-    left, right = -hop / 2, (columns * pool - 0.5) * hop
-    low, high = -0.5 / window_length, 0.5 + 0.5 / window_length
-    image = ax.imshow(
-        levels,
-        aspect="auto",
-        origin="lower",
-        vmin=top - depth,
-        vmax=top,
-        extent=(
-            left / sample_rate,
-            right / sample_rate,
-            low * sample_rate / 1000,
-            high * sample_rate / 1000,
-        ),
-    )
-    ax.set_xlim(0, n_samples / sample_rate)
-    return image
 
 
 def _power(decomposition: Decomposition, k: int) -> tuple[NDArray[np.floating], float]:

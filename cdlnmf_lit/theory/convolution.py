@@ -53,7 +53,7 @@ def synthesize(atoms: ArrayLike, activations: ArrayLike, hop: int = 1) -> Array:
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
+    Equation (1) of the paper.
     """
     d, z = _pair(atoms, activations)
     plan = Convolution(d.shape[1], z.shape[1], hop)
@@ -89,7 +89,7 @@ def correlate_with_atoms(atoms: ArrayLike, x: ArrayLike, hop: int = 1) -> Array:
 
     References
     ----------
-    Adjoint of equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
+    Adjoint of equation (1) of the paper.
     """
     d, r = array(atoms, "atoms", 2), signal(x)
     d, r = _common(d, r)
@@ -128,7 +128,7 @@ def correlate_with_activations(activations: ArrayLike, x: ArrayLike, hop: int = 
 
     References
     ----------
-    Adjoint of equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
+    Adjoint of equation (1) of the paper.
     """
     z, r = array(activations, "activations", 2), signal(x)
     z, r = _common(z, r)
@@ -151,7 +151,7 @@ def operator_in_activations(atoms: ArrayLike, n_activations: int, hop: int = 1) 
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
+    Equation (1) of the paper.
     """
     d = array(atoms, "atoms", 2)
     plan = Convolution(d.shape[1], n_activations, hop)
@@ -176,7 +176,7 @@ def operator_in_atoms(activations: ArrayLike, atom_length: int, hop: int = 1) ->
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
+    Equation (1) of the paper.
     """
     z = array(activations, "activations", 2)
     plan = Convolution(atom_length, z.shape[1], hop)
@@ -225,7 +225,7 @@ class Convolution:
 
     References
     ----------
-    Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
+    Equation (1) of the paper.
     """
 
     atom_length: int

@@ -1,6 +1,6 @@
-"""Atoms and factorised time-frequency coefficients: Theorem 1 and Corollary 1 of the paper.
+"""Atoms and factorised time-frequency coefficients: Theorem 1 of the paper.
 
-Chapters: ``book/theory/theorem_1.md``, ``book/theory/corollary_1.md``.
+Chapter: ``book/theory/theorem_1.md``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import scipy.fft
 import scipy.linalg
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative, signal
+from cdlnmf_lit.theory.arguments import Array, array, integer, signal
 from cdlnmf_lit.theory.blocks import placed
 from cdlnmf_lit.theory.convolution import synthesize
 from cdlnmf_lit.theory.gabor import GaborFrame
@@ -224,7 +224,7 @@ def factors_of_model(
     Theorem 1 of the paper, equations (13)-(14), and (16)-(17) for several components.
     Chapter: ``book/theory/theorem_1.md``.
     """
-    D, z = _model(atoms, activations)
+    D, z = model_pair(atoms, activations)
     return np.stack([spectrum_of_atom(d, frame) for d in D], axis=1), z.T
 
 
@@ -257,7 +257,7 @@ def model_of_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame) -> tuple[Arr
     ----------
     Theorem 1 of the paper, read from (14) up to (11). Chapter: ``book/theory/theorem_1.md``.
     """
-    W, Z = _factors(W, Z)
+    W, Z = factor_pair(W, Z)
     atoms = np.stack([atom_of_spectrum(w_hat, frame) for w_hat in W.T])
     scale = np.abs(frame.window).max() * np.abs(W).sum(axis=0)
     excess = np.abs(atoms.imag).max(axis=1) > np.sqrt(np.finfo(scale.dtype).eps) * scale
@@ -355,7 +355,7 @@ def synthesize_factors(W: ArrayLike, Z: ArrayLike, frame: GaborFrame, n_samples:
     ----------
     Equations (5) and (11)-(14) of the paper. Chapter: ``book/theory/theorem_1.md``.
     """
-    W, Z = _factors(W, Z)
+    W, Z = factor_pair(W, Z)
     n_samples = integer(n_samples, "n_samples")
     if len(Z) != frame.n_frames(n_samples):
         raise ValueError(
@@ -555,163 +555,6 @@ class AtomsOfSpectra:
         return np.asarray(scipy.fft.rfft(weights, norm="forward"))
 
 
-# ---- Corollary 1: the objectives of (15) ---------------------------------------------------
-
-
-def cdl_objective(
-    x: ArrayLike,
-    atoms: ArrayLike,
-    activations: ArrayLike,
-    penalty: float,
-    *,
-    hop: int = 1,
-    start: int = 0,
-) -> float:
-    r"""The left side of (15), convolutional dictionary learning, at given atoms and activations.
-
-    .. math:: \frac12 \Big\| x - \sum_k d_k * z_k \Big\|^2 + λ \sum_k \|z_k\|_1
-
-    Parameters
-    ----------
-    x : array (T,)
-    atoms : array (K, T_d)
-    activations : array (K, N)
-    penalty : float
-        ``λ``, in the units of ``x`` times those of the atoms.
-    hop : int
-        Samples between two activations; 1 in the paper.
-    start : int
-        Sample at which the atom of the first activation begins; for the positions of a frame,
-        ``frame.hop * frame.first_frame - frame.origin``. What falls outside ``[0, T)`` is cut;
-        something has to be left.
-
-    Raises
-    ------
-    ValueError
-        If the shapes disagree, the penalty is negative, or the model lies beside the signal.
-
-    Examples
-    --------
-    >>> cdl_objective([1.0, 0.0, 1.0], [[1.0, 0.0]], [[1.0, 0.0]], penalty=0.1)
-    0.6
-
-    References
-    ----------
-    Corollary 1 of the paper, equations (2) and (15). Chapter: ``book/theory/corollary_1.md``.
-    """
-    x, penalty = signal(x), non_negative(penalty, "penalty")
-    D, z = _model(atoms, activations)
-    size = integer(hop, "hop") * (z.shape[1] - 1) + D.shape[1]
-    start = integer(start, "start", at_least=1 - size, at_most=x.size - 1)
-    model = placed(synthesize(D, z, hop), start, x.size)
-    return _objective(x - model, z, penalty)
-
-
-def factorized_objective(
-    x: ArrayLike, W: ArrayLike, Z: ArrayLike, frame: GaborFrame, penalty: float
-) -> float:
-    r"""The right side of (15) as it holds: one spectrum a component, the same at every position.
-
-    .. math:: \frac12 \| x - Φ(Z W^T) \|^2 + λ \|Z\|_1
-
-    Under the constraint ``‖d_k‖ ≤ 1`` on the atoms of ``W`` its minimum is that of
-    :func:`cdl_objective`; with ``W, Z = factors_of_model(…)`` the two values agree.
-
-    Parameters
-    ----------
-    x : array (T,)
-    W : array (M, K), real or complex
-    Z : array (N, K)
-    frame : GaborFrame
-    penalty : float
-        ``λ``.
-
-    Raises
-    ------
-    ValueError
-        If the shapes disagree or the penalty is negative.
-
-    Examples
-    --------
-    >>> frame = GaborFrame(np.ones(2), hop=1)
-    >>> W, Z = factors_of_model([[1.0, 0.0]], [[0.0, 1.0, 0.0, 0.0]], frame)
-    >>> factorized_objective([1.0, 0.0, 1.0], W, Z, frame, penalty=0.1)
-    0.6
-
-    References
-    ----------
-    Corollary 1 of the paper, equations (15) and (17), corrected.
-    Chapter: ``book/theory/corollary_1.md``.
-    """
-    x, penalty = signal(x), non_negative(penalty, "penalty")
-    W, Z = _factors(W, Z)
-    return _objective(x - synthesize_factors(W, Z, frame, x.size), Z, penalty)
-
-
-def free_phase_objective(
-    x: ArrayLike,
-    magnitudes: ArrayLike,
-    Z: ArrayLike,
-    phases: ArrayLike,
-    frame: GaborFrame,
-    penalty: float,
-) -> float:
-    r"""The right side of (15) as printed, where every coefficient has a phase of its own.
-
-    .. math::
-        \frac12 \| x - Φ(α) \|^2 + λ \|Z\|_1, \qquad
-        α[τ, ν] = \sum_k W[ν, k] \, Z[τ, k] \, e^{iθ_k[τ, ν]}, \quad W, Z ≥ 0
-
-    The phases are as large as ``K`` arrays of coefficients: this is for small examples.
-
-    Parameters
-    ----------
-    x : array (T,)
-    magnitudes : array (M, K)
-        ``W``, at least 0.
-    Z : array (N, K)
-        At least 0.
-    phases : array (K, N, M)
-        ``θ_k[τ, ν]``, in radians.
-    frame : GaborFrame
-    penalty : float
-        ``λ``.
-
-    Raises
-    ------
-    ValueError
-        If the shapes disagree, a factor or the penalty is negative.
-
-    Examples
-    --------
-    Spectra ``(½, ½)`` and phases that turn in the second position make ``x = (1, 0, 1)``, which is
-    no convolution of two real sequences of length 2:
-
-    >>> frame = GaborFrame(np.ones(2), hop=1)
-    >>> theta = np.zeros((1, 4, 2))
-    >>> theta[0, 2, 1] = np.pi
-    >>> Z = np.array([[0.0], [1.0], [1.0], [0.0]])
-    >>> bool(free_phase_objective([1.0, 0.0, 1.0], [[0.5], [0.5]], Z, theta, frame, 0.0) < 1e-30)
-    True
-
-    References
-    ----------
-    Corollary 1 of the paper, equations (15) and (18), as printed.
-    Chapter: ``book/theory/corollary_1.md``.
-    """
-    x, penalty = signal(x), non_negative(penalty, "penalty")
-    W, Z = _factors(magnitudes, Z, name="magnitudes")
-    for factor, name in ((W, "magnitudes"), (Z, "Z")):
-        if np.iscomplexobj(factor) or factor.min() < 0:
-            raise ValueError(f"{name} must be real and at least 0, got {factor.min()}")
-    theta = array(phases, "phases", 3)
-    if theta.shape != (W.shape[1], len(Z), len(W)):
-        wanted = (W.shape[1], len(Z), len(W))
-        raise ValueError(f"phases must have shape {wanted}, got {theta.shape}")
-    alpha = np.einsum("mk,nk,knm->nm", W, Z, np.exp(1j * theta))
-    return _objective(x - frame.synthesis(alpha, x.size), Z, penalty)
-
-
 # ---- what the functions above share --------------------------------------------------------
 
 
@@ -723,20 +566,27 @@ def _require_phase(frame: GaborFrame) -> None:
         )
 
 
-def _model(atoms: ArrayLike, activations: ArrayLike) -> tuple[Array, Array]:
+def model_pair(atoms: ArrayLike, activations: ArrayLike) -> tuple[Array, Array]:
+    """Atoms and activations, one row of these for each of those.
+
+    Examples
+    --------
+    >>> d, z = model_pair([[1.0, 2.0]], [[0.0, 1.0, 0.0]])
+    """
     D, z = array(atoms, "atoms", 2), array(activations, "activations", 2)
     if len(D) != len(z):
         raise ValueError(f"activations must have one row an atom, {len(D)}, got {len(z)}")
     return D, z
 
 
-def _factors(W: ArrayLike, Z: ArrayLike, name: str = "W") -> tuple[Array, Array]:
+def factor_pair(W: ArrayLike, Z: ArrayLike, name: str = "W") -> tuple[Array, Array]:
+    """Two factors of as many columns.
+
+    Examples
+    --------
+    >>> W, Z = factor_pair([[1j], [2.0]], [[1.0], [0.0], [1.0]])
+    """
     W, Z = array(W, name, 2, allow_complex=True), array(Z, "Z", 2)
     if W.shape[1] != Z.shape[1]:
         raise ValueError(f"Z must have one column a component, {W.shape[1]}, got {Z.shape[1]}")
     return W, Z
-
-
-def _objective(residual: Array, activations: Array, penalty: float) -> float:
-    fit = np.vdot(residual, residual).real
-    return float(fit / 2 + penalty * np.abs(activations).sum())

@@ -12,18 +12,16 @@ from typing import Any
 
 import numpy as np
 import scipy.fft
-import scipy.linalg
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import in_threads, overlap_add, pieces, placed
+from cdlnmf_lit.theory.frame_operator import FrameOperator
 from cdlnmf_lit.theory.operators import Operator
+from cdlnmf_lit.theory.windows import named_window
 
 PHASES = ("time-invariant", "frequency-invariant")
-BLOCK = 2**17
-"""Numbers in one block of frames: enough for quick transforms, few enough to stay cached."""
-LONGEST_CHAIN = 1024
-"""Coupled samples up to which a dual window is sought where ``M < T_g``."""
+BLOCK = 2**17  # numbers in one block: enough for quick transforms, few enough to stay cached
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +71,7 @@ class GaborFrame:
 
     References
     ----------
-    Equations (3)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+    Equations (3)-(6) of the paper.
     """
 
     window: Array
@@ -103,7 +101,7 @@ class GaborFrame:
         if isinstance(window, str) or (
             isinstance(window, tuple) and any(isinstance(part, str) for part in window)
         ):
-            name, g = window, _named_window(window, length, channels)
+            name, g = window, named_window(window, length, channels)
         else:
             g = array(window, "window", 1)
         if length is not None and length != g.size:
@@ -140,15 +138,12 @@ class GaborFrame:
     def __repr__(self) -> str:
         if self._source is not None:
             return f"{self._source[0]!r}.{self._source[1]}()"
-        window = repr(self._name or self.window.tolist())
-        parts = [window, str(self.hop), str(self.channels)]
-        if self.window.size != self.channels and self._name:
-            parts.append(f"length={self.window.size}")
-        if self.phase != PHASES[0]:
-            parts.append(f"phase={self.phase!r}")
-        if self.origin:
-            parts.append(f"origin={self.origin}")
-        return f"GaborFrame({', '.join(parts)})"
+        asked = [repr(self._name or self.window.tolist()), str(self.hop), str(self.channels)]
+        length = self.channels if self._name is None else self.window.size
+        others = {"length": (length, self.channels), "phase": (self.phase, PHASES[0])}
+        for name, (value, usual) in (others | {"origin": (self.origin, 0)}).items():
+            asked += [f"{name}={value!r}"] if value != usual else []
+        return f"GaborFrame({', '.join(asked)})"
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -178,12 +173,7 @@ class GaborFrame:
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Any]) -> GaborFrame:
-        """The frame of these :attr:`parameters`.
-
-        Raises
-        ------
-        ValueError
-            If one of them is missing, or makes no frame.
+        """The frame of these :attr:`parameters`; a ``ValueError`` says which one is missing.
 
         Examples
         --------
@@ -273,7 +263,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (3) and (6) of the paper.
         """
         return self._analysis(array(x, "x", 1, allow_complex=True), half=False)
 
@@ -287,7 +277,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (3) and (6) of the paper.
         """
         return self._analysis(signal(x), half=True)
 
@@ -319,7 +309,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (4)-(5) of the paper.
         """
         return self._synthesis(alpha, n_samples, half=False)
 
@@ -333,7 +323,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (4)-(5) of the paper.
         """
         return self._synthesis(alpha, n_samples, half=True)
 
@@ -361,7 +351,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (3) and (6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (3) and (6) of the paper.
         """
         return self._rows_of(signal(x), half=True)
 
@@ -397,7 +387,7 @@ class GaborFrame:
 
         References
         ----------
-        Equations (4)-(5) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (4)-(5) of the paper.
         """
         return self._syntheses(rows_of, n_signals, integer(n_samples, "n_samples"), dtype, True)
 
@@ -424,7 +414,7 @@ class GaborFrame:
 
         References
         ----------
-        Equation (7) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equation (7) of the paper.
         """
         x, p = signal(x), non_negative(power, "power")
         rows_of = self.lazy_half_analysis(x)
@@ -451,15 +441,13 @@ class GaborFrame:
 
         References
         ----------
-        Equations (5)-(6) of the paper. Chapter: ``book/theory/gabor.md``.
+        Equations (5)-(6) of the paper.
         """
+        shapes = (self.n_frames(n_samples), self.channels), (n_samples,)
+        dtype = np.result_type(self.window.dtype, np.complex64)
+        norm = float(np.sqrt(self.bounds(n_samples)[1]))
         return Operator(
-            forward=lambda alpha: self.synthesis(alpha, n_samples),
-            adjoint=self.analysis,
-            shape_in=(self.n_frames(n_samples), self.channels),
-            shape_out=(n_samples,),
-            dtype=np.result_type(self.window.dtype, np.complex64),
-            norm=float(np.sqrt(self.bounds(n_samples)[1])),
+            lambda alpha: self.synthesis(alpha, n_samples), self.analysis, *shapes, dtype, norm
         )
 
     def _analysis(self, x: Array, *, half: bool) -> Array:
@@ -576,18 +564,8 @@ class GaborFrame:
         References
         ----------
         Section 2.2.1 of the paper (where the dictionary is assumed to be a frame).
-        Chapter: ``book/theory/gabor.md``.
         """
-        n_samples = integer(n_samples, "n_samples")
-        if len(self._diagonals) == 1:
-            values = [self._diagonals[0, :n_samples]]
-        else:
-            matrices = self._coupled(0, n_samples).values()
-            values = [
-                scipy.linalg.eigvals_banded(self._bands(rows[0]), lower=True) for rows in matrices
-            ]
-        lowest, highest = min(map(np.min, values)), max(map(np.max, values))
-        return max(float(lowest), 0.0), float(highest)
+        return self._operator.bounds(integer(n_samples, "n_samples"))
 
     def dual(self) -> GaborFrame:
         """The canonical dual frame: ``dual().synthesis(analysis(x), T) == x``, and in turn.
@@ -608,9 +586,9 @@ class GaborFrame:
 
         References
         ----------
-        Section 2.2.1 of the paper. Chapter: ``book/theory/gabor.md``.
+        Section 2.2.1 of the paper.
         """
-        return self._with_window("dual", *self._solve(-1.0), self._reach)
+        return self._with_window("dual", *self._operator.window_to(-1.0), self._reach)
 
     def tight(self) -> GaborFrame:
         """The canonical tight frame, of bounds 1: ``Φ Φ* = identity`` and ``‖Φ‖ = 1``.
@@ -628,9 +606,9 @@ class GaborFrame:
 
         References
         ----------
-        Needed by Algorithm 1's unit step. Chapter: ``book/theory/gabor.md``.
+        Needed by Algorithm 1's unit step.
         """
-        return self._with_window("tight", *self._solve(-0.5), None)
+        return self._with_window("tight", *self._operator.window_to(-0.5), None)
 
     def _with_window(
         self, step: str, window: Array, origin: int, reach: tuple[int, int] | None
@@ -646,66 +624,8 @@ class GaborFrame:
         )
 
     @cached_property
-    def _diagonals(self) -> Array:
-        """``M Σ_τ g[t - aτ] g[t - aτ + nM]`` for ``n = 0, 1, …`` (rows) and ``t`` modulo ``a``."""
-        g, a, M = self.window.astype(float), self.hop, self.channels
-        rows = []
-        for n in range(-(-g.size // M)):
-            product = np.zeros(-(-g.size // a) * a)
-            product[: g.size - n * M] = g[: g.size - n * M] * g[n * M :]
-            rows.append(np.roll(M * product.reshape(-1, a).sum(axis=0), -self.origin))
-        return np.array(rows)
-
-    def _coupled(self, start: int, stop: int) -> dict[tuple[int, int], list[Array]]:
-        """Samples of ``[start, stop)`` that ``S`` couples, grouped where its matrices are equal."""
-        groups: dict[tuple[int, int], list[Array]] = {}
-        for r in range(start, min(start + self.channels, stop)):
-            samples = np.arange(r, stop, self.channels)
-            groups.setdefault((r % self.hop, samples.size), []).append(samples)
-        return groups
-
-    def _bands(self, samples: Array) -> Array:
-        """Lower bands of ``S`` on samples ``M`` apart, as SciPy's banded solvers take them."""
-        bands = self._diagonals[: samples.size, samples % self.hop]
-        for n, band in enumerate(bands):
-            band[samples.size - n :] = 0.0
-        return bands
-
-    def _solve(self, power: float) -> tuple[Array, int]:
-        """Window and origin of ``S**power g``, for ``power`` -1 or -1/2."""
-        T_g, M = self.window.size, self.channels
-        precision = np.finfo(self.window.dtype).eps
-        no_frame = (
-            "window, hop and channels must make a well-conditioned frame: "
-            f"{T_g} samples, hop {self.hop} and {M} channels do not"
-        )
-        A, B = self.bounds(max(self.hop, T_g))
-        if self.hop > M or A <= np.finfo(float).eps * B:
-            raise ValueError(no_frame)
-        if len(self._diagonals) == 1:
-            S = self._diagonals[0, (np.arange(T_g) - self.origin) % self.hop]
-            return (S**power * self.window).astype(self.window.dtype), self.origin
-        longest = max(LONGEST_CHAIN * M, 8 * T_g)
-        margins = 4 * T_g * 4 ** np.arange(1 + int(np.log(longest / (8 * T_g)) / np.log(4)))
-        for margin in margins.tolist():
-            solved = self._applied(power, margin)
-            kept = np.flatnonzero(np.abs(solved) > 10 * precision * np.abs(solved).max())
-            first, last = int(kept[0]), int(kept[-1]) + 1
-            if first > margin // 2 and last < solved.size - margin // 2:
-                first, last = min(first, margin), max(last, margin + T_g)
-                window = solved[first:last].astype(self.window.dtype)
-                return window, self.origin + margin - first
-        raise ValueError(no_frame)
-
-    def _applied(self, power: float, margin: int) -> Array:
-        """``S**power g``, from ``margin`` samples before the window to as many after it."""
-        g = placed(self.window.astype(float), margin, self.window.size + 2 * margin)
-        start = -margin - self.origin
-        solved = np.zeros_like(g)
-        for rows in self._coupled(start, start + g.size).values():
-            index = np.stack(rows, axis=1) - start
-            solved[index] = _apply_power(self._bands(rows[0]), g[index], power)
-        return solved
+    def _operator(self) -> FrameOperator:
+        return FrameOperator(self.window, self.hop, self.channels, self.origin)
 
 
 def hann(length: int, hop: int) -> GaborFrame:
@@ -725,28 +645,6 @@ def hann(length: int, hop: int) -> GaborFrame:
 
     References
     ----------
-    Section 4 of the paper. Chapter: ``book/theory/gabor.md``.
+    Section 4 of the paper.
     """
     return GaborFrame("hann", hop, length).tight()
-
-
-def _apply_power(bands: Array, rhs: Array, power: float) -> Array:
-    values, vectors = scipy.linalg.eig_banded(bands, lower=True)
-    floor = np.finfo(float).eps * values[-1]
-    return np.asarray(vectors @ (np.maximum(values, floor)[:, None] ** power * (vectors.T @ rhs)))
-
-
-def _named_window(window: str | tuple[Any, ...], length: int | None, channels: int | None) -> Array:
-    if length is None and channels is None:
-        raise ValueError(f"length or channels must be given with the named window {window!r}")
-    T_g = integer(channels if length is None else length, "length")
-    if window == "hann" and T_g > 1:  # scipy.signal takes longer to import than all the rest
-        return 0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, T_g + 1)[:-1])
-    import scipy.signal
-
-    try:
-        return np.asarray(scipy.signal.get_window(window, T_g))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"window must be an array or a name SciPy knows, got {window!r}"
-        ) from error

@@ -92,8 +92,9 @@ def phases_of(state):
     return whole(half, problem.method.frame.channels)
 
 
-@given(problems(lengths=st.integers(1, 24)), st.sampled_from([None, *HELD]), seeds)
-def test_the_iterates_are_those_of_the_literal_algorithm(problem, held, seed):
+@pytest.mark.parametrize("held", [None, *HELD])
+@given(problem=problems(lengths=st.integers(1, 24)), seed=seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm(held, problem, seed):
     method, x, K = problem
     M = method.frame.channels
     assume(np.all(x))

@@ -115,8 +115,9 @@ def literal_step(X, W, Z, U, penalty, exponent, held=None):
 # ---- the algorithm -----------------------------------------------------------------------------
 
 
-@given(problems(silent=False), st.sampled_from([None, *HELD]), seeds)
-def test_the_iterates_are_those_of_the_literal_algorithm(problem, held, seed):
+@pytest.mark.parametrize("held", [None, *HELD])
+@given(problem=problems(silent=False), seed=seeds)
+def test_the_iterates_are_those_of_the_literal_algorithm(held, problem, seed):
     X, K, options = problem
     W, Z, U = factors(seed, K, *X.shape)
     if held:  # of any norm, which stays

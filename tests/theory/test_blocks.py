@@ -130,7 +130,9 @@ def test_stretches_follow_each_other(n_rows, n_columns):
     assert [s.start for s in found[1:]] == [s.stop for s in found[:-1]]
 
 
-@pytest.mark.parametrize(("n_rows", "size"), [(1, 2**15), (8, 4096), (64, 64), (600, 1)])
+@pytest.mark.parametrize(
+    ("n_rows", "size"), [(1, 2**15), (2, 2**14), (8, 4096), (64, 64), (600, 1)]
+)
 def test_stretches_are_as_long_as_cache_and_blas_allow(n_rows, size):
     assert stretches(n_rows, 100_000)[0] == slice(0, size)
 

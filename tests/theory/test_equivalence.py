@@ -1,8 +1,5 @@
 """Theorem 1 and Corollary 1: both directions, each hypothesis broken, the objectives of (15)."""
 
-import tracemalloc
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import scipy.linalg
@@ -14,11 +11,8 @@ from cdlnmf_lit.theory.equivalence import (
     AtomsOfSpectra,
     activations_on_frames,
     atom_of_spectrum,
-    cdl_objective,
     conditioning,
-    factorized_objective,
     factors_of_model,
-    free_phase_objective,
     half_spectrum_gains,
     model_of_factors,
     rank_one_factors,
@@ -28,9 +22,7 @@ from cdlnmf_lit.theory.equivalence import (
 )
 from cdlnmf_lit.theory.gabor import GaborFrame
 from tests import reference
-
-LENGTHS = [1, 2, 3, 5, 7, 8, 12, 13]
-
+from tests.theory.random_models import assert_close, complex_normal, convolution, models
 
 # ---- the literal definitions ---------------------------------------------------------------
 
@@ -38,18 +30,6 @@ LENGTHS = [1, 2, 3, 5, 7, 8, 12, 13]
 def phi_of(alpha, frame, n_samples):
     """Φ(α), equation (4)."""
     return reference.synthesis(frame, alpha, n_samples)
-
-
-def convolution(atoms, activations, frame, n_samples):
-    """Σ_k Σ_τ z_k[τ] d_k[t - aτ] for 0 <= t < T, sample by sample."""
-    x = np.zeros(n_samples, np.result_type(atoms, activations))
-    for d, z in zip(atoms, activations, strict=True):
-        for n, value in enumerate(z):
-            for s, sample in enumerate(d):
-                t = frame.hop * (frame.first_frame + n) + s - frame.origin
-                if 0 <= t < n_samples:
-                    x[t] += value * sample
-    return x
 
 
 def spread(z, hop):
@@ -62,51 +42,6 @@ def spread(z, hop):
 def toeplitz(d, n):
     """The matrix of z -> d * z for n activations."""
     return scipy.linalg.convolution_matrix(d, n)
-
-
-# ---- random models -------------------------------------------------------------------------
-
-
-@dataclass
-class Drawn:
-    frame: GaborFrame
-    atoms: np.ndarray
-    activations: np.ndarray
-    n_samples: int
-    rng: np.random.Generator
-
-
-@st.composite
-def models(draw, hops=None, enough_channels=True, zeros=True, origins=True, most=3):
-    """A frame, atoms inside its window and activations on all its positions."""
-    T_g = draw(st.sampled_from(LENGTHS))
-    if enough_channels:
-        M = T_g + draw(st.sampled_from([0, 1, 4, 60]))
-    else:
-        assume(T_g > 1)
-        M = draw(st.integers(1, T_g - 1))
-    a = hops or draw(st.integers(1, T_g))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    g = rng.uniform(0.2, 2.0, T_g) * rng.choice([-1.0, 1.0], T_g)
-    if zeros and draw(st.booleans()):
-        g[1::3] = 0.0
-    origin = draw(st.integers(0, T_g - 1)) if origins else 0
-    frame = GaborFrame(g, a, M, origin=origin)
-    n_samples = draw(st.integers(1, 25))
-    K = draw(st.integers(1, most))
-    atoms = rng.standard_normal((K, T_g)) * (g != 0)
-    activations = rng.standard_normal((K, frame.n_frames(n_samples)))
-    activations *= rng.random(activations.shape) < draw(st.sampled_from([0.3, 1.0]))
-    return Drawn(frame, atoms, activations, n_samples, rng)
-
-
-def assert_close(found, wanted, scale=1.0, tolerance=1e-11):
-    __tracebackhide__ = True
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * max(float(scale), 1e-300))
-
-
-def complex_normal(rng, *shape):
-    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
 
 
 # ---- Theorem 1, both ways ------------------------------------------------------------------
@@ -560,126 +495,7 @@ def test_the_maps_keep_single_precision(m):
     assert_close(theorem.atoms_of(spectra), atoms, np.abs(atoms).max(), 1e-4)
 
 
-# ---- Corollary 1 ---------------------------------------------------------------------------
-
-
-@given(models(), st.floats(0, 3))
-def test_the_two_objectives_agree(m, penalty):
-    x = m.rng.standard_normal(m.n_samples)
-    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
-    start = m.frame.hop * m.frame.first_frame - m.frame.origin
-    literal = 0.5 * np.sum((x - convolution(m.atoms, m.activations, m.frame, x.size)) ** 2)
-    literal += penalty * np.abs(m.activations).sum()
-    left = cdl_objective(x, m.atoms, m.activations, penalty, hop=m.frame.hop, start=start)
-    right = factorized_objective(x, W, Z, m.frame, penalty)
-    assert left == pytest.approx(literal, rel=1e-10)
-    assert right == pytest.approx(literal, rel=1e-9, abs=1e-9)
-
-
-@given(models(), st.floats(0, 3))
-def test_complex_atoms_never_fit_a_real_signal_better_than_their_real_parts(m, penalty):
-    x = m.rng.standard_normal(m.n_samples)
-    W = complex_normal(m.rng, m.frame.channels, len(m.atoms))
-    atoms = np.stack([atom_of_spectrum(w_hat, m.frame) for w_hat in W.T])
-    W_real, Z = factors_of_model(atoms.real, m.activations, m.frame)
-    imaginary = convolution(atoms.imag, m.activations, m.frame, x.size)
-    found = factorized_objective(x, W, Z, m.frame, penalty)
-    wanted = factorized_objective(x, W_real, Z, m.frame, penalty) + 0.5 * imaginary @ imaginary
-    assert found == pytest.approx(wanted, rel=1e-9, abs=1e-9)
-    assert np.all(np.linalg.norm(atoms.real, axis=1) <= np.linalg.norm(atoms, axis=1))
-
-
-@given(models(), st.floats(0, 3))
-def test_the_printed_phases_describe_signed_activations(m, penalty):
-    x = m.rng.standard_normal(m.n_samples)
-    W, Z = factors_of_model(m.atoms, m.activations, m.frame)
-    theta = np.angle(W).T[:, None, :] + np.pi * (Z.T < 0)[:, :, None]
-    printed = free_phase_objective(x, np.abs(W), np.abs(Z), theta, m.frame, penalty)
-    signed = factorized_objective(x, W, Z, m.frame, penalty)
-    assert printed == pytest.approx(signed, rel=1e-9, abs=1e-9)
-
-
-@given(models(), st.floats(0, 3))
-def test_the_free_phase_objective_is_that_of_its_coefficients(m, penalty):
-    x = m.rng.standard_normal(m.n_samples)
-    N, M, K = m.frame.n_frames(m.n_samples), m.frame.channels, len(m.atoms)
-    W, Z = m.rng.random((M, K)), m.rng.random((N, K))
-    theta = m.rng.uniform(-np.pi, np.pi, (K, N, M))
-    alpha = np.zeros((N, M), complex)
-    for k in range(K):
-        for n in range(N):
-            for nu in range(M):
-                alpha[n, nu] += W[nu, k] * Z[n, k] * np.exp(1j * theta[k, n, nu])
-    literal = 0.5 * np.linalg.norm(x - phi_of(alpha, m.frame, x.size)) ** 2 + penalty * Z.sum()
-    found = free_phase_objective(x, W, Z, theta, m.frame, penalty)
-    assert found == pytest.approx(literal, rel=1e-9, abs=1e-9)
-
-
-def counter_example():
-    """T_g = M = 2, a = 1, g = (1, 1), x = (1, 0, 1): free phases fit it exactly."""
-    frame = GaborFrame(np.ones(2), hop=1)
-    theta = np.zeros((1, 4, 2))
-    theta[0, 2, 1] = np.pi
-    Z = np.array([[0.0], [1.0], [1.0], [0.0]])
-    return np.array([1.0, 0.0, 1.0]), frame, np.array([[0.5], [0.5]]), Z, theta
-
-
-def test_free_phases_fit_what_no_convolution_fits():
-    x, frame, W, Z, theta = counter_example()
-    assert free_phase_objective(x, W, Z, theta, frame, 0.0) < 1e-30
-
-    def cdl(p):
-        return cdl_objective(x, p[None, :2], p[None, 2:], 0.0)
-
-    found = scipy.optimize.differential_evolution(cdl, [(-2, 2)] * 4, rng=0, tol=1e-10, maxiter=400)
-    assert found.fun == pytest.approx(0.5, abs=1e-8)
-    for angle in np.linspace(0, np.pi, 181):
-        c, s = np.cos(angle), np.sin(angle)
-        best = np.linalg.lstsq(toeplitz([c, s], 2), x, rcond=None)[0]
-        value = cdl_objective(x, [[c, s]], best[None], 0.0)
-        assert value == pytest.approx(0.5 / (1 - (c * s) ** 2))
-
-
-def test_a_sign_hides_in_the_phase():
-    frame = GaborFrame(np.ones(1), hop=1)
-    x, theta = np.array([1.0, -1.0]), np.array([[[0.0], [np.pi]]])
-    assert free_phase_objective(x, [[1.0]], np.ones((2, 1)), theta, frame, 0.0) < 1e-30
-    for d in (1.0, -1.0):
-        best, residual = scipy.optimize.nnls(toeplitz([d], 2), x)
-        assert cdl_objective(x, [[d]], best[None], 0.0) == pytest.approx(0.5)
-        assert residual == pytest.approx(1.0)
-
-
-@given(models(), st.floats(0.01, 3), st.floats(1, 1e6))
-def test_without_a_norm_constraint_the_penalty_scales_away(m, penalty, c):
-    x = m.rng.standard_normal(m.n_samples)
-    start = m.frame.hop * m.frame.first_frame - m.frame.origin
-    at = {"hop": m.frame.hop, "start": start}
-    fit = cdl_objective(x, m.atoms, m.activations, 0.0, **at)
-    scaled = cdl_objective(x, c * m.atoms, m.activations / c, penalty, **at)
-    cost = penalty * np.abs(m.activations).sum() / c
-    assert scaled == pytest.approx(fit + cost, rel=1e-9)
-    W, Z = factors_of_model(c * m.atoms, m.activations / c, m.frame)
-    assert factorized_objective(x, W, Z, m.frame, penalty) == pytest.approx(scaled, rel=1e-9)
-
-
 # ---- memory, precision, arguments ----------------------------------------------------------
-
-
-def test_the_coefficients_are_never_made():
-    """α would take 4 GiB."""
-    M = T = 2**14
-    frame = GaborFrame("hamming", hop=1, channels=M)
-    rng = np.random.default_rng(0)
-    W, Z = factors_of_model(
-        rng.standard_normal((1, M)), rng.standard_normal((1, frame.n_frames(T))), frame
-    )
-    x = rng.standard_normal(T)
-    tracemalloc.start()
-    factorized_objective(x, W, Z, frame, 0.1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 16 * M * len(Z) / 200
 
 
 def test_float32_stays_float32():
@@ -725,41 +541,8 @@ NAN = np.array([1.0, np.nan])
         (lambda: synthesize_factors(ONES, np.ones((4, 1)), FRAME, 3), "Z must have 5 rows"),
         (lambda: rank_one_factors(np.zeros((2, 3))), "coefficients must not all be zero"),
         (lambda: rank_one_factors(np.ones(3)), "coefficients must be two-dimensional"),
-        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, -1.0), "penalty must be"),
-        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, 0.0, start=3), "start must be"),
-        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, 0.0, start=-5), "start must be"),
-        (lambda: cdl_objective(np.ones(3), ONES.T, ONES.T, 0.0, hop=0), "hop must be"),
-        (
-            lambda: factorized_objective(np.ones(3), ONES, np.ones((5, 1)), FRAME, np.nan),
-            "penalty must be",
-        ),
-        (
-            lambda: free_phase_objective(
-                np.ones(3), -ONES, np.ones((5, 1)), np.zeros((1, 5, 3)), FRAME, 0.0
-            ),
-            "magnitudes must be real and at least 0, got -1",
-        ),
-        (
-            lambda: free_phase_objective(
-                np.ones(3), ONES, -np.ones((5, 1)), np.zeros((1, 5, 3)), FRAME, 0.0
-            ),
-            "Z must be real and at least 0, got -1",
-        ),
-        (
-            lambda: free_phase_objective(
-                np.ones(3), ONES, np.ones((5, 1)), np.zeros((1, 3, 5)), FRAME, 0.0
-            ),
-            r"phases must have shape \(1, 5, 3\)",
-        ),
     ],
 )
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_a_model_that_starts_inside_or_before_the_signal_is_cut_at_its_ends():
-    x = np.zeros(3)
-    for start, wanted in ((-2, [3, 0, 0]), (-1, [2, 3, 0]), (0, [1, 2, 3]), (2, [0, 0, 1])):
-        found = cdl_objective(x, [[1.0, 2.0, 3.0]], [[1.0]], 0.0, start=start)
-        assert found == pytest.approx(0.5 * np.sum(np.square(wanted)))
