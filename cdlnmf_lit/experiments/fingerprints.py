@@ -43,10 +43,6 @@ def fingerprint(
     >>> once = fingerprint([here], here.parent, ["numpy"])
     >>> once == fingerprint([here], here.parent, ["numpy"]) != fingerprint([], here.parent, [])
     True
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     digest = hashlib.sha256()
     for path in sorted(files):
@@ -64,10 +60,6 @@ def code_alone(path: Path) -> bytes:
     --------
     >>> b"Fingerprints of code" in code_alone(Path(__file__))
     False
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     return ast.dump(_WithoutProse().visit(ast.parse(path.read_bytes()))).encode()
 
@@ -86,10 +78,6 @@ def installed(name: str) -> str | None:
     Examples
     --------
     >>> installed("no-such-distribution")
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     try:
         return version(name)

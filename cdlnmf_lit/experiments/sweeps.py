@@ -47,10 +47,6 @@ def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
     --------
     >>> library_fingerprint() == library_fingerprint()
     True
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     files = [path for room in ROOMS for path in (package / room).rglob("*.py")]
     return fingerprint(files, package, VERSIONS, code_alone)[:16]
@@ -110,10 +106,6 @@ def sweep(
     ...     again = sweep(chirps, grid(rng=range(3), noise=[0.0]), folder=folder)  # one is new
     >>> len(once), len(again), (once[1].stems == again[1].stems).all().item()
     (2, 3, True)
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     calls = _calls(function, points)
     kept = _kept(folder)
@@ -149,10 +141,6 @@ def finished(
     ...     _ = sweep(chirps, grid(rng=[1]), folder=folder)
     ...     finished(chirps, grid(rng=range(3)), folder=folder)
     [False, True, False]
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     kept = _kept(folder)
     return [kept.check_call_in_cache(*call) for call in _calls(function, points)]
@@ -169,10 +157,6 @@ def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
     {'method': 'cdl', 'rng': 1}
     {'method': 'nmf', 'rng': 0}
     {'method': 'nmf', 'rng': 1}
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
@@ -191,10 +175,6 @@ def seeds(few: int, full: int) -> range:
     --------
     >>> seeds(5, 5)
     range(0, 5)
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     full = arguments.integer(full, "full")
     few = arguments.integer(few, "few", at_most=full)

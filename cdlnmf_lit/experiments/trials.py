@@ -39,10 +39,6 @@ class Outcome:
     Examples
     --------
     See :func:`trial`.
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
 
     scores: Scores
@@ -95,10 +91,6 @@ def trial(
     >>> outcome = trial(method, mixture, 2, seed=0)
     >>> outcome.iterations, outcome.scores.min_si_sdr > 20
     (50, True)
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     run = partial(method.decompose, mixture.signal, n_components, rng=seed)
     found, seconds = evaluation.timed(run)
@@ -123,10 +115,6 @@ def peak_of_trial(method: Method, mixture: Mixture, n_components: int, seed: int
     >>> mixture = Mixture(np.sin(0.3 * np.arange(16000.0))[None], 8000, ("tone",))
     >>> peak_of_trial(NMF(iterations=1), mixture, 1, seed=0) > 8 * 16000
     True
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     return evaluation.peak_bytes(partial(method.decompose, mixture.signal, n_components, rng=seed))
 
@@ -146,10 +134,6 @@ def decomposition_of(
     >>> points = grid(method=[NMF(iterations=3)], x=[x], n_components=[1], seed=[0])
     >>> [decomposition_of(**point).status for point in points]
     ['ran all 3 iterations']
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     return method.decompose(x, n_components, rng=seed)
 
@@ -163,10 +147,6 @@ def without_score(point: Mapping[str, Any]) -> dict[str, Any]:
     >>> (point,) = piano_trials("KL-NMF", [3])
     >>> list(without_score(point))
     ['method', 'mixture', 'n_components', 'seed']
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     return {name: point[name] for name in signature(sources_apart).parameters}
 
@@ -192,10 +172,6 @@ def sources_apart(
     >>> method = NMF(frame=hann(512, 256), iterations=50)
     >>> sources_apart(method, mixture, 2, seed=0).shape
     (2, 16000)
-
-    References
-    ----------
-    Chapter: ``book/experiments/sweeps.md``
     """
     components = method.decompose(mixture.signal, n_components, rng=seed).components()
     owners = evaluation.grouping(components, mixture.stems)

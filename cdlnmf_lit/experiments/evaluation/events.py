@@ -51,10 +51,6 @@ def onsets(x: ArrayLike, sample_rate: int) -> Signal:
     >>> x[2000:4000] = x[6000:] = np.sin(np.arange(2000))
     >>> onsets(x, 8000).round(1)
     array([0.2, 0.7])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     x = arguments.signal(x)
     sample_rate = arguments.integer(sample_rate, "sample_rate", at_least=round(1 / PACE))
@@ -118,7 +114,7 @@ def onset_f_measure(
 
     References
     ----------
-    C. Raffel et al., "mir_eval", ISMIR 2014. Chapter: ``book/experiments/evaluation.md``
+    C. Raffel et al., "mir_eval", ISMIR 2014.
     """
     import mir_eval
 

@@ -58,10 +58,6 @@ def spectrogram_similarity(estimates: ArrayLike, sources: ArrayLike) -> Signal:
     >>> spectrogram_similarity([3 * low, low + high], [low, high]).round(2)
     array([[1.  , 0.  ],
            [0.71, 0.71]])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     e = arguments.array(estimates, "estimates", 2)
     s = arguments.array(sources, "sources", 2)
@@ -99,10 +95,6 @@ def grouping(components: ArrayLike, sources: ArrayLike) -> Owners:
     >>> low, high = np.sin(0.1 * t), np.sin(1.5 * t)
     >>> grouping([high, 0 * low, low[::-1], 2 * low + high], [low, high])
     array([ 1, -1,  0,  0])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     return most_similar(spectrogram_similarity(components, sources))
 
@@ -138,10 +130,6 @@ def matching(components: ArrayLike, sources: ArrayLike) -> Owners:
     >>> low, high = np.sin(0.1 * t), np.sin(1.5 * t)
     >>> matching([low, low + 0.1 * high], [low, high])
     array([0, 1])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     agreement = spectrogram_similarity(components, sources)
     owners = np.full(len(agreement), -1)
@@ -177,10 +165,6 @@ def grouped(components: ArrayLike, owners: ArrayLike, n_sources: int) -> Signal:
     >>> grouped(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), [1, -1, 1], 2)
     array([[0., 0.],
            [6., 8.]])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     components = arguments.array(components, "components", 2)
     n_sources = arguments.integer(n_sources, "n_sources")
@@ -223,10 +207,6 @@ def shuffled(mixture: Mixture, rng: Seed = 0) -> Signal:
     >>> mixture = Mixture(np.array([[1.0, 1.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]]), 8, ("a", "b"))
     >>> shuffled(mixture, rng=0).sum(axis=0)
     array([3., 3., 3., 3.])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     sources = mixture.sources
     if len(sources) < 2:
@@ -272,10 +252,6 @@ def bands(x: ArrayLike, n_bands: int) -> Signal:
     >>> from cdlnmf_lit.experiments.evaluation import si_sdr
     >>> si_sdr(bands(low + high, 2), [low, high]) > 30
     array([ True,  True])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     x = arguments.signal(x).astype(float)
     n_bands = arguments.integer(n_bands, "n_bands", at_most=max(1, x.size // 2))

@@ -60,10 +60,6 @@ def carried(
     >>> carried(played.stems[1:3], played.sample_rate, PIANO_NOTES, PIANO_MEASURES)
     array([[False,  True, False, False],
            [False, False,  True, False]])
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     components = arguments.array(components, "components", 2)
     sample_rate = arguments.integer(sample_rate, "sample_rate")
@@ -121,10 +117,6 @@ def notes_found(
     >>> played = piano(rng=0)
     >>> notes_found(played.stems[1:], played.sample_rate, PIANO_NOTES, PIANO_MEASURES)
     ('F4', 'A♭4', 'C5')
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     heard = carried(components, sample_rate, notes, measures).any(axis=0)
     return tuple(notes[s].name for s in np.flatnonzero(heard).tolist())

@@ -55,7 +55,6 @@ def si_sdr(estimate: ArrayLike, source: ArrayLike) -> Any:
     References
     ----------
     J. Le Roux et al., "SDR - half-baked or well done?", ICASSP 2019.
-    Chapter: ``book/experiments/evaluation.md``
     """
     e, s = checked_pair(estimate, source, ("estimate", "source"))
     require_audible(s, "source")
@@ -83,10 +82,6 @@ def relative_residual(residual: ArrayLike, x: ArrayLike) -> float:
     --------
     >>> relative_residual(np.array([0.0, 1.0]), np.array([0.0, 2.0]))
     0.5
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     r, x = checked_pair(residual, x, ("residual", "x"))
     require_audible(np.atleast_2d(x), "x")
@@ -116,10 +111,6 @@ class BssEval:
     --------
     >>> BssEval((10.0,), (100.0,), (10.0,), (0,)).sdr
     (10.0,)
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
 
     sdr: tuple[float, ...]
@@ -175,7 +166,6 @@ def bss_eval(estimates: ArrayLike, sources: ArrayLike, filter_length: int = 512)
     ----------
     E. Vincent et al., "Performance measurement in blind audio source separation", IEEE TASLP 14,
     2006. R. Scheibler, "SDR - medium rare with fast computations", ICASSP 2022.
-    Chapter: ``book/experiments/evaluation.md``
     """
     sdr, sir, sar = _bss_eval_of_pairs(estimates, sources, filter_length)
     best = scipy.optimize.linear_sum_assignment(sir, maximize=True)
@@ -194,10 +184,6 @@ def bss_eval_in_order(
     >>> sources = np.eye(2, 8)
     >>> bss_eval_in_order(sources[::-1], sources, 1).sdr
     (-100.0, -100.0)
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     sdr, sir, sar = map(np.diagonal, _bss_eval_of_pairs(estimates, sources, filter_length))
     return BssEval(as_floats(sdr), as_floats(sir), as_floats(sar), tuple(range(len(sdr))))

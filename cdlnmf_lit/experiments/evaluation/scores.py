@@ -68,10 +68,6 @@ class Scores:
     Examples
     --------
     See :func:`judge`.
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
 
     names: tuple[str, ...]
@@ -138,10 +134,6 @@ def judge(
     >>> scores = judge(found, mixture, filter_length=1)
     >>> scores.owners, scores.mean_si_sdr, scores.relative_residual
     ((1, 0), 100.0, 0.0)
-
-    References
-    ----------
-    Chapter: ``book/experiments/evaluation.md``
     """
     sources, sample_rate, x = mixture.sources, mixture.sample_rate, mixture.signal
     if decomposition.residual.shape != x.shape:
