@@ -1,6 +1,6 @@
 """What every method returns, and how its iterations are run to that.
 
-Chapter: ``book/methods/algorithm_1.md``.
+Chapter: ``book/methods/method.md``.
 """
 
 from __future__ import annotations

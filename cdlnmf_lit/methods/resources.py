@@ -1,6 +1,6 @@
 """What a run takes, told before it starts, and a refusal where that is not there.
 
-Chapter: ``book/methods/algorithm_1.md``.
+Chapter: ``book/methods/method.md``.
 """
 
 from __future__ import annotations
