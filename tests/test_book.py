@@ -45,6 +45,11 @@ def small_book(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     for name in ("Makefile", "_config.yml", "package.json"):
         shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(
+        ROOT / "cdlnmf_lit" / "experiments",
+        tmp_path / "cdlnmf_lit" / "experiments",
+        ignore=lambda folder, names: {*names} - {"__init__.py", "fingerprints.py"},
+    )
     for name in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -1,8 +1,9 @@
 """The equation map: what the paper has, where the book shows it, what computes and tests it.
 
 The map is read off the docstrings of the package. Their ``References`` name what of the paper a
-function or class computes, and the chapter that shows it; the chapters mark the places with labels
-such as ``(eq-7)=`` or ``(theorem-1)=``; the tests are those of the module's own floor that call it.
+function or class computes; they or the module's name the chapter that shows it; the chapters mark
+the places with labels such as ``(eq-7)=`` or ``(theorem-1)=``; the tests are those of the module's
+own floor that call it.
 An entry of the paper that lacks one of the three is a warning, and so is a link without a target.
 """
 
@@ -128,12 +129,12 @@ def package(root: Path) -> Iterator[Code]:
     for path in sorted(root.glob(f"{PACKAGE}/*/*.py")):
         module = path.relative_to(root).with_suffix("")
         test = Path("tests", *module.parts[1:-1], f"test_{module.name}.py").as_posix()
-        for name, text in documented(
-            ast.parse(path.read_text("utf8")).body, ".".join(module.parts)
-        ):
+        tree = ast.parse(path.read_text("utf8"))
+        of_module = CHAPTER.findall(ast.get_docstring(tree) or "")
+        for name, text in documented(tree.body, ".".join(module.parts)):
             references = REFERENCES.search(text)
             if references and (found := mentions(references[1])):
-                (chapter,) = CHAPTER.findall(references[1]) or ("",)
+                (chapter,) = CHAPTER.findall(references[1]) or of_module or ("",)
                 yield Code(name, found, chapter, test)
 
 

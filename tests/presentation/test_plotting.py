@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from cdlnmf_lit.methods import algorithm_1
+from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.presentation import plotting
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.gabor import hann
 
 RATE = 8000
 
@@ -39,8 +39,8 @@ def by_hand(n_components, n_activations=100, n_samples=1000, hop=8):
 
 @pytest.fixture(scope="module")
 def found():
-    frame = GaborFrame("hann", 16, 256).tight()
-    return algorithm_1.decompose(tone(440) + tone(1200), 2, frame, iterations=3, rng=0)
+    method = Algorithm1(frame=hann(256, 16), iterations=3)
+    return method.decompose(tone(440) + tone(1200), 2)
 
 
 def picture(axes):
