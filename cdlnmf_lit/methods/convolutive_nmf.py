@@ -30,8 +30,8 @@ ROWS, COLUMNS = 128, 128
 """Frames in one block, and channels in one stripe: one thread's work each."""
 DEEPEST = 256
 """Terms in the sums of a product of matrices beyond which its tiles would be too small."""
-OPENING = 1e-3
-"""What a start from a sound has in place of zeros, which no update could leave."""
+LEAST = 1e-3
+"""What a start from a sound has in place of zeros, relative to its largest number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +49,8 @@ class Problem(method.Problem):
     with ``Q = V M**(β - 2)`` and ``P = M**(β - 1)``; ``γ'`` is ``1 / (3 - β)`` with a penalty,
     else ``γ``.
 
-    Parameters
-    ----------
-    V : array (N, F)
-        ``V ≥ 0``; positive if ``β = 0``. It is read, never copied.
-    beta : float
-        2, 1 or 0.
-    penalty : float
-        ``λ``.
-    activation_update : {"joint", "averaged"}
+    ``V (N, F)`` is not negative, and positive if ``β = 0``; it is read, never copied. ``beta`` is
+    2, 1 or 0, and ``penalty`` is ``λ``.
 
     Examples
     --------
@@ -171,27 +164,25 @@ class Problem(method.Problem):
         From a sound the pattern is the spectrogram of its loudest stretch, the activations the
         correlation of that with the whole.
         """
-        asked, x, (N, F), dtype = self.method, self.x, self.V.shape, self.V.dtype
-        shapes = asked.shapes(x.size, found.n_components)
+        method, frame, dtype = self.method, self.method.frame, self.V.dtype
+        shapes = method.shapes_of(found.n_components, *self.V.shape)
         if (
             found.spectra is not None
             and (found.spectra.shape, found.activations.shape) == tuple(shapes.values())
-            and (found.hop, found.first_sample) == (asked.frame.hop, asked.first_sample)
-            and found.parameters.get("power") == asked.power
+            and (found.hop, found.first_sample) == (frame.hop, method.first_sample)
+            and found.parameters.get("power") == method.power
         ):
             return found.spectra.astype(dtype), found.activations.astype(dtype)
-        frame, (K, L, F) = asked.frame, shapes["patterns"]
-        stretches = found.patterns(frame.hop * (L - 1) + frame.window.size)
+        K, L, F = shapes["patterns"]
+        sounds = found.patterns(frame.hop * (L - 1) + frame.window.size).astype(dtype)
         inside = slice(-frame.first_frame, L - frame.first_frame)
-        W = opened(
-            np.stack([frame.spectrogram(d, asked.power)[inside] for d in stretches.astype(dtype)]),
-            OPENING,
-        )
+        W = np.stack([frame.spectrogram(sound, method.power)[inside] for sound in sounds])
+        W = opened(W, LEAST)
         Z = np.zeros(shapes["activations"], dtype)
-        for rows in pieces(N, ROWS):
+        for rows in pieces(len(self.V), ROWS):
             alike = W.reshape(K * L, F) @ self.V[rows].T
             Z[:, rows.start : rows.stop + L - 1] += undelayed(alike.reshape(K, L, -1))
-        return self._as_loud(W, opened(Z, OPENING))
+        return self._as_loud(W, opened(Z, LEAST))
 
     def _as_loud(self, W: Array, Z: Array) -> tuple[Array, Array]:
         """The same start as loud as the matrix, the factors alike in scale."""
@@ -244,10 +235,7 @@ class State(method.State):
     @cached_property
     def pass_over(self) -> tuple[float, Array]:
         """The objective, and the activations of the next iterate."""
-        found: tuple[float, Array] = self.problem.updated_activations(
-            self.patterns, self.activations
-        )
-        return found
+        return self.problem.updated_activations(self.patterns, self.activations)
 
 
 # ---- delays --------------------------------------------------------------------------------
@@ -256,20 +244,9 @@ class State(method.State):
 def delayed(activations: Array, length: int, rows: slice) -> Array:
     r"""Rows of activations at ``L`` delays, ``S[k, l, n] = z_k[n - l]``.
 
-    With them the model is a product of matrices, ``V̂[n] = Σ_{kl} S[k, l, n] W_k[l]``.
-
-    Parameters
-    ----------
-    activations : array (K, N + L - 1)
-        ``z_k``, from position ``-(L - 1)`` on.
-    length : int
-        ``L``.
-    rows : slice
-        The frames ``n``.
-
-    Returns
-    -------
-    array (K, L, n)
+    With them the model is a product of matrices, ``V̂[n] = Σ_{kl} S[k, l, n] W_k[l]``. The
+    activations ``(K, N + L - 1)`` begin at position ``-(L - 1)``, ``length`` is ``L`` and
+    ``rows`` are the frames ``n``.
 
     Examples
     --------
@@ -289,14 +266,7 @@ def delayed(activations: Array, length: int, rows: slice) -> Array:
 def undelayed(sums: Array) -> Array:
     """Adjoint of :func:`delayed`: what all delays say of each activation, ``Σ_l s[k, l, m + l]``.
 
-    Parameters
-    ----------
-    sums : array (K, L, n)
-
-    Returns
-    -------
-    array (K, n + L - 1)
-        From position ``-(L - 1)`` on, counted from the block's first frame.
+    From ``(K, L, n)`` to ``(K, n + L - 1)``, which begins ``L - 1`` before the block's first frame.
 
     Examples
     --------
@@ -320,18 +290,8 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     *Boundary rule.* A pattern may begin before the first frame and end after the last: positions
     run from ``-(L - 1)`` to ``N - 1``, and what lies outside the spectrogram is not seen.
 
-    Parameters
-    ----------
-    patterns : array (K, L, F)
-        ``W_k``.
-    activations : array (K, N + L - 1)
-        ``z_k``, from position ``-(L - 1)`` on.
-    rows : slice, optional
-        The frames wanted. Default: all ``N``.
-
-    Returns
-    -------
-    array (n, F)
+    From ``W (K, L, F)`` and ``Z (K, N + L - 1)`` to the frames that ``rows`` asks for, else all
+    ``N``: ``(n, F)``.
 
     Examples
     --------
@@ -370,19 +330,8 @@ def masks(patterns: Array, activations: Array, rows: slice) -> Iterator[Array]:
 
     .. math:: G_k[n] = \frac{\sum_l z_k[n - l]\, W_k[l]}{\sum_j \sum_l z_j[n - l]\, W_j[l]}
 
-    Where the model is silent, all have the same share.
-
-    Parameters
-    ----------
-    patterns : array (K, L, F)
-    activations : array (K, N + L - 1)
-    rows : slice
-        The frames ``n``.
-
-    Yields
-    ------
-    array (n, F)
-        ``G_k``, one after the other.
+    One ``G_k (n, F)`` after the other, of the frames ``rows``. Where the model is silent all have
+    the same share.
 
     Examples
     --------

@@ -43,7 +43,10 @@ class OnFrames(Method):
         return min(self.shape(n_samples))
 
     def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
-        N, F = self.shape(n_samples)
+        return self.shapes_of(K, *self.shape(n_samples))
+
+    def shapes_of(self, K: int, N: int, F: int) -> dict[str, tuple[int, ...]]:
+        """Of ``patterns`` and ``activations``, for coefficients ``(N, F)``."""
         return {"patterns": (K, F), "activations": (K, N)}
 
     def require_tight(self, n_samples: int) -> None:

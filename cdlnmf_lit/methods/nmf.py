@@ -42,12 +42,8 @@ class Problem(method.Problem):
     .. math:: Z ← Z \Big(\frac{W (V M^{β-2})^T}{W (M^{β-1})^T}\Big)^γ, \quad
         W ← W \Big(\frac{Z (V M^{β-2})}{Z M^{β-1}}\Big)^γ, \qquad M = Z^T W
 
-    Parameters
-    ----------
-    V : array (N, F)
-        ``V ≥ 0``; positive if ``β ≤ 0``. It is read, never copied.
-    beta, exponent : float
-        ``β`` and ``γ``.
+    ``V (N, F)`` is not negative, and positive if ``β ≤ 0``; it is read, never copied. ``beta`` and
+    ``exponent`` are ``β`` and ``γ``.
 
     Examples
     --------
@@ -68,44 +64,45 @@ class Problem(method.Problem):
     def updated(self, W: Array, Z: Array) -> tuple[Array, Array]:
         """The activations ``(K, N)`` of all frames, then the spectra ``(K, F)``, in one pass."""
         gram = W @ W.T
-        lifted = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
-        moved = Z if self.held == "activations" else np.empty_like(Z)
+        offset_W = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
+        new_Z = Z if self.held == "activations" else np.empty_like(Z)
 
         def share(blocks: list[slice]) -> tuple[Array, Array]:
-            return self._share(blocks, W, gram, Z, lifted, moved)
+            return self._share(blocks, W, gram, Z, offset_W, new_Z)
 
         up, down = summed(share, self.shares(len(W)))
         if self.held == "patterns":
-            return W, moved
+            return W, new_Z
         if self.beta == 1:
-            down = moved.sum(axis=1, keepdims=True)
+            down = new_Z.sum(axis=1, keepdims=True)
         elif self.beta == 2:
             down = down @ W
-        return self._moved(W.copy(), up, down), moved
+        return self._moved(W.copy(), up, down), new_Z
 
     def _share(
-        self, blocks: list[slice], W: Array, gram: Array, Z: Array, lifted: Array, moved: Array
+        self, blocks: list[slice], W: Array, gram: Array, Z: Array, offset_W: Array, new_Z: Array
     ) -> tuple[Array, Array]:
         """Move the activations of some frames; what these say of the spectra."""
         K, F = W.shape
         longest = max(rows.stop - rows.start for rows in blocks)
-        buffers, ones = np.empty((2, longest, F), W.dtype), np.ones((K + 1, longest), W.dtype)
+        buffers = np.empty((2, longest, F), W.dtype)
+        activations = np.ones((K + 1, longest), W.dtype)  # the last row is that of the offset
         up, down = np.zeros_like(W), np.zeros((K, K if self.beta == 2 else F), W.dtype)
         sums = W.sum(axis=1, keepdims=True)
         for rows in blocks:
             v = self.V[rows]
-            lifted_z = ones[:, : len(v)]
-            z = lifted_z[:K]
+            offset_z = activations[:, : len(v)]
+            z = offset_z[:K]
             z[:] = Z[:, rows]
             if self.held != "activations":
-                q, p = self._weighed(v, lifted_z, lifted, buffers)
+                q, p = self._weighed(v, offset_z, offset_W, buffers)
                 if p is None:
                     cost = sums if self.beta == 1 else gram @ z
                 else:
                     cost = W @ p.T
-                moved[:, rows] = self._moved(z, W @ q.T, cost)
+                new_Z[:, rows] = self._moved(z, W @ q.T, cost)
             if self.held != "patterns":
-                q, p = self._weighed(v, lifted_z, lifted, buffers)
+                q, p = self._weighed(v, offset_z, offset_W, buffers)
                 up += z @ q
                 if p is not None:
                     down += z @ p
@@ -198,13 +195,12 @@ class Problem(method.Problem):
         return float(W.sum(axis=1) @ Z.sum(axis=1)) / self.V.size
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
-        asked = self.method
-        return factors_of(found, asked.frame, self.x.size, asked.power, self.V.dtype)
+        frame, power = self.method.frame, self.method.power
+        return factors_of(found, frame, self.x.size, power, self.V.dtype)
 
     def after(self, state: State) -> State:
-        return State(
-            state.iteration + 1, *self.updated(state.patterns, state.activations), problem=self
-        )
+        W, Z = self.updated(state.patterns, state.activations)
+        return State(state.iteration + 1, W, Z, self)
 
     def record(self, state: State) -> dict[str, float]:
         return {"objective": self.objective(state.patterns, state.activations)}
@@ -223,20 +219,9 @@ def beta_divergence(V: ArrayLike, model: ArrayLike, beta: float) -> Array:
     .. math:: d_β(v|m) = \frac{v^β + (β-1)\, m^β - β\, v\, m^{β-1}}{β(β-1)}
 
     and its limits ``v log(v/m) - v + m`` for ``β = 1`` and ``v/m - log(v/m) - 1`` for ``β = 0``,
-    which stand for a ``β`` within 1e-8 of them too, where the formula would be rounding noise.
-
-    Parameters
-    ----------
-    V : array
-        ``v ≥ 0``; positive for ``β ≤ 0``, where the divergence of 0 is infinite.
-    model : array
-        ``m > 0``.
-    beta : float
-
-    Returns
-    -------
-    array
-        Not negative, to rounding; 0 where ``v = m``.
+    which stand for a ``β`` within 1e-8 of them too, where the formula would be rounding noise. It
+    is 0 where ``v = m`` and else positive, to rounding. ``v ≥ 0``, and positive for ``β ≤ 0``,
+    where the divergence of 0 is infinite; ``m > 0``.
 
     Examples
     --------
@@ -283,17 +268,8 @@ def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:
 
     .. math:: G_k[n, f] = \frac{Z[k, n]\, W[k, f]}{\sum_j Z[j, n]\, W[j, f]}
 
-    Where the model is silent, all have the same share.
-
-    Parameters
-    ----------
-    W : array (K, F)
-    Z : array (K, n)
-
-    Yields
-    ------
-    array (n, F)
-        ``G_k``, one after the other.
+    One ``G_k (n, F)`` after the other, for ``W (K, F)`` and ``Z (K, n)``. Where the model is silent
+    all have the same share.
 
     Examples
     --------
@@ -317,16 +293,10 @@ def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:
 def masked(
     x: Array, frame: GaborFrame, spectra: Array, masks: Callable[[slice], Iterator[Array]]
 ) -> dict[str, Any]:
-    """What masks of some frames make of a signal: the parts of a :class:`Decomposition`.
+    """What masks make of a signal: the parts of a :class:`Decomposition`.
 
-    Parameters
-    ----------
-    x : array (T,)
-    frame : GaborFrame
-        Tight, so that the sounds sum to the signal.
-    spectra : array (K, …)
-    masks : callable
-        From the rows of a block to ``K`` masks ``(n, F)`` that sum to 1.
+    ``masks`` gives, for the rows of a block, ``K`` masks ``(n, F)`` that sum to 1. The frame is
+    tight, so that the sounds sum to the signal.
 
     Examples
     --------
@@ -433,13 +403,6 @@ class OfSpectrogram(OnFrames):
     def problem_of(self, V: Array, **asked: Any) -> Any:
         """What is iterated on, of a matrix ``(N, F)``."""
         raise NotImplementedError
-
-    def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
-        return self.shapes_of(K, *self.shape(n_samples))
-
-    def shapes_of(self, K: int, N: int, F: int) -> dict[str, tuple[int, ...]]:
-        """Of ``patterns`` and ``activations``, for a matrix ``(N, F)``."""
-        return {"patterns": (K, F), "activations": (K, N)}
 
     def factorize(
         self,

@@ -15,9 +15,6 @@ from cdlnmf_lit.theory.arguments import Array, array
 from cdlnmf_lit.theory.blocks import in_threads, placed, segment_energies
 from cdlnmf_lit.theory.gabor import GaborFrame
 
-OPENING = 1e-6
-"""What stands for a zero, relative to the largest: a multiplicative update would keep a zero."""
-
 
 def checked_start(
     start: tuple[Any, ...],
@@ -28,15 +25,8 @@ def checked_start(
 ) -> Any:
     """The arrays of a start, copied in the precision wanted; None for activations to be found.
 
-    Parameters
-    ----------
-    start : tuple of array_like
-    shapes : dict
-        The name and the shape of each.
-    dtype : dtype
-        Real, or complex for the arrays that ``signed`` names.
-    signed : tuple of str
-        The arrays that may be negative or complex.
+    ``shapes`` has their names and shapes in order. Those that ``signed`` names may be negative,
+    and complex if ``dtype`` is; the others are real and not negative.
 
     Raises
     ------
@@ -72,15 +62,10 @@ def checked_start(
     return tuple(found)
 
 
-def opened(factor: Array, share: float = OPENING) -> Array:
+def opened(factor: Array, share: float = 1e-6) -> Array:
     """A factor without zeros, which a multiplicative update would keep for ever.
 
-    Parameters
-    ----------
-    factor : array
-        Not negative.
-    share : float
-        What stands for a zero, relative to the largest.
+    In their place stands a ``share`` of its largest number.
 
     Examples
     --------
@@ -103,11 +88,7 @@ def loudness(x: Array, model: Array) -> Any:
 
 
 def segments(x: Array, K: int, length: int, rng: np.random.Generator) -> Array:
-    """Segments of a signal, drawn by their energy, apart from each other.
-
-    Returns
-    -------
-    array (K, length)
+    """Segments ``(K, length)`` of a signal, drawn by their energy, apart from each other.
 
     Examples
     --------
@@ -145,23 +126,10 @@ def require_components(found: Decomposition, n_components: int) -> Decomposition
 
 
 def activations_of(found: Decomposition, hop: int, first_sample: int, n_activations: int) -> Array:
-    """A result's activations, moved to the nearest of other positions.
+    """A result's activations ``(K, N)``, moved to the nearest of the positions wanted.
 
-    Where they have to move, zeros become small positive numbers: a multiplicative update would
-    keep them for ever. Negative ones count as zero.
-
-    Parameters
-    ----------
-    found : Decomposition
-        Of any method.
-    hop, first_sample : int
-        Of the positions wanted.
-    n_activations : int
-        ``N``; what falls outside is lost.
-
-    Returns
-    -------
-    array (K, N)
+    What falls outside is lost, and negative ones count as zero. Where they have to move they are
+    :func:`opened`.
 
     Examples
     --------
@@ -183,26 +151,11 @@ def activations_of(found: Decomposition, hop: int, first_sample: int, n_activati
 def factors_of(
     found: Decomposition, frame: GaborFrame, n_samples: int, power: float, dtype: Any
 ) -> tuple[Array, Array]:
-    """Spectra and activations of a result's components, on a frame and to a power.
+    """Spectra ``(K, F)`` and activations ``(K, N)`` of a result's components, to a power ``p``.
 
     Its own where it has them on the same frames; else, of each component's spectrogram, the
-    margins: the product of rank one that is nearest in the Kullback-Leibler divergence.
-
-    Parameters
-    ----------
-    found : Decomposition
-        Of any method.
-    frame : GaborFrame
-    n_samples : int
-        ``T``; components of another length are cut, or followed by silence.
-    power : float
-        ``p``, of the magnitudes.
-    dtype : dtype
-
-    Returns
-    -------
-    W : array (K, M // 2 + 1)
-    Z : array (K, N)
+    margins: the product of rank one that is nearest in the Kullback-Leibler divergence. Components
+    that do not last ``n_samples`` are followed by silence, longer ones are cut.
 
     Examples
     --------
@@ -230,11 +183,6 @@ def own_factors(
     found: Decomposition, frame: GaborFrame, n_samples: int, power: float, dtype: Any
 ) -> tuple[Array, Array] | None:
     """A result's own spectra and activations, to a power; None where it has none on these frames.
-
-    Parameters
-    ----------
-    found, frame, n_samples, power, dtype
-        See :func:`factors_of`.
 
     Examples
     --------
@@ -270,5 +218,5 @@ def _margins(sound: Array, frame: GaborFrame, power: float) -> tuple[Array, Arra
         spectrum += of_channels
         over_channels.append(of_frames)
     activations = np.concatenate(over_channels)
-    loudness = np.sqrt(spectrum.sum()) or 1.0
-    return spectrum / loudness, activations / loudness
+    scale = np.sqrt(spectrum.sum()) or 1.0
+    return spectrum / scale, activations / scale

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from sklearn import decomposition as sklearn
 
 from cdlnmf_lit.methods import nmf
-from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory import blocks
 from cdlnmf_lit.theory.gabor import hann
@@ -124,23 +123,17 @@ def test_many_blocks_and_shares_are_those_of_the_literal_updates(monkeypatch):
             np.testing.assert_allclose(found.activations, Z, rtol=1e-9)
 
 
-@given(matrices(), names)
-def test_the_iterates_are_those_of_scikit_learn(problem, name):
-    V, K, start = problem
-    compared_with_scikit_learn(V, K, start, name)
-
-
-@given(matrices(zeros=True), st.sampled_from(["euclidean", "kullback-leibler"]))
-def test_the_iterates_are_those_of_scikit_learn_where_the_data_have_zeros(problem, name):
-    V, K, start = problem
-    compared_with_scikit_learn(V, K, start, name)
-
-
-def compared_with_scikit_learn(V, K, start, name):
+@given(
+    st.tuples(matrices(), names)
+    | st.tuples(matrices(zeros=True), st.sampled_from(["euclidean", "kullback-leibler"]))
+)
+def test_the_iterates_are_those_of_scikit_learn(problem_and_name):
+    (V, K, start), name = problem_and_name
     states = factorize(V, K, divergence=name, start=start)
+    loss = {"euclidean": "frobenius"}.get(name, name)
     next(states)
     for found in islice(states, 6):
-        peer = sklearn.NMF(K, init="custom", solver="mu", beta_loss=name_of_peer(name), tol=1e-300)
+        peer = sklearn.NMF(K, init="custom", solver="mu", beta_loss=loss, tol=1e-300)
         peer.max_iter = found.iteration
         with warnings.catch_warnings(category=UserWarning, action="ignore"):  # not converged
             Z = peer.fit_transform(V, W=start[1].T.copy(), H=start[0].copy()).T
@@ -148,10 +141,6 @@ def compared_with_scikit_learn(V, K, start, name):
         np.testing.assert_allclose(found.activations, Z, rtol=1e-7, atol=1e-12)
         np.testing.assert_allclose(found.patterns, W, rtol=1e-7, atol=1e-12)
         assert found.objective == pytest.approx(error, rel=1e-6, abs=1e-6 * V.sum())
-
-
-def name_of_peer(name):
-    return {"euclidean": "frobenius"}.get(name, name)
 
 
 @given(matrices(), betas, updates)
@@ -307,17 +296,6 @@ def test_the_order_of_components_frames_and_channels_does_not_matter(problem, be
     np.testing.assert_allclose(other.activations, one.activations[k][:, n], rtol=1e-8)
 
 
-@given(matrices(), names)
-def test_the_transposed_problem_differs_only_in_which_factor_goes_first(problem, name):
-    V, K, (W, Z) = problem
-    exponent = nmf.mm_exponent(nmf.DIVERGENCES[name])
-    direct, turned = (nmf.Problem(U, nmf.DIVERGENCES[name], exponent) for U in (V, V.T.copy()))
-    _, after = direct.updated(W, Z)
-    same, _ = direct.updated(W, Z)
-    _, spectra = turned.updated(after, W)
-    np.testing.assert_allclose(spectra, same, rtol=1e-9)
-
-
 def test_a_random_start_is_as_loud_as_the_data():
     V = np.random.default_rng(0).gamma(0.5, size=(50, 20)) + 1e-3
     start = next(factorize(V, 3, rng=1))
@@ -398,20 +376,6 @@ def signals(draw, *, longest=12):
     return frame, x, K
 
 
-@given(signals(), names, dtypes, seeds)
-def test_components_sum_to_the_signal(problem, name, dtype, seed):
-    frame, x, K = problem
-    x = x.astype(dtype)
-    found = NMF(frame=frame, divergence=name, iterations=4).decompose(x, K, rng=seed)
-    tolerance = (2e-5 if dtype == np.float32 else 1e-12) * np.abs(x).max()
-    np.testing.assert_allclose(found.components().sum(axis=0), x, atol=tolerance)
-    np.testing.assert_allclose(found.residual, 0, atol=tolerance)
-    assert found.components().shape == (K, x.size)
-    for part in (found.spectra, found.activations, found.residual, found.sounds):
-        assert part.dtype == dtype
-        assert np.all(np.isfinite(part))
-
-
 @given(matrices(zeros=True), dtypes)
 def test_wiener_masks_are_shares_of_the_model(problem, dtype):
     _, K, (W, Z) = problem
@@ -425,16 +389,16 @@ def test_wiener_masks_are_shares_of_the_model(problem, dtype):
     assert masks.dtype == dtype
 
 
-@given(signals(), seeds)
-def test_sounds_are_the_masked_coefficients(problem, seed):
+@given(signals(), names, seeds)
+def test_sounds_are_the_masked_coefficients_and_leave_nothing(problem, name, seed):
     frame, x, K = problem
-    found = NMF(frame=frame, iterations=2).decompose(x, K, rng=seed)
-    X = frame.half_analysis(x)
+    found = NMF(frame=frame, divergence=name, iterations=2).decompose(x, K, rng=seed)
+    X, tolerance = frame.half_analysis(x), 1e-12 * np.abs(x).max()
     masks = nmf.wiener_masks(found.spectra, found.activations)
     for sound, mask in zip(found.sounds, masks, strict=True):
-        np.testing.assert_allclose(
-            sound, frame.half_synthesis(mask * X, x.size), atol=1e-12 * np.abs(x).max()
-        )
+        wanted = frame.half_synthesis(mask * X, x.size)
+        np.testing.assert_allclose(sound, wanted, atol=tolerance)
+    np.testing.assert_allclose(found.residual, 0, atol=tolerance)
 
 
 def test_the_spectrogram_is_that_of_the_power_and_never_below_the_floor():
@@ -494,32 +458,6 @@ def test_a_start_of_another_power_is_raised_to_ours():
     np.testing.assert_allclose(powers.activations, magnitudes.activations**2)
 
 
-def test_a_result_on_another_grid_or_with_atoms_starts_with_its_components():
-    x, method = two_tones().sum(axis=0), NMF(frame=hann(64, 8))
-    on_another = NMF(frame=hann(128, 64)).decompose(x, 2)
-    of_atoms = Decomposition("by hand", two_tones(), np.ones((2, 1)), 1, 0, residual=0 * x)
-    random = next(method.iterate(x, 2)).objective
-    for found in (on_another, of_atoms):
-        start = next(method.iterate(x, 2, start=found))
-        W, Z = start.patterns, start.activations
-        for k in range(2):
-            V = method.frame.spectrogram(found.component(k), 1)
-            wanted = np.outer(V.sum(axis=1), V.sum(axis=0)) / V.sum()
-            np.testing.assert_allclose(np.outer(Z[k], W[k]), wanted, atol=1e-3 * wanted.max())
-        assert start.objective < 0.9 * random
-        assert min(W.min(), Z.min()) > 0
-
-
-def test_a_component_that_is_silent_gives_a_start_that_can_move():
-    method, x = NMF(frame=hann(64, 16), iterations=30), two_tones().sum(axis=0)
-    silent = Decomposition(
-        "by hand", np.stack([x[:50], 0 * x[:50]]), np.ones((2, 9)), 64, 0, residual=x
-    )
-    found = method.decompose(x, 2, start=silent)
-    assert found.component(1).any()
-    assert np.all(np.isfinite(found.components()))
-
-
 # ---- what it takes -----------------------------------------------------------------------------
 
 
@@ -566,29 +504,16 @@ V = np.random.default_rng(0).random((9, 5)) + 0.1
     ("matrix", "K", "options", "message"),
     [
         (np.ones(5), 1, {}, "V must be two-dimensional"),
-        (np.ones((0, 5)), 1, {}, "V must not be empty"),
-        (np.ones((9, 5), int), 1, {}, "V must hold floating-point numbers"),
         (V + 1j, 1, {}, "V must be real"),
         (np.where(V == V.max(), np.nan, V), 1, {}, "V must be finite, got nan"),
-        (np.where(V == V.max(), np.inf, V), 1, {}, "V must be finite, got inf"),
         (V - 0.5, 1, {}, "V must not be negative, got -0."),
         (0 * V, 1, {}, "V must not be zero everywhere"),
         (np.where(V == V.max(), 0, V), 1, {"divergence": "itakura-saito"}, "V must be positive"),
         (np.where(V == V.max(), 0, V), 1, {"divergence": -1.0}, "V must be positive for β = -1"),
-        (V, 0, {}, "n_components must be a whole number from 1 to 5, got 0"),
         (V, 6, {}, "n_components must be a whole number from 1 to 5, got 6"),
-        (V, 2.0, {}, "n_components must be a whole number"),
-        (V, 1, {"divergence": "manhattan"}, "divergence must be one of euclidean, kullback-lei"),
-        (V, 1, {"divergence": np.nan}, "divergence must be one of"),
-        (V, 1, {"update": "leap"}, "update must be one of minimise, full, got 'leap'"),
-        (V, 1, {"divergence": 3.0, "update": "full"}, "update must be minimise for β outside"),
         (V, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
-        (V, 1, {"start": (np.ones((1, 5)),)}, "start must hold patterns, activations, got 1"),
         (V, 1, {"start": (np.ones((1, 4)), np.ones((1, 9)))}, r"patterns must have shape \(1, 5\)"),
         (V, 1, {"start": (np.ones((1, 5)), np.ones((9, 1)))}, r"must have shape \(1, 9\)"),
-        (V, 1, {"start": (-np.ones((1, 5)), np.ones((1, 9)))}, "patterns must not be negative"),
-        (V, 1, {"start": (np.ones((1, 5)), -np.ones((1, 9)))}, "activations must not be negative"),
-        (V, 1, {"start": (np.full((1, 5), np.nan), np.ones((1, 9)))}, "must be finite"),
         (V, 1, {"held": "spectra"}, "held must be one of patterns, activations, got 'spectra'"),
     ],
 )
@@ -601,10 +526,11 @@ def test_bad_matrices_are_named(matrix, K, options, message):
     ("options", "message"),
     [
         ({"power": 0.0}, "power must be positive, got 0.0"),
-        ({"power": -1.0}, "power must be a finite number of at least 0, got -1.0"),
         ({"floor": -1.0}, "floor must be a finite number of at least 0, got -1.0"),
         ({"floor": 0.0, "divergence": "itakura-saito"}, "floor must be positive for β = 0, got 0"),
         ({"divergence": True}, "divergence must be one of euclidean, kullback-leibler"),
+        ({"divergence": 3.0, "update": "full"}, "update must be minimise for β outside"),
+        ({"divergence": -0.1, "update": "full"}, "update must be minimise for β outside"),
     ],
 )
 def test_options_that_are_no_such_numbers_are_named(options, message):

@@ -33,18 +33,14 @@ def of_spectra(frame, T, seed, power, dtype=float):
 
 
 @given(dtypes, seeds)
-def test_given_arrays_are_copies_in_the_precision_wanted(dtype, seed):
-    W, Z = normal(seed, 2, 3) ** 2, normal(seed, 2, 4) ** 2
+def test_given_arrays_are_contiguous_copies_in_the_precision_wanted(dtype, seed):
+    W, Z = normal(seed, 3, 2).T ** 2, normal(seed, 2, 4) ** 2
     found = starts.checked_start((W, Z), SHAPES, dtype)
     for values, wanted in zip(found, (W, Z), strict=True):
         assert values.dtype == dtype
+        assert values.flags.c_contiguous
         assert not np.shares_memory(values, wanted)
         np.testing.assert_array_equal(values, wanted.astype(dtype))
-
-
-def test_given_arrays_are_contiguous_however_they_lie():
-    for values in starts.checked_start((np.ones((3, 2)).T, np.ones((4, 2)).T), SHAPES, float):
-        assert values.flags.c_contiguous
 
 
 def test_patterns_may_be_complex_where_the_data_are():
@@ -70,11 +66,9 @@ def test_activations_may_be_left_open_and_patterns_may_not():
     [
         ((np.ones((2, 3)),), "start must hold patterns, activations, got 1 values"),
         ((np.ones((2, 3)), np.ones((2, 5))), r"activations must have shape \(2, 4\), got \(2, 5\)"),
-        ((np.ones((3, 3)), np.ones((2, 4))), r"patterns must have shape \(2, 3\), got \(3, 3\)"),
         ((np.ones(3), np.ones((2, 4))), "start's patterns must be two-dimensional"),
         ((-np.ones((2, 3)), np.ones((2, 4))), "start's patterns must not be negative, got -1.0"),
         ((np.ones((2, 3)), np.full((2, 4), np.nan)), "start's activations must be finite"),
-        ((np.ones((2, 3), int), np.ones((2, 4))), "start's patterns must hold floating-point"),
         ((1j * np.ones((2, 3)), np.ones((2, 4))), "start's patterns must be real"),
     ],
 )
@@ -131,7 +125,8 @@ def test_a_silent_component_stays_nearly_silent():
     found.activations[1] = 0
     W, Z = starts.factors_of(found, GaborFrame("hann", 2, 4), 9, 1.0, float)
     assert np.isfinite(W).all()
-    assert 0 < Z[1].max() < 1e-5 * Z[0].max()
+    assert min(W.min(), Z.min()) > 0  # so that an update can move it
+    assert Z[1].max() < 1e-5 * Z[0].max()
 
 
 @given(st.integers(1, 4), st.integers(-9, 9), st.integers(1, 30), st.integers(1, 4), seeds)
@@ -149,13 +144,6 @@ def test_activations_go_to_the_nearest_positions(hop, first, n_activations, own_
         np.testing.assert_allclose(Z, np.maximum(moved, Z.min()), atol=2e-6 * max(1, Z.max()))
     if (hop, first) != (own_hop, 0) and Z.max() > 0:
         assert Z.min() > 0
-
-
-def test_a_result_of_other_components_is_refused():
-    found = Decomposition("by hand", np.eye(2), np.ones((2, 4)), 1, 0, np.zeros(4))
-    assert starts.require_components(found, 2) is found
-    with pytest.raises(ValueError, match="start must have 3 components, got 2"):
-        starts.require_components(found, 3)
 
 
 @given(dtypes, st.sampled_from([1e-6, 0.1]), seeds)
