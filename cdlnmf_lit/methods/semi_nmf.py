@@ -98,8 +98,8 @@ class Problem(method.Problem):
                 return z
 
             Z, products = moved, self.products(activations, len(Z))
-        spectra = _within_ball if self.penalty else _least_squares
-        return spectra(W, *products), Z, products
+        fitted = _within_ball if self.penalty else _least_squares
+        return fitted(W, *products), Z, products
 
     def _activations(self, Z: Array, V: Array, G: Array) -> Array:
         """All activations at once, from products that are at hand."""
@@ -461,7 +461,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
     activation_update: str = option(
         "multiplicative",
         "The update of ``Z``: that of reference [15], or one that goes further in one pass.",
-        OneOf("multiplicative", "coordinate"),
+        OneOf(*ACTIVATION_UPDATES),
     )
 
     SIGNED = ("patterns",)
