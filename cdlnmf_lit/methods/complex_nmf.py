@@ -554,12 +554,12 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
         N, F = X.shape
         K = integer(n_components, "n_components", at_most=min(N, F))
         asked = replace(self, phases=phases) if isinstance(phases, str) else self
-        moving = Phases()
+        kept = Phases()
         if phases is not None and not isinstance(phases, str):
-            moving.values = _given_phases(phases, (K, N, F), np.result_type(X.dtype, np.complex64))
+            kept.values = _given_phases(phases, (K, N, F), np.result_type(X.dtype, np.complex64))
         elif asked.phases == "mixture":
             X = X if np.isrealobj(X) and X.min() >= 0 else np.abs(X)
-        problem = asked.resolved(X)._problem_of(X, K, phases=moving, held=held)
+        problem = asked.resolved(X)._problem_of(X, K, phases=kept, held=held)
         shapes = {"patterns": (K, F), "activations": (K, N)}
         return self.states_of(problem, shapes, X.dtype, start, rng)
 
