@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from cdlnmf_lit.methods import complex_nmf, method
-from cdlnmf_lit.methods.complex_nmf import Phases, largest_norm, model, synthesised, unit
+from cdlnmf_lit.methods.complex_nmf import Phases, model, synthesised, unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
-from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
 from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, ratio
-from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
 from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
@@ -155,11 +155,8 @@ class Problem(method.Problem):
     @cached_property
     def energy(self) -> float:
         """``‖X‖²``."""
-
-        def of_block(rows: slice) -> float:
-            return float(np.vdot(self.X[rows], self.X[rows]).real)
-
-        return sum(in_threads(of_block, self.blocks))
+        blocks = (self.X[rows] for rows in self.blocks)
+        return sum(float(np.vdot(X, X).real) for X in blocks)
 
     # ---- starts, states, sounds ----------------------------------------------------------------
 
@@ -226,12 +223,7 @@ class Problem(method.Problem):
 
 @dataclass(frozen=True, eq=False)
 class State(method.State):
-    """One iterate, with what it leaves.
-
-    Parameters
-    ----------
-    squared_error : float
-        ``‖X - X̂‖²``.
+    """One iterate, and its ``‖X - X̂‖²``.
 
     Examples
     --------
@@ -299,16 +291,7 @@ class Phases:
 
 
 def unit(X: Array) -> Array:
-    """Phases ``X / |X|``; 1 where there is none.
-
-    Parameters
-    ----------
-    X : complex array
-
-    Returns
-    -------
-    complex array
-        Of modulus 1.
+    """Phases ``X / |X|`` of a complex array; 1 where there is none.
 
     Examples
     --------
@@ -331,10 +314,6 @@ def model(W: Array, Z: Array, U: Array) -> Array:
     Z : array (K, n)
     U : complex array (K, n, F)
         Phases ``exp(iθ_k)``.
-
-    Returns
-    -------
-    complex array (n, F)
 
     Examples
     --------
@@ -413,8 +392,7 @@ def synthesised(
         The signal; what the sounds leave of it is the residual.
     frame, synthesis : GaborFrame
         Where the coefficients are, and what makes them sound.
-    W : array (K, M // 2 + 1)
-    Z : array (K, N)
+    W, Z : array (K, M // 2 + 1), array (K, N)
     phases : callable
         From ``k`` and the rows of a block to ``exp(iθ_k)`` there.
 
@@ -518,8 +496,11 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
             ½ \|X[n]\|^2 + (λ - \|X[n]\|) \sum_k Z_k[n]
 
         whatever the phases: from ``λ = ‖X[n]‖`` on nothing is better than silence in frame ``n``.
-        Below that, the spectrum ``|X[n]| / ‖X[n]‖`` with the phases of ``X`` is better.
+        Below that, the spectrum ``|X[n]| / ‖X[n]‖`` with the phases of ``X`` is better. A matrix
+        in place of the signal stands for ``X``.
         """
+        if x.ndim == 2:
+            return largest_norm(x.__getitem__, pieces(len(x), max(1, SINGLE // x.shape[1])))
         return largest_norm(self.frame.lazy_half_analysis(x), self.frame.blocks(x.size))
 
     def check(self, x: Array) -> None:
@@ -528,9 +509,11 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
         still = self.phases == "mixture"
         X = self.frame.spectrogram(x, 1.0) if still else self.frame.half_analysis(x)
-        return Problem(
-            X, K, penalty=self.penalty or 0.0, exponent=self.exponent, method=self, x=x, **asked
-        )
+        return self._problem_of(X, K, x=x, **asked)
+
+    def _problem_of(self, X: Array, K: int, **asked: Any) -> Problem:
+        penalty = self.penalty or 0.0
+        return Problem(X, K, penalty=penalty, exponent=self.exponent, method=self, **asked)
 
     def factorize(
         self,
@@ -570,17 +553,13 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
             raise ValueError("X must not be zero everywhere")
         N, F = X.shape
         K = integer(n_components, "n_components", at_most=min(N, F))
-        asked, begun = self, Phases()
-        if isinstance(phases, str):
-            asked = replace(self, phases=phases)
-        elif phases is not None:
-            begun.values = _given_phases(phases, (K, N, F), np.result_type(X.dtype, np.complex64))
-        if begun.values is None and asked.phases == "mixture":
+        asked = replace(self, phases=phases) if isinstance(phases, str) else self
+        kept = Phases()
+        if phases is not None and not isinstance(phases, str):
+            kept.values = _given_phases(phases, (K, N, F), np.result_type(X.dtype, np.complex64))
+        elif asked.phases == "mixture":
             X = X if np.isrealobj(X) and X.min() >= 0 else np.abs(X)
-        penalty = self.penalty or 0.0
-        if self.share:
-            penalty = self.share * largest_norm(X.__getitem__, pieces(N, max(1, SINGLE // F)))
-        problem = Problem(X, K, begun, penalty, self.exponent, method=asked, held=held)
+        problem = asked.resolved(X)._problem_of(X, K, phases=kept, held=held)
         shapes = {"patterns": (K, F), "activations": (K, N)}
         return self.states_of(problem, shapes, X.dtype, start, rng)
 
@@ -609,31 +588,6 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
             U = np.ones((K, n, F), X.dtype)
         problem = Problem(X, K, Phases(U))
         return lambda: problem.updated(W, Z), N / n / n_threads()
-
-
-def largest_norm(rows_of: Callable[[slice], Array], blocks: list[slice]) -> float:
-    """The largest norm of a row of an array that is computed block by block.
-
-    Parameters
-    ----------
-    rows_of : callable
-        From the rows of a block (a slice) to their values.
-    blocks : list of slice
-
-    Examples
-    --------
-    >>> largest_norm(np.array([[3.0, 4.0], [1.0, 0.0]]).__getitem__, [slice(0, 1), slice(1, 2)])
-    5.0
-
-    References
-    ----------
-    Equation (10) of the paper.
-    """
-
-    def largest(rows: slice) -> float:
-        return float(np.linalg.norm(rows_of(rows), axis=1).max())
-
-    return max(in_threads(largest, blocks))
 
 
 def _given_phases(phases: ArrayLike, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -5,6 +5,7 @@ Chapter: ``book/methods/method.md``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -13,6 +14,7 @@ import numpy as np
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.options import option, optional
 from cdlnmf_lit.theory.arguments import Array, non_negative
+from cdlnmf_lit.theory.blocks import in_threads
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 
@@ -130,6 +132,21 @@ def on(frame: GaborFrame) -> Any:
     GaborFrame('hann', 16, 64).tight()
     """
     return option(frame, "The Gabor frame.", _frame)
+
+
+def largest_norm(rows_of: Callable[[slice], Array], blocks: list[slice]) -> float:
+    """The largest norm of a row of an array, from the function that gives a block of its rows.
+
+    Examples
+    --------
+    >>> largest_norm(np.array([[3.0, 4.0], [1.0, 0.0]]).__getitem__, [slice(0, 1), slice(1, 2)])
+    5.0
+    """
+
+    def largest(rows: slice) -> float:
+        return float(np.linalg.norm(rows_of(rows), axis=1).max())
+
+    return max(in_threads(largest, blocks))
 
 
 def require_sound(x: Array) -> None:

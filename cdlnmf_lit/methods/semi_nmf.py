@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, norms, ratio
-from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_sound
+from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
 from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import activations_of, loudness, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer
@@ -56,16 +56,16 @@ class Problem(method.Problem):
     ----------
     A : array (N, R)
         It is read once an iteration.
+    update : callable
+        The update of ``Z``: :func:`multiplicative_update`, or one with the same arguments.
     penalty : float
         ``λ``.
-    activation_update : str
-        A name of ``ACTIVATION_UPDATES``.
     gains : array (R / 2,), optional
         By what the channels of complex data have been multiplied; None for real data.
 
     Examples
     --------
-    >>> problem = Problem(np.eye(3))
+    >>> problem = Problem(np.eye(3), coordinate_update)
     >>> start = problem.begin(2, "random", np.random.default_rng(0))
     >>> problem.after(start).objective <= start.objective
     True
@@ -76,8 +76,8 @@ class Problem(method.Problem):
     """
 
     A: Array
+    update: Update
     penalty: float = 0.0
-    activation_update: str = "multiplicative"
     gains: Array | None = None
 
     def updated(self, W: Array, Z: Array, products: Pair) -> tuple[Array, Array, Pair]:
@@ -90,33 +90,27 @@ class Problem(method.Problem):
         if self.held == "patterns":
             return W, self._activations(Z, *products), products
         if self.held is None:
-            update, G, correlations = self.update, gram(W, W), _correlator(W)
-            new = np.empty_like(Z)
+            G, correlations, moved = gram(W, W), _correlator(W), np.empty_like(Z)
 
             def activations(rows: slice, *block: Array) -> Array:
-                z = update(Z[:, rows], correlations(*block), G, self.penalty)
-                new[:, rows] = z
+                z = self.update(Z[:, rows], correlations(*block), G, self.penalty)
+                moved[:, rows] = z
                 return z
 
-            Z, products = new, self.products(activations, len(Z))
-        spectra = _within_ball if self.penalty else _least_squares
-        return spectra(W, *products), Z, products
+            Z, products = moved, self.products(activations, len(Z))
+        fitted = _within_ball if self.penalty else _least_squares
+        return fitted(W, *products), Z, products
 
     def _activations(self, Z: Array, V: Array, G: Array) -> Array:
         """All activations at once, from products that are at hand."""
-        new = np.empty_like(Z)
+        moved = np.empty_like(Z)
 
         def move(columns: slice) -> None:
-            new[:, columns] = self.update(Z[:, columns], V[:, columns], G, self.penalty)
+            moved[:, columns] = self.update(Z[:, columns], V[:, columns], G, self.penalty)
 
         for _ in in_threads(move, stretches(*Z.shape)):
             pass
-        return new
-
-    @property
-    def update(self) -> Update:
-        """The update of the activations."""
-        return ACTIVATION_UPDATES[self.activation_update]
+        return moved
 
     def misfit(self, state: State) -> float:
         """``‖A - Zᵀ W‖²`` from the products at hand: ``‖A‖² - 2⟨Z A, W⟩ + ⟨Z Zᵀ, W Wᵀ⟩``.
@@ -124,7 +118,7 @@ class Problem(method.Problem):
         Where the spectra are held it is ``‖A‖² - 2⟨V, Z⟩ + ⟨G, Z Zᵀ⟩``. Its error is about the
         rounding of ``‖A‖²``.
         """
-        free = state.activations if self.held == "patterns" else state.rows
+        free = state.activations if self.held == "patterns" else state.real_spectra
         wide = free.astype(float, copy=False)
         linear, quadratic = state.products
         found = self.energy - 2 * np.vdot(linear, wide) + np.vdot(quadratic, gram(wide, wide))
@@ -191,9 +185,9 @@ class Problem(method.Problem):
 
     def activations_for(self, W: Array) -> Array:
         """What each spectrum alone would have, where that is positive; opened."""
-        rows = self.rows(W)
-        V, _ = self.correlations(rows)
-        V /= np.square(norms(rows))[:, None]
+        W = self.real_spectra(W)
+        V, _ = self.correlations(W)
+        V /= np.square(norms(W))[:, None]
         return opened(np.maximum(V, 0, out=V))
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
@@ -208,31 +202,31 @@ class Problem(method.Problem):
 
     def first(self, W: Array, Z: Array) -> State:
         """A start; under a penalty, what is free is scaled to spectra of norm at most 1."""
-        rows = self.rows(W)
+        real = self.real_spectra(W)
         if self.held == "patterns":
-            patterns = self.spectra(rows) if rows is W else W
-            return State(0, patterns, Z, self, rows, self.correlations(rows))
+            patterns = W if np.iscomplexobj(W) else self.spectra(real)
+            return State(0, patterns, Z, self, real, self.correlations(real))
         if self.penalty and self.held == "activations":
-            rows = in_ball(rows)
+            real = in_ball(real)
         elif self.penalty:
-            rows, Z = normalised(rows, Z)
-        products = self.products(lambda block, *_: Z[:, block], len(Z))
-        return State(0, self.spectra(rows), Z, self, rows, products)
+            real, Z = normalised(real, Z)
+        products = self.products(lambda rows, *_: Z[:, rows], len(Z))
+        return State(0, self.spectra(real), Z, self, real, products)
 
     def after(self, state: State) -> State:
-        rows, Z, products = self.updated(state.rows, state.activations, state.products)
-        W = state.patterns if self.held == "patterns" else self.spectra(rows)
-        return State(state.iteration + 1, W, Z, self, rows, products)
+        real, Z, products = self.updated(state.real_spectra, state.activations, state.products)
+        W = state.patterns if self.held == "patterns" else self.spectra(real)
+        return State(state.iteration + 1, W, Z, self, real, products)
 
-    def rows(self, W: Array) -> Array:
+    def real_spectra(self, W: Array) -> Array:
         """Spectra as rows of ``A`` are; real ones are that already."""
         return (self.gains * W).view(self.A.dtype) if np.iscomplexobj(W) else W
 
-    def spectra(self, rows: Array) -> Array:
-        """The spectra of such rows."""
+    def spectra(self, real: Array) -> Array:
+        """The spectra that :meth:`real_spectra` come from."""
         if self.gains is None:
-            return rows
-        return (rows * np.repeat(1 / self.gains, 2)).view(np.result_type(rows, np.complex64))
+            return real
+        return (real * np.repeat(1 / self.gains, 2)).view(np.result_type(real, np.complex64))
 
     def record(self, state: State) -> dict[str, float]:
         misfit, Z = self.misfit(state), state.activations
@@ -269,14 +263,11 @@ Update = Callable[[Array, Array, Array, float], Array]
 
 @dataclass(frozen=True, eq=False)
 class State(method.State):
-    """One iterate, and what the next one needs of it.
+    """One iterate; of a signal, its spectra ``w_k`` are those in channels 0 to ``M // 2``.
 
     Parameters
     ----------
-    iteration, patterns, activations, problem
-        See :class:`~cdlnmf_lit.methods.method.State`; the patterns are the spectra ``w_k``,
-        ``(K, F)``, of a real signal in channels 0 to ``M // 2``.
-    rows : array (K, R)
+    real_spectra : array (K, R)
         The spectra as rows of the real matrix.
     products : pair of arrays
         See :meth:`Problem.updated`.
@@ -292,7 +283,7 @@ class State(method.State):
     Equation (9) of the paper.
     """
 
-    rows: Array
+    real_spectra: Array
     products: Pair
 
 
@@ -316,10 +307,6 @@ def multiplicative_update(z: Array, V: Array, G: Array, penalty: float) -> Array
         ``Re(Wᴴ W)``.
     penalty : float
         ``λ``.
-
-    Returns
-    -------
-    array (K, n)
 
     Examples
     --------
@@ -346,16 +333,7 @@ def coordinate_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
     .. math:: z_k ← \max\Big(0, \; z_k + \frac{V_k - (G Z)_k - λ}{G_{kk}}\Big)
 
     It lowers the same quadratic as :func:`multiplicative_update`, further in one pass, and its
-    zeros are free to move again.
-
-    Parameters
-    ----------
-    z, V, G, penalty
-        See :func:`multiplicative_update`.
-
-    Returns
-    -------
-    array (K, n)
+    zeros are free to move again. It takes the same arguments.
 
     Examples
     --------
@@ -483,7 +461,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
     activation_update: str = option(
         "multiplicative",
         "The update of ``Z``: that of reference [15], or one that goes further in one pass.",
-        OneOf("multiplicative", "coordinate"),
+        OneOf(*ACTIVATION_UPDATES),
     )
 
     SIGNED = ("patterns",)
@@ -494,10 +472,9 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         return self.frame.dual()
 
     def coefficients(self, x: Array) -> Array:
-        """Half-spectra of the signal, times :attr:`gains`: of the norm of the whole spectra."""
-        rows_of, gains = self.frame.lazy_half_analysis(x), self.gains.astype(x.dtype)
-        shape = self.frame.n_frames(x.size), gains.size
-        X = np.empty(shape, np.result_type(x.dtype, np.complex64))
+        """Half-spectra of the signal, times the gains: of the norm of the whole spectra."""
+        rows_of, gains = self.frame.lazy_half_analysis(x), self._gains(x)
+        X = np.empty(self.shape(x.size), np.result_type(x.dtype, np.complex64))
 
         def fill(rows: slice) -> None:
             np.multiply(rows_of(rows), gains, out=X[rows])
@@ -506,10 +483,8 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
             pass
         return X
 
-    @cached_property
-    def gains(self) -> Array:
-        """See :func:`~cdlnmf_lit.theory.equivalence.half_spectrum_gains`."""
-        return half_spectrum_gains(self.frame.channels)
+    def _gains(self, x: Array) -> Array:
+        return half_spectrum_gains(self.frame.channels).astype(x.dtype)
 
     def lambda_max(self, x: Array) -> float:
         r"""The smallest penalty from which on no spectra of norm 1 have activations.
@@ -519,23 +494,13 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         The objective is convex in ``Z``. At ``Z = 0`` its slope along ``z_k[n]`` is
         ``λ - Re⟨X_n, w_k⟩``, and ``Re⟨X_n, w_k⟩ ≤ ‖X_n‖ ‖w_k‖ ≤ λ_max``. So from ``λ_max`` on no
         slope is negative, and 0 is the minimum whatever the spectra. Below it the slope for
-        ``w_k = X_n / ‖X_n‖`` is negative at the largest row, and that spectrum is used.
-
-        Parameters
-        ----------
-        x : array (T,), or (N, F)
-            A signal; or a matrix, which stands for ``X``.
+        ``w_k = X_n / ‖X_n‖`` is negative at the largest row, and that spectrum is used. A matrix
+        in place of the signal stands for ``X``.
         """
-        rows_of: Callable[[slice], Array] = x.__getitem__
-        blocks, gains = pieces(len(x), max(1, BLOCK // x.shape[-1])), np.ones(1, x.real.dtype)
-        if x.ndim == 1:
-            rows_of, blocks = self.frame.lazy_half_analysis(x), self.frame.blocks(x.size)
-            gains = self.gains.astype(x.dtype)
-
-        def largest(rows: slice) -> float:
-            return float(np.linalg.norm(gains * rows_of(rows), axis=1).max())
-
-        return max(in_threads(largest, blocks))
+        if x.ndim == 2:
+            return largest_norm(x.__getitem__, pieces(len(x), max(1, BLOCK // x.shape[1])))
+        rows_of, gains = self.frame.lazy_half_analysis(x), self._gains(x)
+        return largest_norm(lambda rows: gains * rows_of(rows), self.frame.blocks(x.size))
 
     def check(self, x: Array) -> None:
         require_sound(x)
@@ -555,11 +520,11 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         return AtomsOfSpectra(self.dual, atoms.dtype).spectra_of(atoms)
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
-        A = self.coefficients(x).view(x.dtype)
-        return self._problem(A, self.gains.astype(x.dtype), x=x, **asked)
+        return self._problem_of(self.coefficients(x).view(x.dtype), self._gains(x), x=x, **asked)
 
-    def _problem(self, A: Array, gains: Array | None, **asked: Any) -> Problem:
-        return Problem(A, self.penalty or 0.0, self.activation_update, gains, method=self, **asked)
+    def _problem_of(self, A: Array, gains: Array | None, **asked: Any) -> Problem:
+        update = ACTIVATION_UPDATES[self.activation_update]
+        return Problem(A, update, self.penalty or 0.0, gains, method=self, **asked)
 
     def factorize(
         self,
@@ -604,7 +569,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         A = np.ascontiguousarray(X).view(X.real.dtype)
         K = integer(n_components, "n_components", at_most=min(A.shape))
         gains = np.ones(F, A.dtype) if np.iscomplexobj(X) else None
-        problem = self.resolved(X)._problem(A, gains, held=held)
+        problem = self.resolved(X)._problem_of(A, gains, held=held)
         shapes = {"patterns": (K, F), "activations": (K, N)}
         return self.states_of(problem, shapes, X.dtype, start, rng)
 
@@ -626,6 +591,6 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         """One thread's part of a pass."""
         N, F = self.shape(n_samples)
         n = min(N, max(1, PASS // (2 * F)))
-        problem = self._problem(np.zeros((n, 2 * F), dtype), None)
+        problem = self._problem_of(np.zeros((n, 2 * F), dtype), None)
         start = problem.first(np.ones((K, 2 * F), dtype), np.ones((K, n), dtype))
         return lambda: problem.after(start), N / n

@@ -400,16 +400,11 @@ def test_from_lambda_max_on_silence_is_best_and_below_it_is_not(frame, phases, s
 
 
 @given(PHASES, seeds)
-def test_a_share_is_one_of_the_largest_penalty(phases, seed):
-    x = normal(seed, 50)
-    asked = ComplexNMF(frame=FRAME, phases=phases)
-    penalty = 0.3 * asked.lambda_max(x)
-    state = next(replace(asked, share=0.3).iterate(x, 2))
-    assert state.problem.penalty == state.problem.method.penalty == pytest.approx(penalty)
-    X = FRAME.half_analysis(x)
-    of_matrix = next(factorize(X, 2, phases=phases, share=0.3))
-    assert of_matrix.problem.penalty == pytest.approx(penalty)
-    assert of_matrix.objective == pytest.approx(state.objective)
+def test_a_share_is_one_of_the_largest_penalty_for_a_matrix_too(phases, seed):
+    x, method = normal(seed, 50), ComplexNMF(frame=FRAME, phases=phases, share=0.3)
+    state = next(method.factorize(FRAME.half_analysis(x), 2))
+    assert state.problem.penalty == pytest.approx(0.3 * method.lambda_max(x))
+    assert state.objective == pytest.approx(next(method.iterate(x, 2)).objective)
 
 
 # ---- signals ------------------------------------------------------------------------------------
@@ -531,8 +526,6 @@ def test_free_phases_take_longer_and_more_memory():
     [
         ({"exponent": 0.0}, "exponent must be above 0 and at most 2, got 0.0"),
         ({"exponent": 2.5}, "exponent must be above 0 and at most 2, got 2.5"),
-        ({"exponent": np.inf}, "exponent must be a finite number"),
-        ({"phases": "moon"}, "phases must be one of mixture, random, got 'moon'"),
         ({"share": 0.1, "exponent": 0.5}, "share must be None where the exponent is not 1 but 0.5"),
         ({"share": 0.0, "exponent": 2}, "share must be None where the exponent is not 1 but 2"),
     ],
@@ -550,12 +543,10 @@ ONES = np.ones((3, 2))
     [
         (np.zeros((3, 3)), 1, {}, "X must not be zero everywhere"),
         (np.full((3, 3), np.nan), 1, {}, "X must be finite"),
-        (np.ones(3), 1, {}, "X must be two-dimensional"),
         (ONES, 3, {}, "n_components must be a whole number from 1 to 2, got 3"),
         (ONES, 1, {"phases": np.ones((1, 2, 3))}, r"phases must be finite, of shape \(1, 3, 2\)"),
         (ONES, 1, {"phases": np.full((1, 3, 2), np.nan)}, "phases must be finite"),
         (ONES, 1, {"phases": "moon"}, "phases must be one of mixture, random, got 'moon'"),
-        (ONES, 1, {"start": "tape"}, "start must be one of random, got 'tape'"),
         (ONES, 1, {"start": (ONES.T, ONES.T)}, r"patterns must have shape \(1, 2\), got \(2, 3\)"),
         (ONES, 1, {"start": (-ONES[:1], np.ones((1, 3)))}, "patterns must not be negative"),
     ],
