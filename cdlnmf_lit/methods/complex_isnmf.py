@@ -22,7 +22,7 @@ from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.complex_nmf import unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
-from cdlnmf_lit.methods.families import OnFrames, on, require_sound
+from cdlnmf_lit.methods.families import OnFrames, on, require_sound, spectra_and_sounds
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.methods.options import anything, option, positive
 from cdlnmf_lit.methods.starts import factors_of, opened
@@ -34,8 +34,6 @@ MOST_CONCENTRATED = {"float32": 1e6, "float64": 1e8}
 """The largest ``κ``: beyond it the variance across a phase is lost to rounding."""
 WARM_UP = 50
 """Updates of NMF that the start "nmf" takes from random factors."""
-RISE, AUDIBLE = 1.1, 1e-3
-"""A stroke: power that grows so many times in a frame, to such a share of its largest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +50,14 @@ class Problem(method.Problem):
     Parameters
     ----------
     X : complex array (N, F)
-    shape : Anisotropy
+    prior : Anisotropy
+        Of a coefficient of power 1, before the mixture is seen.
     noise : float
         ``ε``, the variance of what belongs to no component.
     hop_ratio : float
         ``a / M``, the hop over the channels.
-    phases : ExpectedPhases, or array (K, N, F), or None
-        Where phases are expected; None if ``κ = 0``, or until the start tells them.
+    phases : callable, or None
+        From some frames to ``exp(iψ_k)``; None if ``κ = 0``, or until the start tells them.
 
     Examples
     --------
@@ -67,17 +66,13 @@ class Problem(method.Problem):
     >>> objective, W, Z = problem.updated(one, np.ones((1, 2)))
     >>> np.round(Z, 6)
     array([[9., 9.]])
-
-    References
-    ----------
-    Reference [17].
     """
 
     X: Array
-    shape: Anisotropy
+    prior: Anisotropy
     noise: float
     hop_ratio: float = 0.25
-    phases: ExpectedPhases | Array | None = None
+    phases: Callable[[slice], Array] | None = None
 
     def updated(self, W: Array, Z: Array) -> tuple[float, Array, Array]:
         """The objective at ``W, Z``, and the factors after one EM iteration, in one pass."""
@@ -112,18 +107,15 @@ class Problem(method.Problem):
 
     def posterior(self, W: Array, Z: Array, rows: slice) -> Posterior:
         """The E step: what some frames say of the components."""
-        if isinstance(self.phases, ExpectedPhases):
-            U: Array | None = self.phases(rows)
-        else:
-            U = None if self.phases is None else self.phases[:, rows]
-        return Posterior.of(self.X[rows], W, Z[:, rows], U, self.shape, self.noise)
+        U = None if self.phases is None else self.phases(rows)
+        return Posterior.of(self.X[rows], W, Z[:, rows], U, self.prior, self.noise)
 
     # ---- starts, states, sounds ----------------------------------------------------------------
 
     def first(self, W: Array, Z: Array) -> State:
         """The factors scaled; and the phases that they tell to expect, where none are known."""
         problem = self
-        if self.shape.mean and self.phases is None:
+        if self.prior.mean and self.phases is None:
             advance = (2 * np.pi * self.hop_ratio * peak_frequencies(W)).astype(W.dtype)
             problem = replace(self, phases=ExpectedPhases(self.X, advance, onsets(Z)))
         return State(0, *self.scaled(W, Z), problem)
@@ -159,14 +151,7 @@ class Problem(method.Problem):
             return np.stack([found.mean(k) for k in range(len(W))])
 
         sounds = frame.dual().half_syntheses(coefficients, len(W), x.size, x.dtype)
-        return {
-            "atoms": None,
-            "spectra": W,
-            "sounds": sounds,
-            "residual": x - sounds.sum(axis=0),
-            "hop": frame.hop,
-            "first_sample": frame.first_sample,
-        }
+        return spectra_and_sounds(frame, W, sounds, x - sounds.sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,10 +164,6 @@ class State(method.State):
     >>> objective, W, Z = start.step
     >>> objective == start.objective, W.shape, Z.shape
     (True, (1, 2), (1, 3))
-
-    References
-    ----------
-    Reference [17].
     """
 
     @cached_property
@@ -216,10 +197,6 @@ def root_of_change(p: Array, q: Array, count: int) -> Array:
     --------
     >>> root_of_change(np.array([4.0]), np.array([0.0]), 1)
     array([0.5])
-
-    References
-    ----------
-    Reference [17].
     """
     return (q + np.sqrt(q**2 + 16 * count * p)) / (4 * p)
 
@@ -236,8 +213,8 @@ class Posterior:
     W : array (K, F)
     Z : array (K, n)
     phases : complex array (K, n, F), or None
-        ``exp(iψ_k)``; None where none are expected.
-    shape : Anisotropy
+        ``exp(iψ_k)``.
+    prior : Anisotropy
     whitened, relation : complex array (n, F)
         ``y`` and ``η``.
     precision : array (n, F)
@@ -251,16 +228,12 @@ class Posterior:
     >>> found = Posterior.of(2j * one, one, one, None, Anisotropy.of(0.0), noise=1.0)
     >>> found.mean(0)
     array([[0.+1.j]])
-
-    References
-    ----------
-    Reference [17].
     """
 
     W: Array
     Z: Array
     phases: Array | None
-    shape: Anisotropy
+    prior: Anisotropy
     whitened: Array
     relation: Array
     precision: Array
@@ -268,35 +241,35 @@ class Posterior:
 
     @classmethod
     def of(
-        cls, X: Array, W: Array, Z: Array, phases: Array | None, shape: Anisotropy, noise: float
+        cls, X: Array, W: Array, Z: Array, phases: Array | None, prior: Anisotropy, noise: float
     ) -> Posterior:
         """The posterior of the components of ``X`` (n, F), and noise of variance ``ε``."""
-        isotropic = shape.along + shape.across
+        isotropic = prior.along + prior.across
         gamma = isotropic * (Z.T @ W) + W.dtype.type(noise)
         delta, eta = X, np.zeros_like(X)
         if phases is not None:
             delta = X.copy()
             for w, z, u in zip(W, Z, phases, strict=True):
                 v = z[:, None] * w
-                delta -= shape.mean * np.sqrt(v) * u
+                delta -= prior.mean * np.sqrt(v) * u
                 eta += v * u**2
-            eta *= (shape.along - shape.across) / gamma
+            eta *= (prior.along - prior.across) / gamma
         slack = 1 - (eta.real**2 + eta.imag**2)
         precision = 1 / (gamma * slack)
         y = (delta - eta * delta.conj()) * precision
         surprise = np.log(gamma) + np.log(slack) / 2 + (delta.conj() * y).real
-        return cls(W, Z, phases, shape, y, eta, precision, float(surprise.sum(dtype=float)))
+        return cls(W, Z, phases, prior, y, eta, precision, float(surprise.sum(dtype=float)))
 
-    def _seen(self, k: int) -> tuple[Array, Array, Array, Any]:
-        """Power ``v_k``, and the mean of ``s_k / (√v_k u_k)`` along the phase and across it."""
+    def _seen_from_phase(self, k: int) -> tuple[Array, Array, Array, Any]:
+        """``v_k``; the mean of ``s_k / (√v_k u_k)`` along the phase and across it; ``u_k``."""
         v = self.Z[k][:, None] * self.W[k]
         u = v.dtype.type(1) if self.phases is None else self.phases[k]
-        y = np.sqrt(v) * (self.whitened * np.conj(u))
-        return v, self.shape.mean + 2 * self.shape.along * y.real, 2 * self.shape.across * y.imag, u
+        y, prior = np.sqrt(v) * (self.whitened * np.conj(u)), self.prior
+        return v, prior.mean + 2 * prior.along * y.real, 2 * prior.across * y.imag, u
 
     def mean(self, k: int) -> Array:
         """The expected component: an anisotropic Wiener filter, ``(n, F)``."""
-        v, along, across, u = self._seen(k)
+        v, along, across, u = self._seen_from_phase(k)
         return np.asarray(np.sqrt(v) * (along + 1j * across) * u)
 
     def moments(self, k: int) -> tuple[Array, Array]:
@@ -305,13 +278,12 @@ class Posterior:
         In ``r = √(v_k / v)`` the expected negative log-likelihood of the component is
         ``-2 log r + p r² - q r`` but for a constant.
         """
-        v, along, across, u = self._seen(k)
-        shape, least = self.shape, np.finfo(v.dtype).eps
-        turned = (self.relation * np.conj(u) ** 2).real
-        told = shape.along + shape.across - (shape.along - shape.across) * turned
-        p = np.maximum(1 - v * self.precision * told, least)
-        p += (along**2 / shape.along + across**2 / shape.across) / 2
-        return p, shape.mean / shape.along * along
+        v, along, across, u = self._seen_from_phase(k)
+        prior, relation = self.prior, (self.relation * np.conj(u) ** 2).real
+        known = prior.along + prior.across - (prior.along - prior.across) * relation
+        p = np.maximum(1 - v * self.precision * known, np.finfo(v.dtype).eps)
+        p += (along**2 / prior.along + across**2 / prior.across) / 2
+        return p, prior.mean / prior.along * along
 
 
 @dataclass(frozen=True)
@@ -333,10 +305,6 @@ class Anisotropy:
     --------
     >>> Anisotropy.of(0.0)
     Anisotropy(mean=0.0, along=0.5, across=0.5)
-
-    References
-    ----------
-    Reference [17].
     """
 
     mean: float
@@ -358,7 +326,7 @@ class Anisotropy:
 
 
 def peak_frequencies(W: Array) -> Array:
-    """For each channel the frequency of the partial that it belongs to, in channels.
+    """For each channel the frequency of the partial that it belongs to, in channels, ``(K, F)``.
 
     A partial is a peak, placed by a parabola through the logarithms of three channels; it reaches
     as far as the lowest channel on the way to the next. Without a peak: the channel's own.
@@ -368,18 +336,10 @@ def peak_frequencies(W: Array) -> Array:
     W : array (K, F)
         Spectra, ``≥ 0``.
 
-    Returns
-    -------
-    array (K, F)
-
     Examples
     --------
     >>> peak_frequencies(np.array([[1.0, 4.0, 1.0, 0.5, 1.0, 2.0, 2.0, 0.1]]))
     array([[1. , 1. , 1. , 5.5, 5.5, 5.5, 5.5, 5.5]])
-
-    References
-    ----------
-    Reference [17].
     """
     found = np.tile(np.arange(W.shape[1], dtype=W.dtype), (len(W), 1))
     for w, row in zip(np.log(np.maximum(W, np.finfo(W.dtype).tiny)), found, strict=True):
@@ -394,32 +354,24 @@ def peak_frequencies(W: Array) -> Array:
 
 
 def onsets(Z: Array) -> Array:
-    """For each frame the last one in which the component was struck, or the first of all.
+    """For each frame the last one in which the component was struck, or the first, ``(K, N)``.
 
     A stroke lasts as long as the power grows by more than a tenth from one frame to the next: until
-    the window is full of the note. What is too faint does not count.
+    the window is full of the note. What is below a thousandth of the largest does not count.
 
     Parameters
     ----------
     Z : array (K, N)
         Activations of powers.
 
-    Returns
-    -------
-    int array (K, N)
-
     Examples
     --------
     >>> onsets(np.array([[0.0, 1.0, 8.0, 6.0, 4.0, 9.0, 7.0]]))
     array([[0, 1, 2, 2, 2, 5, 5]])
-
-    References
-    ----------
-    Reference [17].
     """
     struck = np.zeros(Z.shape, bool)
-    struck[:, 1:] = Z[:, 1:] > RISE * Z[:, :-1]
-    struck &= Z > AUDIBLE * Z.max(axis=1, keepdims=True)
+    struck[:, 1:] = Z[:, 1:] > 1.1 * Z[:, :-1]
+    struck &= Z > 1e-3 * Z.max(axis=1, keepdims=True)
     return np.maximum.accumulate(np.where(struck, np.arange(Z.shape[1]), 0), axis=1)
 
 
@@ -444,10 +396,6 @@ class ExpectedPhases:
     >>> phases = ExpectedPhases(X, np.array([[np.pi]]), np.array([[0, 0]]))
     >>> np.round(phases(slice(0, 2))[0, :, 0].real)
     array([ 1., -1.])
-
-    References
-    ----------
-    Reference [17].
     """
 
     X: Array
@@ -593,15 +541,14 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
         real, (N, F) = X.real.dtype, X.shape
         K = integer(n_components, "n_components", at_most=min(N, F))
         self._require_precision(real)
-        known: Array | None = None
+        problem = self._problem(X, hop_ratio=positive(hop_ratio, "hop_ratio"), held=held)
         if phases is not None:
             known = np.asarray(phases)
             if known.shape != (K, N, F) or not np.all(np.isfinite(known)):
                 raise ValueError(f"phases must be finite, of shape {K, N, F}, got {known.shape}")
-            known = unit(known.astype(X.dtype)) if self.concentration else None
-        problem = self._problem(
-            X, hop_ratio=positive(hop_ratio, "hop_ratio"), phases=known, held=held
-        )
+            if self.concentration:
+                known = unit(known.astype(X.dtype))
+                problem = replace(problem, phases=lambda rows: known[:, rows])
         shapes = {"patterns": (K, F), "activations": (K, N)}
         return self.states_of(problem, shapes, real, start, rng)
 

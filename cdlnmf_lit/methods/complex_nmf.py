@@ -20,7 +20,14 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, ratio
-from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
+from cdlnmf_lit.methods.families import (
+    OnFrames,
+    Sparse,
+    largest_norm,
+    on,
+    require_sound,
+    spectra_and_sounds,
+)
 from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import factors_of
 from cdlnmf_lit.theory.arguments import Array, array, integer, non_negative
@@ -415,14 +422,7 @@ def synthesised(
             return np.asarray(z[rows, None] * w * phases(k, rows))[None]
 
         sounds[k] = synthesis.half_syntheses(term, 1, x.size, x.dtype)[0]
-    return {
-        "atoms": None,
-        "spectra": W,
-        "sounds": sounds,
-        "residual": x - sounds.sum(axis=0),
-        "hop": frame.hop,
-        "first_sample": frame.first_sample,
-    }
+    return spectra_and_sounds(frame, W, sounds, x - sounds.sum(axis=0))
 
 
 # ---- options -----------------------------------------------------------------------------------

@@ -149,6 +149,28 @@ def largest_norm(rows_of: Callable[[slice], Array], blocks: list[slice]) -> floa
     return max(in_threads(largest, blocks))
 
 
+def spectra_and_sounds(
+    frame: GaborFrame, spectra: Array, sounds: Array, residual: Array
+) -> dict[str, Any]:
+    """What a ``Decomposition`` holds of components that have spectra, beside their activations.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit.theory.gabor import hann
+    >>> parts = spectra_and_sounds(hann(32, 8), np.ones((1, 17)), np.ones((1, 50)), np.zeros(50))
+    >>> parts["hop"], parts["first_sample"]
+    (8, -24)
+    """
+    return {
+        "atoms": None,
+        "spectra": spectra,
+        "sounds": sounds,
+        "residual": residual,
+        "hop": frame.hop,
+        "first_sample": frame.first_sample,
+    }
+
+
 def require_sound(x: Array) -> None:
     """Refuse a signal that is silent throughout.
 

@@ -22,7 +22,7 @@ import numpy as np
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import ratio
-from cdlnmf_lit.methods.families import OnFrames, on, require_change
+from cdlnmf_lit.methods.families import OnFrames, on, require_change, spectra_and_sounds
 from cdlnmf_lit.methods.nmf import wiener_masks
 from cdlnmf_lit.methods.options import OneOf, option, optional
 from cdlnmf_lit.methods.starts import own_factors
@@ -30,14 +30,10 @@ from cdlnmf_lit.theory.arguments import Array, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed, summed
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
-USUAL_NOISE = 1e-2
-"""``λ`` over the mean power of the signal, where none is given: -20 dB."""
 BACKGROUND = 1e-6
-"""``ε`` over ``λ``: what every coefficient may have, 60 dB below the noise."""
+"""``ε`` over ``λ``: the variance that every coefficient has, 60 dB below the noise."""
 COOLING = 0.9
-"""What is left of ``λ`` after an iteration, while it is annealed."""
-LEAST = 1e-6
-"""What a start has at the least, over its mean."""
+"""What an iteration leaves of ``λ`` while it is annealed."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,13 +55,9 @@ class Problem(method.Problem):
 
     Examples
     --------
-    >>> x, asked = np.sin(0.3 * np.arange(200.0)), LRTFS(frame=hann(32, 8))
-    >>> next(asked.iterate(x, 1)).problem.counts[:3]
+    >>> x, method = np.sin(0.3 * np.arange(200.0)), LRTFS(frame=hann(32, 8))
+    >>> next(method.iterate(x, 1)).problem.counts[:3]
     array([1., 2., 2.])
-
-    References
-    ----------
-    Reference [18] of the paper.
     """
 
     latest: list[int] = field(default_factory=list)
@@ -77,8 +69,8 @@ class Problem(method.Problem):
 
         ``gradient`` is ``Φ*(x - Φα)`` in these frames, and is used up.
         """
-        noise, energy, omega = self.noise_at(iteration), self.energies[rows], self.method.relaxation
-        alpha, v = self.alpha[rows], self.variances(W, Z)
+        noise, energy = self.noise_at(iteration), self.energies[rows]
+        alpha, v, omega = self.alpha[rows], self.variances(W, Z), self.method.relaxation
         gradient *= 1 / self.bound
         gradient += alpha
         moved = shrunk(gradient, v, noise / self.bound)
@@ -151,20 +143,18 @@ class Problem(method.Problem):
         return float(np.sum(cost @ self.counts, dtype=float))
 
     def record(self, state: State) -> dict[str, float]:
-        error, power = (
-            float(np.sum(np.square(each, dtype=float))) for each in (state.residual, self.x)
-        )
+        error, power = (np.sum(np.square(each, dtype=float)) for each in (state.residual, self.x))
         noise = self.noise_at(state.iteration)
         return {
-            "objective": error + noise * state.cost,
+            "objective": float(error + noise * state.cost),
             "relative_residual": float(np.sqrt(error / power)),
             "noise": noise,
         }
 
     def noise_at(self, iteration: int) -> float:
         """``λ`` of an iteration."""
-        asked = self.method
-        return float(asked.noise * max(1.0, asked.annealing * COOLING**iteration))
+        method = self.method
+        return float(method.noise * max(1.0, method.annealing * COOLING**iteration))
 
     @cached_property
     def alpha(self) -> Array:
@@ -189,10 +179,10 @@ class Problem(method.Problem):
     def energies(self) -> Array:
         """``γ``, the energy of each frame's atoms within the signal, ``(N, 1)``."""
         frame, T = self.method.frame, self.x.size
-        so_far = np.concatenate([[0.0], np.cumsum(frame.window.astype(float) ** 2)])
+        before = np.concatenate([[0.0], np.cumsum(frame.window.astype(float) ** 2)])
         first = frame.first_sample + frame.hop * np.arange(len(self.alpha))
-        last, begin = (so_far[np.clip(edge - first, 0, frame.window.size)] for edge in (T, 0))
-        return np.asarray((last - begin)[:, None]).astype(self.x.dtype)
+        end, begin = (before[np.clip(edge - first, 0, frame.window.size)] for edge in (T, 0))
+        return np.asarray((end - begin)[:, None]).astype(self.x.dtype)
 
     # ---- starts and results ------------------------------------------------------------------
 
@@ -216,23 +206,17 @@ class Problem(method.Problem):
         return np.asarray(parts[:, None] * loudness)
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
-        """Its own factors, of powers, where it has them; else the ``_rank_one`` of each component.
-
-        The latter are not quite 0 for a silent component either.
-        """
+        """Its own factors, of powers; where it has none, those of its components, nowhere 0."""
         frame, T, dtype = self.method.frame, self.x.size, self.x.dtype
         own = own_factors(found, frame, T, 2.0, dtype)
         if own is not None:
             return own
         sounds = (found.component(k)[:T].astype(dtype) for k in range(found.n_components))
         W, Z = zip(*(self._rank_one(placed(sound, 0, T)) for sound in sounds), strict=True)
-        return _above_least(np.stack(W)), _above_least(np.stack(Z))
+        return _above_zero(np.stack(W)), _above_zero(np.stack(Z))
 
     def _rank_one(self, x: Array) -> tuple[Array, Array]:
-        """The mean power of the coefficients ``Φ* x / L`` in each channel, and each frame's part.
-
-        Where ``x`` is heard neither is quite 0, for a 0 would stay.
-        """
+        """The mean power of ``Φ* x / L`` in each channel, and each frame's share; nowhere 0."""
         frame = self.method.frame
         rows_of = frame.lazy_half_analysis(x)
 
@@ -246,29 +230,20 @@ class Problem(method.Problem):
             spectrum += of_channels
             by_frame.append(of_frames)
         spectrum /= len(self.alpha)
-        loudness = np.concatenate(by_frame) / max(float(spectrum @ self.counts), _tiny(x.dtype))
-        return _above_least(spectrum), _above_least(loudness)
+        power = max(float(spectrum @ self.counts), float(np.finfo(x.dtype).tiny))
+        loudness = np.concatenate(by_frame) / power
+        return _above_zero(spectrum), _above_zero(loudness)
 
     def result(self, state: State) -> dict[str, Any]:
         """Each component is its share of ``Φα``."""
-        W, Z, alpha, frame = (
-            state.patterns,
-            state.activations,
-            state.coefficients,
-            self.method.frame,
-        )
+        W, Z, alpha = state.patterns, state.activations, state.coefficients
 
         def parts(rows: slice) -> Any:
             return (mask * alpha[rows] for mask in wiener_masks(W, Z[:, rows]))
 
-        return {
-            "atoms": None,
-            "spectra": W,
-            "sounds": frame.half_syntheses(parts, len(W), self.x.size, alpha.dtype),
-            "residual": state.residual,
-            "hop": frame.hop,
-            "first_sample": frame.first_sample,
-        }
+        frame = self.method.frame
+        sounds = frame.half_syntheses(parts, len(W), self.x.size, alpha.dtype)
+        return spectra_and_sounds(frame, W, sounds, state.residual)
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,7 +256,7 @@ class State(method.State):
         ``x - Φα``.
     cost : float
         What the coefficients and their variances add to the objective, over ``λ``.
-    sums : tuple of two arrays (K, F)
+    sums : tuple of arrays (K, F)
         ``Z (p / v²)`` and ``Z (1 / v)``; none where the patterns are held.
 
     Examples
@@ -290,10 +265,6 @@ class State(method.State):
     >>> start = next(LRTFS(frame=hann(32, 8)).iterate(x, 1))
     >>> start.patterns.shape, start.activations.shape, start.coefficients.shape
     ((1, 17), (1, 28), (28, 17))
-
-    References
-    ----------
-    Reference [18] of the paper.
     """
 
     residual: Array
@@ -301,25 +272,14 @@ class State(method.State):
     sums: tuple[Array, ...]
 
     @property
-    def noise(self) -> float:
-        """``λ`` of this iteration."""
-        return self.record["noise"]
-
-    @property
     def coefficients(self) -> Array:
-        """``α``, channels 0 to ``M // 2``, ``(N, F)``: the next iteration overwrites it.
-
-        Raises
-        ------
-        RuntimeError
-            If there was one.
-        """
+        """``α``, channels 0 to ``M // 2``, ``(N, F)``; refused once it is overwritten."""
         self.require_latest()
         coefficients: Array = self.problem.alpha
         return coefficients
 
     def require_latest(self) -> None:
-        """Refuse an iterate whose coefficients are no longer there."""
+        """Refuse an iterate whose coefficients a later one has overwritten."""
         (latest,) = self.problem.latest
         if latest != self.iteration:
             raise RuntimeError(
@@ -345,18 +305,10 @@ def shrunk(z: Array, v: Array, threshold: float) -> Array:
     threshold : float
         ``θ = λ / ‖Φ‖²``.
 
-    Returns
-    -------
-    complex array
-
     Examples
     --------
     >>> shrunk(np.array([2j]), np.array([3.0]), 1.0)
     array([0.+1.5j])
-
-    References
-    ----------
-    Reference [18] of the paper.
     """
     return np.asarray(z * (v / (v + threshold)))
 
@@ -375,10 +327,6 @@ def posterior_variance(v: Array, energy: Array, noise: float) -> Array:
     noise : float
         ``λ``.
 
-    Returns
-    -------
-    array (N, F)
-
     Examples
     --------
     >>> posterior_variance(np.array([[3.0]]), np.array([[0.5]]), 1.0)
@@ -391,17 +339,14 @@ def posterior_variance(v: Array, energy: Array, noise: float) -> Array:
     return np.asarray(v / (1 + v * (energy / noise)))
 
 
-def _above_least(factor: Array) -> Array:
-    return np.asarray(np.maximum(factor, LEAST * factor.mean()))
+def _above_zero(factor: Array) -> Array:
+    """At least a millionth of its mean: a multiplicative update would keep a zero."""
+    return np.asarray(np.maximum(factor, 1e-6 * factor.mean()))
 
 
 def _piece_rows(K: int, F: int) -> int:
     """Frames in one piece: few enough for the cache, and for BLAS to stay in its thread."""
     return max(1, SINGLE // (K * F))
-
-
-def _tiny(dtype: Any) -> float:
-    return float(np.finfo(dtype).smallest_normal)
 
 
 # ---- options ---------------------------------------------------------------------------------
@@ -488,14 +433,14 @@ class LRTFS(OnFrames, name="lrtfs"):
 
     def check(self, x: Array) -> None:
         require_change(x)
-        noise, least = self.resolved(x).noise, _tiny(x.dtype) / BACKGROUND**2
+        noise, least = self.resolved(x).noise, float(np.finfo(x.dtype).tiny) / BACKGROUND**2
         if noise is not None and noise < least:
             raise ValueError(f"noise must be at least {least:.2g} in {x.dtype}, got {noise}")
 
     def resolved(self, x: Array) -> Self:
         if self.noise is not None:
             return self
-        return replace(self, noise=USUAL_NOISE * float(np.mean(np.square(x, dtype=float))))
+        return replace(self, noise=0.01 * float(np.mean(np.square(x, dtype=float))))
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
         asked["about"] = {**asked.get("about", {}), "power": 2}

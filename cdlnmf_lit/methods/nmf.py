@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.families import OnFrames, on, require_sound
+from cdlnmf_lit.methods.families import OnFrames, on, require_sound, spectra_and_sounds
 from cdlnmf_lit.methods.method import State
 from cdlnmf_lit.methods.options import OneOf, at_least, option, optional, positive
 from cdlnmf_lit.methods.starts import factors_of
@@ -316,14 +316,7 @@ def masked(
         return (mask * X for mask in masks(rows))
 
     sounds = frame.half_syntheses(parts, len(spectra), x.size, x.dtype)
-    return {
-        "atoms": None,
-        "spectra": spectra,
-        "sounds": sounds,
-        "residual": x - sounds.sum(axis=0),
-        "hop": frame.hop,
-        "first_sample": frame.first_sample,
-    }
+    return spectra_and_sounds(frame, spectra, sounds, x - sounds.sum(axis=0))
 
 
 # ---- options ---------------------------------------------------------------------------------

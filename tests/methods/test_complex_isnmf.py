@@ -18,7 +18,6 @@ from cdlnmf_lit.methods.complex_isnmf import (
     peak_frequencies,
     root_of_change,
 )
-from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from tests.strategies import dtypes, normal, seeds
@@ -66,34 +65,34 @@ def rotation(u):
     return np.array([[u.real, -u.imag], [u.imag, u.real]])
 
 
-def literal_bin(x, v, u, shape, noise):
+def literal_bin(x, v, u, prior, noise):
     """Mean and covariance of each ``s_k / (√v_k u_k)`` given ``x``, and the surprise."""
-    S = np.diag([shape.along, shape.across])
+    S = np.diag([prior.along, prior.across])
     maps = [np.sqrt(power) * rotation(phase) for power, phase in zip(v, u, strict=True)]
-    prior = np.array([shape.mean, 0.0])
+    expected = np.array([prior.mean, 0.0])
     C = noise / 2 * np.eye(2) + sum(A @ S @ A.T for A in maps)
-    delta = np.array([x.real, x.imag]) - sum(A @ prior for A in maps)
-    means = [prior + S @ A.T @ np.linalg.solve(C, delta) for A in maps]
+    delta = np.array([x.real, x.imag]) - sum(A @ expected for A in maps)
+    means = [expected + S @ A.T @ np.linalg.solve(C, delta) for A in maps]
     covariances = [S - S @ A.T @ np.linalg.solve(C, A @ S) for A in maps]
     density = np.log(2 * np.pi) + np.log(np.linalg.det(C)) / 2
     density += delta @ np.linalg.solve(C, delta) / 2
     return means, covariances, density - np.log(np.pi)
 
 
-def literal_expectations(X, W, Z, U, shape, noise):
+def literal_expectations(X, W, Z, U, prior, noise):
     """Posterior means of the components, the moments ``p, q`` and the surprise."""
     K, (N, F) = len(W), X.shape
     s, p, q, surprise = np.zeros((K, N, F), complex), np.zeros((K, N, F)), np.zeros((K, N, F)), 0.0
     for n in range(N):
         for f in range(F):
             v = W[:, f] * Z[:, n]
-            means, covariances, density = literal_bin(X[n, f], v, U[:, n, f], shape, noise)
+            means, covariances, density = literal_bin(X[n, f], v, U[:, n, f], prior, noise)
             surprise += density
             for k, (m, C) in enumerate(zip(means, covariances, strict=True)):
                 s[k, n, f] = np.sqrt(v[k]) * U[k, n, f] * (m[0] + 1j * m[1])
                 second = m**2 + np.diag(C)
-                p[k, n, f] = (second[0] / shape.along + second[1] / shape.across) / 2
-                q[k, n, f] = shape.mean * m[0] / shape.along
+                p[k, n, f] = (second[0] / prior.along + second[1] / prior.across) / 2
+                q[k, n, f] = prior.mean * m[0] / prior.along
     return s, p, q, surprise
 
 
@@ -110,22 +109,22 @@ def test_the_moments_are_those_of_rayleigh_magnitudes_and_von_mises_phases(kappa
     angle = np.linspace(-np.pi, np.pi, 100_000, endpoint=False)
     weight = np.exp(kappa * (np.cos(angle) - 1))
     weight /= weight.sum()
-    shape = Anisotropy.of(kappa)
+    prior = Anisotropy.of(kappa)
     mean = np.sqrt(np.pi) / 2 * np.sum(weight * np.cos(angle))
     along, across = np.sum(weight * np.cos(angle) ** 2), np.sum(weight * np.sin(angle) ** 2)
-    assert shape.mean == pytest.approx(mean, abs=1e-9)
-    assert shape.along == pytest.approx(along - mean**2, abs=1e-9)
-    assert shape.across == pytest.approx(across, abs=1e-9)
-    assert min(shape.along, shape.across) > 0
-    assert shape.mean**2 + shape.along + shape.across == pytest.approx(1)
+    assert prior.mean == pytest.approx(mean, abs=1e-9)
+    assert prior.along == pytest.approx(along - mean**2, abs=1e-9)
+    assert prior.across == pytest.approx(across, abs=1e-9)
+    assert min(prior.along, prior.across) > 0
+    assert prior.mean**2 + prior.along + prior.across == pytest.approx(1)
 
 
 @given(problems(), seeds, st.sampled_from([1e-3, 1.0]))
 def test_the_posterior_is_the_literal_one(problem, seed, noise):
     X, K, kappa = problem
-    (W, Z, U), shape = factors(seed, K, *X.shape), Anisotropy.of(kappa)
-    found = Posterior.of(X, W, Z, U, shape, noise)
-    s, p, q, surprise = literal_expectations(X, W, Z, U, shape, noise)
+    (W, Z, U), prior = factors(seed, K, *X.shape), Anisotropy.of(kappa)
+    found = Posterior.of(X, W, Z, U, prior, noise)
+    s, p, q, surprise = literal_expectations(X, W, Z, U, prior, noise)
     assert found.surprise == pytest.approx(surprise, rel=1e-9, abs=1e-9)
     for k in range(K):
         np.testing.assert_allclose(found.mean(k), s[k], atol=1e-9)
@@ -146,11 +145,11 @@ def test_components_and_noise_sum_to_the_mixture(problem, seed, noise):
 def test_the_expected_cost_lies_above_the_surprise(problem, seed, other):
     """What EM rests on: whatever lowers the expected cost lowers the surprise as much or more."""
     X, K, kappa = problem
-    (W, Z, U), shape = factors(seed, K, *X.shape), Anisotropy.of(kappa)
+    (W, Z, U), prior = factors(seed, K, *X.shape), Anisotropy.of(kappa)
     V, Y, _ = factors(other, K, *X.shape)
-    _, p, q, before = literal_expectations(X, W, Z, U, shape, 0.01)
+    _, p, q, before = literal_expectations(X, W, Z, U, prior, 0.01)
     r = np.sqrt((W[:, None] * Z[:, :, None]) / (V[:, None] * Y[:, :, None]))
-    *_, after = literal_expectations(X, V, Y, U, shape, 0.01)
+    *_, after = literal_expectations(X, V, Y, U, prior, 0.01)
     assert after - before <= expected_cost(r, p, q) - expected_cost(np.ones_like(r), p, q) + 1e-8
 
 
@@ -171,7 +170,7 @@ def test_the_root_is_the_minimum(p, q, count):
 @given(problems(), st.sampled_from([None, "patterns", "activations"]), seeds)
 def test_the_iterates_are_those_of_the_literal_algorithm(problem, held, seed):
     X, K, kappa = problem
-    (W, Z, U), shape = factors(seed, K, *X.shape), Anisotropy.of(kappa)
+    (W, Z, U), prior = factors(seed, K, *X.shape), Anisotropy.of(kappa)
     noise = 1e-2 * np.mean(np.abs(X) ** 2)
     if held:
         W = 3 * W
@@ -179,7 +178,7 @@ def test_the_iterates_are_those_of_the_literal_algorithm(problem, held, seed):
     for found in islice(factorize(X, K, held=held, **options), 4):
         np.testing.assert_allclose(found.patterns, W, rtol=1e-6, atol=1e-12)
         np.testing.assert_allclose(found.activations, Z, rtol=1e-6, atol=1e-12)
-        _, p, q, surprise = literal_expectations(X, W, Z, U, shape, noise)
+        _, p, q, surprise = literal_expectations(X, W, Z, U, prior, noise)
         assert found.objective == pytest.approx(surprise, rel=1e-7, abs=1e-7)
         r = np.ones_like(Z)
         if held != "activations":
@@ -235,8 +234,8 @@ def test_without_phases_it_is_is_nmf_with_wiener_filters(problem, seed):
 def test_planted_factors_are_a_fixed_point(kappa, seed):
     """One component: coefficients in whose middle the likelihood has nothing to move."""
     W, Z, U = factors(seed, 1, 7, 5)
-    shape = Anisotropy.of(kappa)
-    size = (shape.mean + np.sqrt(shape.mean**2 + 8 * shape.along)) / 2
+    prior = Anisotropy.of(kappa)
+    size = (prior.mean + np.sqrt(prior.mean**2 + 8 * prior.along)) / 2
     X = size * np.sqrt(Z.T @ W) * U[0]
     options = {"phases": U, "start": (W, Z), "noise_floor": 1e-13}
     for found in islice(factorize(X, 1, concentration=kappa, **options), 5):
@@ -464,24 +463,19 @@ def test_partials_that_ring_are_followed():
 # ---- signals ------------------------------------------------------------------------------------
 
 FRAME = hann(16, 4)
-X = normal(0, 90)
 
 
 @given(
     CONCENTRATIONS, dtypes, st.sampled_from([(4, 16), (16, 16), (3, 17), (8, 32), (1, 5)]), seeds
 )
-def test_components_and_residual_sum_to_the_signal(kappa, dtype, sizes, seed):
+def test_components_and_residual_of_any_frame_sum_to_the_signal(kappa, dtype, sizes, seed):
     x = normal(seed, 61, dtype=dtype)
     x[20:40] = 0
-    frame = GaborFrame("hamming", *sizes)
-    method = ComplexISNMF(frame=frame, concentration=kappa, iterations=4)
+    method = ComplexISNMF(frame=GaborFrame("hamming", *sizes), concentration=kappa, iterations=4)
     found = method.decompose(x, 2, rng=seed)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(found.components().sum(axis=0) + found.residual, x, atol=tolerance)
     assert np.linalg.norm(found.residual) < 0.1 * np.linalg.norm(x)
-    for part in (found.spectra, found.activations, found.components(), found.residual):
-        assert part.dtype == dtype
-        assert np.isfinite(part).all()
 
 
 @given(CONCENTRATIONS, seeds)
@@ -500,15 +494,13 @@ def test_single_precision_follows_double():
     np.testing.assert_allclose(single, double, rtol=1e-3)
 
 
-def test_without_phases_a_run_goes_on_from_its_own_result(tmp_path):
-    method = ComplexISNMF(frame=FRAME, concentration=0.0, iterations=4)
-    whole = replace(method, iterations=8).decompose(X, 2)
-    method.decompose(X, 2).save(tmp_path / "half.npz")
-    half = Decomposition.load(tmp_path / "half.npz")
+def test_without_phases_a_run_goes_on_from_its_own_result():
+    method, x = ComplexISNMF(frame=FRAME, concentration=0.0, iterations=4), normal(0, 90)
+    whole = replace(method, iterations=8).decompose(x, 2)
+    half = method.decompose(x, 2)
     assert half.parameters["power"] == 2
-    rest = method.decompose(X, 2, start=half)
+    rest = method.decompose(x, 2, start=half)
     np.testing.assert_allclose(rest.history["objective"], whole.history["objective"][4:])
-    assert ComplexISNMF.from_parameters(rest.parameters) == method
 
 
 def test_a_start_from_another_method_is_better_than_chance():
@@ -556,16 +548,12 @@ def test_an_iteration_keeps_no_sums_of_each_block(monkeypatch):
     ("options", "message"),
     [
         ({"frame": GaborFrame("hann", 4, 16, phase="frequency-invariant")}, "time-invariant"),
-        ({"concentration": -1.0}, "concentration must be .* at least 0, got -1.0"),
-        ({"concentration": np.inf}, "concentration must be a finite number"),
         ({"noise_floor": 0.0}, "noise_floor must be positive, got 0.0"),
-        ({"noise_floor": -1.0}, "noise_floor must be a finite number"),
-        ({"start": "segments"}, "start must be one of nmf, random, got 'segments'"),
     ],
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        ComplexISNMF(**{"frame": FRAME} | options).iterate(X, 1)
+        ComplexISNMF(**options).iterate(normal(0, 90), 1)
 
 
 @pytest.mark.parametrize(
@@ -573,7 +561,6 @@ def test_bad_options_are_named(options, message):
     [
         (np.zeros((3, 3)), {}, "X must not be zero everywhere"),
         (np.full((3, 3), np.nan), {}, "X must be finite"),
-        (np.ones(3), {}, "X must be two-dimensional"),
         (np.ones((3, 1)), {}, "n_components must be a whole number from 1 to 1, got 2"),
         (np.ones((3, 2)), {"hop_ratio": 0.0}, "hop_ratio must be positive, got 0.0"),
         (np.ones((3, 2)), {"phases": np.ones((2, 2, 3))}, r"phases must be .* of shape \(2, 3, 2"),
