@@ -130,14 +130,14 @@ class Problem(sparse_coding.Problem):
         steps, most = CODING_STEPS[self.solver]
         wait = due = every = self.method.recentre_every
         for iteration in count(1):
-            yield now
+            yield now.numbered(iteration - 1)
             t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
             ahead = self.extrapolated(now, before, min((last - 1) / t, MOMENTUM))
             new = self.updated(ahead, steps)
             if last > 1 and new.objective > now.objective:
                 t, new = 1.0, self.updated(now, steps)
             if new.objective > now.objective:
-                new = now.repeated()
+                new = now  # by its old number, on which the ADMM's balance depends
             if new.objective > (1 - SLOW) * now.objective:
                 steps = min(2 * steps, most)
             before = now.patterns

@@ -342,10 +342,13 @@ class State(method.State):
         """The next iterate, with the same atoms."""
         return replace(self, iteration=self.iteration + 1, activations=activations)
 
-    def repeated(self) -> State:
-        """The same iterate as the next one; what it has computed is kept."""
+    def numbered(self, iteration: int) -> State:
+        """The same iterate by another number; what it has computed is kept."""
+        if iteration == self.iteration:
+            return self
+        _ = self.correlation  # so that it is computed once for both
         same = copy(self)
-        object.__setattr__(same, "iteration", self.iteration + 1)
+        object.__setattr__(same, "iteration", iteration)
         return same
 
 

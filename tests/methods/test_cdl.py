@@ -156,12 +156,12 @@ def test_what_a_state_says_of_itself_is_so(problem, seed):
     assert record["coding_gap"] == state.gap
 
 
-def test_an_iterate_that_is_repeated_keeps_what_it_has_computed():
+def test_an_iterate_by_another_number_keeps_what_it_has_computed():
     state = next(CDL(atom_length=8).iterate(X, 1))
-    known = state.record, state.correlation
-    again = state.repeated()
-    assert (state.iteration, again.iteration) == (0, 1)
-    assert (again.record, again.correlation) == known
+    again = state.numbered(7)
+    assert (state.iteration, again.iteration) == (0, 7)
+    assert again.correlation is state.correlation
+    assert state.numbered(0) is state
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
