@@ -67,7 +67,7 @@ class Problem(sparse_coding.Problem):
         which lowers the penalty and changes nothing else. Last, see :meth:`replaced`.
         """
         z = next(islice(SOLVERS[self.solver](self, state), steps - 1, None)).activations
-        d = Quadratic(self.x, z, self.atom_length).lowered(state.patterns, self.solver)
+        d = Quadratic(self.x, z, self.atom_length).fitted(state.patterns, self.solver)
         d, z = normalised(d, z)
         return self.replaced(self.state(state.iteration + 1, d, z))
 
@@ -112,7 +112,7 @@ class Problem(sparse_coding.Problem):
         z = np.stack([placed(row, -m, row.size) for row, m in zip(z, shifts, strict=True)])
         return self.state(state.iteration, *normalised(d, z))
 
-    def ahead(self, state: State, before: Array, momentum: float) -> State:
+    def extrapolated(self, state: State, before: Array, momentum: float) -> State:
         """The iterate with atoms beyond its own, by a share of the way from those before.
 
         An atom that is another than before stays.
@@ -124,7 +124,7 @@ class Problem(sparse_coding.Problem):
         d = in_ball(np.where(same, d + d.dtype.type(momentum) * (d - before), d))
         return self.state(state.iteration, d, state.activations)
 
-    def in_turn(self, state: State) -> Iterator[State]:
+    def alternating(self, state: State) -> Iterator[State]:
         """Alternate with momentum on the atoms, and with moves of them where these get lower."""
         now, before, t = state, state.patterns, 1.0
         steps, most = CODING_STEPS[self.solver]
@@ -132,11 +132,12 @@ class Problem(sparse_coding.Problem):
         for iteration in count(1):
             yield now.numbered(iteration - 1)
             t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
-            new = self.updated(self.ahead(now, before, min((last - 1) / t, MOMENTUM)), steps)
+            ahead = self.extrapolated(now, before, min((last - 1) / t, MOMENTUM))
+            new = self.updated(ahead, steps)
             if last > 1 and new.objective > now.objective:
                 t, new = 1.0, self.updated(now, steps)
             if new.objective > now.objective:
-                new = now
+                new = now  # by its old number, on which the ADMM's balance depends
             if new.objective > (1 - SLOW) * now.objective:
                 steps = min(2 * steps, most)
             before = now.patterns
@@ -150,12 +151,12 @@ class Problem(sparse_coding.Problem):
                 due = iteration + wait
             now = new
 
-    def fitted(self, state: State) -> Iterator[State]:
-        """Fit the atoms alone."""
+    def fitting_atoms(self, state: State) -> Iterator[State]:
+        """With the activations held."""
         quadratic = Quadratic(self.x, state.activations, self.atom_length)
         while True:
             yield state
-            d = quadratic.lowered(state.patterns, self.solver)
+            d = quadratic.fitted(state.patterns, self.solver)
             state = self.state(state.iteration + 1, d, state.activations)
 
     # ---- starts, states --------------------------------------------------------------------------
@@ -164,7 +165,7 @@ class Problem(sparse_coding.Problem):
         """All iterates; with the atoms held they are those of sparse coding."""
         if self.held == "patterns":
             return super().states(state)
-        return self.fitted(state) if self.held else self.in_turn(state)
+        return self.fitting_atoms(state) if self.held else self.alternating(state)
 
     def first(self, W: Array, Z: Array) -> State:
         """Atoms of norm 1; what they lose the activations gain. A silent one has none."""
@@ -319,7 +320,7 @@ class Quadratic:
         sizes = np.sqrt(np.sum(np.square(gradient, dtype=float), axis=1))
         return float(np.sum(gradient * d, dtype=float) + sizes.sum())
 
-    def lowered(self, d: Array, solver: str = "greedy") -> Array:
+    def fitted(self, d: Array, solver: str = "greedy") -> Array:
         """Atoms that fit no worse: a few steps, fewer where a tenth of the gap is left."""
         gradient = self.gradient(d)
         best, least = d, self.objective(d, gradient)

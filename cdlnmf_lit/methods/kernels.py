@@ -154,10 +154,6 @@ def descend_in_numpy(
     >>> z, c = np.zeros((1, 3)), np.array([[0.0, 5.0, 0.0]])
     >>> descend_in_numpy(z, c, np.ones((1, 1, 1)), np.array([1.0, 0.1]), False, 0, 3, 3, 9)
     1
-
-    References
-    ----------
-    Reference [19] of the paper.
     """
     reach = gram.shape[2] // 2
     penalty, tolerance = limits
@@ -223,10 +219,6 @@ def add_scaled_in_numpy(
     >>> add_scaled_in_numpy(out, np.arange(4.0), np.array([1]), np.array([2]), np.array([10.0]), 2)
     >>> out
     array([ 0., 20., 30.])
-
-    References
-    ----------
-    Equation (1) of the paper.
     """
     for place, begin, value in zip(places, begins, values, strict=True):
         out[place : place + length] += value * source[begin : begin + length]

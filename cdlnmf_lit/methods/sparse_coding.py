@@ -84,7 +84,7 @@ class Problem(method.Problem):
         width = max(BLOCK, T_d // 8)
         while True:
             z, c = state.activations.copy(), state.correlation.copy()
-            tolerance = max(SHARE * self.change(z, c, gram), self.rounding)
+            tolerance = max(SHARE * self.largest_change(z, c, gram), self.rounding)
             limits = np.array([self.penalty, tolerance], z.dtype)
 
             def descended(part: slice, z: Array = z, c: Array = c, limits: Array = limits) -> int:
@@ -173,7 +173,7 @@ class Problem(method.Problem):
         t = z.dtype.type(threshold)
         return z - np.clip(z, -t, t) if self.signed else np.maximum(z - t, 0)
 
-    def change(self, z: Array, c: Array, gram: Array) -> float:
+    def largest_change(self, z: Array, c: Array, gram: Array) -> float:
         """The largest change of the signal, ``‖d_k‖ |Δ|``, that one activation asks for."""
         largest = 0.0
         for k, row in enumerate(z):
@@ -183,8 +183,8 @@ class Problem(method.Problem):
                 largest = max(largest, np.sqrt(energy) * float(np.abs(new - row).max()))
         return largest
 
-    def largest(self, c: Array) -> float:
-        """The largest correlation of those that count: no penalty above it is paid."""
+    def largest_correlation(self, c: Array) -> float:
+        """In absolute value where activations may be negative."""
         return max(float(c.max()), -float(c.min()) if self.signed else 0.0)
 
     @property
@@ -195,8 +195,7 @@ class Problem(method.Problem):
     @cached_property
     def rounding(self) -> float:
         """Changes that are but rounding errors of the correlations."""
-        loudest = float(np.sqrt(segment_energies(self.x, self.atom_length).max()))
-        return 8 * float(np.finfo(self.x.dtype).eps) * loudest
+        return 8 * float(np.finfo(self.x.dtype).eps) * lambda_max(self.x, self.atom_length)
 
     def state(self, iteration: int, d: Array, z: Array) -> State:
         """An iterate with other atoms."""
@@ -211,12 +210,11 @@ class Problem(method.Problem):
         return {name: getattr(state, name) for name in ("objective", "relative_residual", "gap")}
 
     def result(self, state: State) -> dict[str, Any]:
-        begin = self.padding
         return {
             "atoms": state.patterns,
             "hop": 1,
-            "first_sample": -begin,
-            "residual": state.residual[begin : self.x.size - begin],
+            "first_sample": -self.padding,
+            "residual": state.residual[self.padding : self.x.size - self.padding],
         }
 
 
@@ -299,10 +297,6 @@ class State(method.State):
     >>> start = next(iterate(x, atoms, penalty=1.0))
     >>> start.objective, round(start.gap, 3)
     (4.5, 0.444)
-
-    References
-    ----------
-    Equation (2) of the paper.
     """
 
     dictionary: Dictionary
@@ -338,7 +332,7 @@ class State(method.State):
         along, energy = float(problem.x @ r), float(r @ r)
         if energy == 0:
             return 1.0 if self.objective > 0 else 0.0
-        largest = problem.largest(self.correlation)
+        largest = problem.largest_correlation(self.correlation)
         most = problem.penalty / largest if largest > 0 else np.inf
         scale = min(max(along / energy, -most if problem.signed else 0.0), most)
         bound = scale * along - 0.5 * scale**2 * energy
@@ -402,13 +396,15 @@ def lambda_max(x: ArrayLike, atoms: ArrayLike | int, activations: str = "nonnega
     """
     x = signal(x)
     signed = SIGNS[choice(activations, "activations", SIGNS)]
-    d = None if np.ndim(atoms) == 0 else array(atoms, "atoms", 2).astype(x.dtype)
-    T_d = integer(atoms, "atoms") if d is None else d.shape[1]
-    require_length(x.size, T_d)
-    if d is None:
+    if np.ndim(atoms) == 0:
+        T_d = integer(atoms, "atoms")
+        require_length(x.size, T_d)
         return float(np.sqrt(segment_energies(x, T_d).max()))
-    c = Dictionary(d, x.size - T_d + 1).correlation(x)
-    return Problem(T_d, 0.0, signed, x=x).largest(c)
+    d = array(atoms, "atoms", 2).astype(x.dtype)
+    T_d = d.shape[1]
+    require_length(x.size, T_d)
+    problem = Problem(T_d, 0.0, signed, x=x)
+    return problem.largest_correlation(Dictionary(d, problem.n_activations).correlation(x))
 
 
 def iterate(
@@ -465,9 +461,15 @@ def iterate(
         "activations": choice(activations, "activations", SIGNS),
         "padding": integer(padding, "padding", at_least=0, at_most=T_d - 1),
     }
-    asked = SimpleNamespace(name="sparse-coding", parameters=parameters)
-    fixed = T_d, float(penalty), SIGNS[activations], padding, choice(solver, "solver", SOLVERS)
-    problem = Problem(*fixed, method=asked, x=np.pad(x, padding))
+    problem = Problem(
+        T_d,
+        float(penalty),
+        SIGNS[activations],
+        padding,
+        choice(solver, "solver", SOLVERS),
+        method=SimpleNamespace(name="sparse-coding", parameters=parameters),
+        x=np.pad(x, padding),
+    )
     z = np.zeros((K, problem.n_activations), x.dtype)
     if start is not None:
         signed = ("activations",) if problem.signed else ()
@@ -478,14 +480,7 @@ def iterate(
 def decompose(
     x: ArrayLike, atoms: ArrayLike, *, iterations: int = 100, tolerance: float = 0.0, **options: Any
 ) -> Decomposition:
-    """Code a signal with given atoms: :func:`iterate`, run to its end.
-
-    Parameters
-    ----------
-    x, atoms, options
-        See :func:`iterate`.
-    iterations, tolerance
-        See :func:`cdlnmf_lit.methods.decomposition.run`.
+    """Code a signal with given atoms: :func:`iterate`, by :func:`.decomposition.run`.
 
     Examples
     --------
@@ -493,9 +488,5 @@ def decompose(
     >>> found = decompose(x, np.array([[1.0, 0.0]]), penalty=1.0, iterations=1)
     >>> found.activations, found.residual
     (array([[0., 2., 0.]]), array([0., 1., 0., 0.]))
-
-    References
-    ----------
-    Equation (2) of the paper.
     """
     return run(iterate(x, atoms, **options), iterations, tolerance)

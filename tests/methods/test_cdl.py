@@ -156,10 +156,8 @@ def test_what_a_state_says_of_itself_is_so(problem, seed):
     assert record["coding_gap"] == state.gap
 
 
-@given(problems(), seeds)
-def test_an_iterate_that_stays_keeps_what_it_has_computed(problem, seed):
-    x, K, method = problem
-    state = next(method.iterate(x, K, rng=seed))
+def test_an_iterate_by_another_number_keeps_what_it_has_computed():
+    state = next(CDL(atom_length=8).iterate(X, 1))
     again = state.numbered(7)
     assert (state.iteration, again.iteration) == (0, 7)
     assert again.correlation is state.correlation
@@ -228,30 +226,24 @@ def test_a_perfect_fit_stays():
         np.testing.assert_allclose(found.activations, z, atol=1e-9)
 
 
-def test_both_gaps_close():
-    x, d, _ = sown(T=1500)
-    found = CDL(atom_length=64, penalty=0.3, iterations=150).decompose(x, 2)
-    assert found.history["coding_gap"][-1] < 1e-4
-    assert found.history["dictionary_gap"][-1] < 1e-6
-
-
-def test_nothing_rises_where_nothing_is_left_but_rounding():
-    x = sown(T=1500)[0].astype(np.float32)
+@pytest.mark.parametrize(
+    ("dtype", "coding", "dictionary"), [(np.float64, 1e-4, 1e-6), (np.float32, 1e-3, 1e-3)]
+)
+def test_both_gaps_close_and_nothing_rises_where_only_rounding_is_left(dtype, coding, dictionary):
+    x = sown(T=1500)[0].astype(dtype)
     found = CDL(atom_length=64, penalty=0.3, iterations=150).decompose(x, 2)
     assert np.all(np.diff(found.history["objective"]) <= 0)
-    assert found.history["coding_gap"][-1] < 1e-3
+    assert found.history["coding_gap"][-1] < coding
+    assert found.history["dictionary_gap"][-1] < dictionary
 
 
-@pytest.mark.parametrize("activations", SIGNS)
-def test_the_number_of_threads_does_not_matter(activations, monkeypatch):
-    x, found = normal(0, 30_000), []
-    for n in (1, 2, 5):
+def test_as_many_threads_as_segments_do_not_matter(monkeypatch):
+    x, found = normal(0, 4 * sparse_coding.SEGMENT), []
+    for n in (1, 4):
         monkeypatch.setattr(blocks, "n_threads", lambda n=n: n)
-        method = CDL(atom_length=100, activations=activations, iterations=3)
-        found.append(method.decompose(x, 2))
-    for other in found[1:]:
-        np.testing.assert_array_equal(other.atoms, found[0].atoms)
-        np.testing.assert_array_equal(other.activations, found[0].activations)
+        found.append(CDL(atom_length=100, iterations=3).decompose(x, 2))
+    np.testing.assert_array_equal(found[1].atoms, found[0].atoms)
+    np.testing.assert_array_equal(found[1].activations, found[0].activations)
 
 
 # ---- a factor that is held -----------------------------------------------------------------------
@@ -431,14 +423,10 @@ def test_other_methods_results_start_it(padding):
 
 
 @given(problems(), seeds)
-def test_no_atom_of_norm_1_needs_a_penalty_above_the_largest(problem, seed):
+def test_from_the_largest_penalty_on_nothing_is_active(problem, seed):
     x, K, method = problem
     largest, T_d = method.lambda_max(x), method.atom_length
-    d = normal(seed, 5, T_d)
-    d /= np.linalg.norm(d, axis=1, keepdims=True)
-    assert sparse_coding.lambda_max(x, d, "real") <= largest * (1 + 1e-9)
-    loudest = max((x[n : n + T_d] for n in range(x.size - T_d + 1)), key=np.linalg.norm)
-    assert sparse_coding.lambda_max(x, loudest[None] / largest) == pytest.approx(largest)
+    assert largest == sparse_coding.lambda_max(x, T_d)  # whose own test proves the bound
     found = replace(method, share=1.001, iterations=4).decompose(x, K, rng=seed)
     assert not found.activations.any()
     assert CDL(atom_length=T_d).resolved(x).penalty == pytest.approx(0.05 * largest)
@@ -474,11 +462,8 @@ ONE = np.ones((1, 8))
         (X, {"solver": "guess"}, None, "solver must be one of greedy, fista, admm, got 'guess'"),
         (X, {"recentre_every": -1}, None, "recentre_every must be a whole number of at least 0"),
         (X, {"padding": 8}, None, "padding must be a whole number from 0 to 7, got 8"),
-        (X, {"start": "tape"}, None, "start must be one of segments, random, got 'tape'"),
-        (X, {}, (ONE[:, :7], None), r"start's patterns must have shape \(1, 8\)"),
         (X, {}, (ONE, np.ones((1, 32))), r"start's activations must have shape \(1, 33\)"),
         (X, {"padding": 1}, (ONE, np.ones((1, 33))), r"must have shape \(1, 35\)"),
-        (X, {}, (ONE, -np.ones((1, 33))), "activations must not be negative, got -1"),
     ],
 )
 def test_bad_input_is_named(x, options, start, message):

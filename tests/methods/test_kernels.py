@@ -68,7 +68,7 @@ def test_a_segment_is_done_when_nothing_in_it_asks_for_more(form, coding, width)
     residual = problem.x - reference.convolve(d, z)
     np.testing.assert_allclose(c, reference.correlate_with_atoms(d, residual), atol=1e-8)
     gram = coding.dictionary.gram
-    assert problem.change(z[:, begin:], c[:, begin:], gram) <= 0.05 * (1 + 1e-6)
+    assert problem.largest_change(z[:, begin:], c[:, begin:], gram) <= 0.05 * (1 + 1e-6)
 
 
 def test_changes_are_counted_and_bounded():

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import sparse_coding
-from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.sparse_coding import (
     SIGNS,
     Dictionary,
@@ -78,11 +77,8 @@ def test_what_a_state_says_of_itself_is_so(problem, seed):
     np.testing.assert_allclose(state.correlation, reference.correlate_with_atoms(d, r), atol=1e-9)
     assert state.objective == pytest.approx(0.5 * r @ r + options["penalty"] * z.sum())
     assert state.relative_residual == pytest.approx(np.linalg.norm(r) / np.linalg.norm(x))
-    assert state.record == {
-        "objective": state.objective,
-        "relative_residual": state.relative_residual,
-        "gap": state.gap,
-    }
+    assert list(state.record) == ["objective", "relative_residual", "gap"]
+    assert list(state.record.values()) == [state.objective, state.relative_residual, state.gap]
 
 
 @given(problems())
@@ -124,13 +120,10 @@ def test_lambda_max_is_the_largest_correlation(problem):
 def test_from_lambda_max_on_all_activations_are_zero(problem, solver):
     x, d, options = problem
     largest = lambda_max(x, d, options["activations"])
-    for factor in (1 + 1e-9, 2.0):
-        found = decompose(
-            x, d, **options | {"penalty": factor * largest}, solver=solver, iterations=20
-        )
-        assert not found.activations.any()
-    below = options | {"penalty": 0.9 * largest}
-    assert decompose(x, d, **below, solver=solver, iterations=100).activations.any()
+    for factor, any_sound in ((1 + 1e-9, False), (2.0, False), (0.9, largest > 0)):
+        options["penalty"] = factor * largest
+        found = decompose(x, d, **options, solver=solver, iterations=100)
+        assert found.activations.any() == any_sound
 
 
 # ---- the solvers ---------------------------------------------------------------------------------
@@ -141,7 +134,7 @@ def test_it_is_the_literal_problem_that_is_solved(problem):
     x, d, options = problem
     z, least = literal(x, d, **options)
     found = decompose(x, d, **options, iterations=300)
-    assert found.history["objective"][-1] == pytest.approx(least, rel=1e-7)
+    assert found.objective == pytest.approx(least, rel=1e-7)
     assert found.history["gap"][-1] < 1e-5
     np.testing.assert_allclose(
         reference.convolve(d, found.activations), reference.convolve(d, z), atol=1e-3
@@ -151,7 +144,7 @@ def test_it_is_the_literal_problem_that_is_solved(problem):
 @given(problems(longest=25), solvers)
 def test_the_gap_bounds_what_is_left(problem, solver):
     x, d, options = problem
-    least = decompose(x, d, **options, iterations=300).history["objective"][-1]
+    least = decompose(x, d, **options, iterations=300).objective
     for state in islice(iterate(x, d, **options, solver=solver), 15):
         left = (state.objective - least) / state.objective
         assert left - 1e-9 <= state.gap <= 1
@@ -160,10 +153,10 @@ def test_the_gap_bounds_what_is_left(problem, solver):
 @given(problems(longest=25))
 def test_all_solvers_find_the_same(problem):
     x, d, options = problem
-    least = decompose(x, d, **options, iterations=300).history["objective"][-1]
+    least = decompose(x, d, **options, iterations=300).objective
     for solver in ("fista", "admm"):
         found = decompose(x, d, **options, solver=solver, iterations=3000, tolerance=1e-12)
-        assert found.history["objective"][-1] == pytest.approx(least, rel=1e-3)
+        assert found.objective == pytest.approx(least, rel=1e-3)
 
 
 @given(problems(), solvers, dtypes)
@@ -194,7 +187,7 @@ def test_the_order_of_the_atoms_does_not_matter(problem, solver):
     iterations = 300 if solver == "greedy" else 5
     one = decompose(x, d, **options, solver=solver, iterations=iterations)
     other = decompose(x, d[::-1], **options, solver=solver, iterations=iterations)
-    assert other.history["objective"][-1] == pytest.approx(one.history["objective"][-1], rel=1e-6)
+    assert other.objective == pytest.approx(one.objective, rel=1e-6)
     if solver != "greedy":
         np.testing.assert_allclose(other.activations[::-1], one.activations, atol=1e-9)
 
@@ -239,9 +232,7 @@ def test_single_precision_does_not_drift():
     x, d = normal(0, 20_000).astype(np.float32), normal(1, 2, 64).astype(np.float32)
     found = decompose(x, d, penalty=2.0, iterations=60)
     double = decompose(x.astype(float), d.astype(float), penalty=2.0, iterations=60)
-    assert found.history["objective"][-1] == pytest.approx(
-        double.history["objective"][-1], rel=1e-5
-    )
+    assert found.objective == pytest.approx(double.objective, rel=1e-5)
     assert found.history["gap"][-1] < 1e-3
 
 
@@ -267,7 +258,7 @@ def test_padding_lets_patterns_begin_before_the_signal():
     assert padded.history["relative_residual"][-1] < 0.5 * cut.history["relative_residual"][-1]
 
 
-def test_a_result_says_what_was_asked_and_is_kept(tmp_path):
+def test_a_result_says_what_was_asked_and_starts_the_next():
     x, d = normal(0, 60), normal(1, 2, 6)
     found = decompose(x, d, penalty=0.5, activations="real", iterations=4)
     assert found.parameters == {
@@ -277,11 +268,8 @@ def test_a_result_says_what_was_asked_and_is_kept(tmp_path):
         "activations": "real",
         "padding": 0,
     }
-    found.save(tmp_path / "found.npz")
-    again = Decomposition.load(tmp_path / "found.npz")
-    np.testing.assert_array_equal(again.components(), found.components())
-    rest = decompose(x, d, penalty=0.5, activations="real", start=again.activations, iterations=2)
-    assert rest.history["objective"][0] == pytest.approx(found.history["objective"][-1])
+    rest = next(iterate(x, d, penalty=0.5, activations="real", start=found.activations))
+    assert rest.objective == pytest.approx(found.objective)
 
 
 def test_a_perfect_fit_is_told():
@@ -310,24 +298,17 @@ X, D = normal(0, 40), normal(1, 2, 8)
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (([], D), {}, "x must not be empty"),
         ((np.ones(40), D), {}, "x must not be constant, got 1.0"),
         ((np.where(X == X.max(), np.nan, X), D), {}, "x must be finite, got nan"),
-        ((np.arange(40), D), {}, "x must hold floating-point numbers"),
-        ((np.ones((40, 2)), D), {}, "x must be one-dimensional"),
         ((X, D[0]), {}, "atoms must be two-dimensional"),
-        ((X, 1j * D), {}, "atoms must be real"),
-        ((X, np.full((2, 8), np.inf)), {}, "atoms must be finite"),
         ((X[:7], D), {}, "x must be at least as long as an atom, 8 samples, got 7"),
         ((X, D), {"penalty": -1.0}, "penalty must be .* at least 0, got -1.0"),
-        ((X, D), {"penalty": np.nan}, "penalty must be a finite number"),
         ((X, D), {"activations": "loud"}, "activations must be one of nonnegative, real"),
         ((X, D), {"solver": "guess"}, "solver must be one of greedy, fista, admm, got 'guess'"),
         ((X, D), {"padding": 8}, "padding must be a whole number from 0 to 7, got 8"),
         ((X, D), {"padding": -1}, "padding must be a whole number"),
         ((X, D), {"start": np.ones((2, 32))}, r"start's activations must have shape \(2, 33\)"),
         ((X, D), {"start": -np.ones((2, 33))}, "start's activations must not be negative, got -1"),
-        ((X, D), {"iterations": -1}, "iterations must be a whole number"),
     ],
 )
 def test_bad_input_is_named(arguments, options, message):
