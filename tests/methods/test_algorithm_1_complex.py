@@ -38,14 +38,13 @@ def problems(draw, *, tight=None, lengths=lengths):
     if draw(st.booleans()):
         x[x.size // 3 : 2 * x.size // 3] = 0
     assume(x.any())
-    most = min(frame.n_frames(x.size), frame.channels // 2 + 1)
     method = Algorithm1Complex(
         frame=frame,
         penalty=draw(st.sampled_from([0.0, 0.1, 1.0])),
         phases=draw(st.sampled_from(PHASES)),
         inner_iterations=draw(st.integers(1, 3)),
     )
-    return method, x, draw(st.integers(1, min(3, most)))
+    return method, x, draw(st.integers(1, min(3, method.most_components(x.size))))
 
 
 def whole(half, M):
