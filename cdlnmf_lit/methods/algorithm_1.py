@@ -22,7 +22,7 @@ import scipy.fft
 from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, shifts_to_middle
-from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change
+from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change, require_length
 from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
@@ -71,26 +71,26 @@ class Problem(method.Problem):
         ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` in two products, ``A Z`` and ``Re(Aᴴ W)``. The atoms'
         spectra are the third value.
         """
-        plan, theorem, asked = self.plan, self.theorem, self.method
+        plan, theorem, options = self.plan, self.theorem, self.method
         r = self.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
         w, Z, spectra = state.patterns, state.activations, state.spectra
         atom_spectra = None
-        for inner in range(asked.inner_iterations):
+        for inner in range(options.inner_iterations):
             if self.held != "patterns":
                 if inner and self.held is None:
                     spectra = plan.activation_spectra(Z)
                 correlation = plan.correlation_with_activations(r, spectra)
-                AZ = step * asked.frame.channels * theorem.fold(theorem.window * correlation)
+                AZ = step * options.frame.channels * theorem.fold(theorem.window * correlation)
                 ZZ = gram(Z, Z)
                 for c, other in point:
                     ZY = ZZ if other.activations is Z else gram(Z, other.activations)
                     AZ += c * ZY @ other.patterns
                 w = self.weights_step(w, AZ, ZZ)
             if atom_spectra is None or self.held != "patterns":
-                atom_spectra = plan.atom_spectra(theorem.atoms(w))
+                atom_spectra = self.atom_spectra(w)
             if self.held != "activations":
                 V = step * plan.correlation_with_atoms(r, atom_spectra)
-                Z = self.activations_step(Z, V, w, point, step * asked.penalty)
+                Z = self.activations_step(Z, V, w, point, step * options.penalty)
                 del V  # as large as Z, and of no use to what follows
         return w, Z, np.asarray(atom_spectra)
 
@@ -145,15 +145,19 @@ class Problem(method.Problem):
         """The convolutions of atoms and activations, beyond both ends of the signal."""
         return _plan(self.method.frame, self.x.size)
 
-    @cached_property
-    def norm(self) -> float:
-        """``‖x‖``."""
-        return float(np.linalg.norm(self.x))
-
     def signal_spectra(self, values: Array) -> list[Array]:
         """Spectra of a signal ``(T,)`` among the windows, which reach beyond both its ends."""
         first_sample = self.method.frame.first_sample
         return self.plan.signal_spectra(placed(values, -first_sample, self.plan.length))
+
+    def atom_spectra(self, weights: Array) -> Array:
+        """Spectra of the atoms of weights."""
+        return self.plan.atom_spectra(self.theorem.atoms(weights))
+
+    def residual(self, atom_spectra: Array, spectra: list[Array]) -> Array:
+        """``x - Φ(W Zᵀ)``, from the spectra of atoms and activations."""
+        whole = self.plan.synthesis(atom_spectra, spectra)
+        return self.x - placed(whole, self.method.frame.first_sample, self.x.size)
 
     # ---- starts and states ---------------------------------------------------------------------
 
@@ -161,45 +165,45 @@ class Problem(method.Problem):
         """Random activations and the atoms that fit them best; or segments of the signal."""
         if start == "segments":
             windowed = self.theorem.window * segments(self.x, K, self.theorem.window.size, rng)
-            weights = self.theorem.fitted(windowed)
-            return self._scaled(weights, self._correlations(weights))
-        Z = rng.random((K, self.plan.n_activations)).astype(self.x.dtype)
-        correlation = self.plan.correlation_with_activations(
-            self.signal_spectra(self.x), self.plan.activation_spectra(Z)
-        )
-        AZ = self.method.frame.channels * self.theorem.fold(self.theorem.window * correlation)
-        return self._scaled(np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ), Z)
+            W = self.theorem.fitted(windowed)
+            Z = self._correlations(W)
+        else:
+            Z = rng.random((K, self.plan.n_activations)).astype(self.x.dtype)
+            correlation = self.plan.correlation_with_activations(
+                self.signal_spectra(self.x), self.plan.activation_spectra(Z)
+            )
+            AZ = self.method.frame.channels * self.theorem.fold(self.theorem.window * correlation)
+            W = np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ)
+        return W * self._loudness(W, Z), Z
 
     def activations_for(self, W: Array) -> Array:
         """The atoms' positive correlations with the signal, at the loudness that fits it best."""
         Z = self._correlations(W)
-        return Z * abs(loudness(self.x, self._model(W, Z)))
+        return Z * abs(self._loudness(W, Z))
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
         """Another result's atoms as weights, and its activations on this frame's positions.
 
         Activations of spectra have units of their own, so such a start is scaled to the signal.
         """
-        plan, dtype = self.plan, self.x.dtype
-        patterns = found.patterns(self.theorem.window.size).astype(dtype, copy=False)
-        first_sample = self.method.frame.first_sample
-        Z = activations_of(found, plan.hop, first_sample, plan.n_activations)
-        factors = self.theorem.fitted(patterns), Z.astype(dtype, copy=False)
-        return factors if found.spectra is None else self._scaled(*factors)
+        frame, dtype = self.method.frame, self.x.dtype
+        W = self.theorem.fitted(found.patterns(frame.window.size).astype(dtype, copy=False))
+        Z = activations_of(found, frame.hop, frame.first_sample, self.plan.n_activations)
+        Z = Z.astype(dtype, copy=False)
+        if found.spectra is not None:
+            W = W * self._loudness(W, Z)
+        return W, Z
 
     def _correlations(self, weights: Array) -> Array:
         """Where the atoms correlate with the signal, and small positive numbers elsewhere."""
-        atom_spectra = self.plan.atom_spectra(self.theorem.atoms(weights))
-        Z = self.plan.correlation_with_atoms(self.signal_spectra(self.x), atom_spectra)
+        spectra = self.signal_spectra(self.x), self.atom_spectra(weights)
+        Z = self.plan.correlation_with_atoms(*spectra)
         return np.maximum(Z, 1e-3 * np.abs(Z).max())
 
-    def _scaled(self, weights: Array, Z: Array) -> tuple[Array, Array]:
-        """The same start at the loudness that fits the signal best."""
-        return weights * loudness(self.x, self._model(weights, Z)), Z
-
-    def _model(self, weights: Array, Z: Array) -> Array:
-        atom_spectra = self.plan.atom_spectra(self.theorem.atoms(weights))
-        return self.x - self.state(0, weights, Z, 1.0, atom_spectra).residual
+    def _loudness(self, weights: Array, Z: Array) -> Any:
+        """The factor by which a start fits the signal best."""
+        residual = self.residual(self.atom_spectra(weights), self.plan.activation_spectra(Z))
+        return loudness(self.x, self.x - residual)
 
     def first(self, W: Array, Z: Array) -> State:
         """The iterate of a start; with a penalty its atoms have norm 1, or are in the unit ball.
@@ -212,13 +216,15 @@ class Problem(method.Problem):
                 W = W / np.maximum(sizes, 1)[:, None]
             else:
                 W, Z = normalised(W, Z, sizes)
-        return self.state(0, W, Z, 1.0, self.plan.atom_spectra(self.theorem.atoms(W)))
+        spectra = self.plan.activation_spectra(Z)
+        return State(0, W, Z, self, self.residual(self.atom_spectra(W), spectra), 1.0, spectra)
 
     def after(self, state: State, step: float = 1.0, point: Point | None = None) -> State:
         """One outer iteration: from the state's own coefficients, or from those of ``point``."""
         W, Z, atom_spectra = self.updated(state, step, point or [(1.0, state)])
-        spectra = state.spectra if Z is state.activations else None
-        return self.state(state.iteration + 1, W, Z, step, atom_spectra, spectra)
+        spectra = state.spectra if Z is state.activations else self.plan.activation_spectra(Z)
+        residual = self.residual(atom_spectra, spectra)
+        return State(state.iteration + 1, W, Z, self, residual, step, spectra)
 
     def states(self, state: Any) -> Iterator[State]:
         """All iterates, by the method's step rule; nothing is recentred where a factor is held."""
@@ -227,28 +233,13 @@ class Problem(method.Problem):
             return recentring_steps(steps, self, state, every)
         return steps(self, state)
 
-    def state(
-        self,
-        iteration: int,
-        W: Array,
-        Z: Array,
-        step: float,
-        atom_spectra: Array,
-        spectra: list[Array] | None = None,
-    ) -> State:
-        """The iterate of these weights and activations, with its residual."""
-        spectra = self.plan.activation_spectra(Z) if spectra is None else spectra
-        whole = self.plan.synthesis(atom_spectra, spectra)
-        residual = self.x - placed(whole, self.method.frame.first_sample, self.x.size)
-        return State(iteration, W, Z, self, residual, step, spectra)
-
     def record(self, state: State) -> dict[str, float]:
         """``½‖x - Φ(W Zᵀ)‖² + λ‖Z‖₁``, ``‖x - Φ(W Zᵀ)‖ / ‖x‖`` and ``μ``."""
         size = float(np.sqrt(np.sum(np.square(state.residual), dtype=float)))
         cost = self.method.penalty * float(state.activations.sum(dtype=float))
         return {
             "objective": 0.5 * size**2 + cost,
-            "relative_residual": size / self.norm,
+            "relative_residual": size / float(np.linalg.norm(self.x)),
             "step": state.step,
         }
 
@@ -264,16 +255,10 @@ class Problem(method.Problem):
 
 @dataclass(frozen=True, eq=False)
 class State(method.State):
-    r"""One iterate ``α = W Zᵀ`` of Algorithm 1; its patterns are the weights ``w_k``.
+    """One iterate ``α = W Zᵀ`` of Algorithm 1; its patterns are the weights ``w_k``.
 
-    Parameters
-    ----------
-    residual : array (T,)
-        ``x - Φ(W Zᵀ)``.
-    step : float
-        ``μ``, the length of the gradient step that led here.
-    spectra : list of arrays
-        Of the activations, for the next iteration.
+    ``residual`` is ``x - Φ(W Zᵀ)``, ``step`` the ``μ`` of the gradient step that led here, and
+    ``spectra`` are those of the activations, for the next iteration.
 
     Examples
     --------
@@ -293,18 +278,11 @@ class State(method.State):
 
 
 def within_ball(b: Array, c: float, shares: Array) -> Array:
-    """Minimise ``½ c‖w‖² - ⟨w, b⟩`` subject to ``Σ shares w² ≤ 1``.
+    """Minimise ``½ c‖w‖² - ⟨w, b⟩`` subject to ``Σ shares w² ≤ 1``; ``c > 0``, ``shares ≥ 0``.
 
-    The minimiser is ``b / (c + θ shares)``, with ``θ = 0`` or the root of ``Σ shares w² = 1``;
-    Newton's method on the reciprocal norm climbs to it from the left without overshooting.
-
-    Parameters
-    ----------
-    b : array (P,)
-    c : float
-        Above 0.
-    shares : array (P,)
-        At least 0.
+    The minimiser is ``b / (c + θ shares)``, ``(P,)``, with ``θ = 0`` or the root of
+    ``Σ shares w² = 1``; Newton's method on the reciprocal norm climbs to it from the left without
+    overshooting.
 
     Examples
     --------
@@ -563,11 +541,7 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
 
     def check(self, x: Array) -> None:
         require_change(x)
-        if self.frame.window.size > x.size:
-            raise ValueError(
-                f"x must be at least as long as the window, {self.frame.window.size} samples, "
-                f"got {x.size}"
-            )
+        require_length(x.size, self.frame.window.size)
         self.require_time_invariance()
         self.require_contraction(x.size)
 
@@ -598,9 +572,8 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
         """Some Fourier transforms of the length that will be used."""
         plan = _plan(self.frame, n_samples)
         rows = 2 * plan.n_blocks * (K + plan.hop) + 2 * K * plan.hop
-        few = min(rows, max(1, GROUP // plan.fft_length))
-        sample = np.zeros((few, plan.fft_length), dtype)
-        return lambda: scipy.fft.rfft(sample), 2 * rows / few
+        sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
+        return lambda: scipy.fft.rfft(sample), 2 * rows / len(sample)
 
 
 def _plan(frame: GaborFrame, n_samples: int) -> Convolution:

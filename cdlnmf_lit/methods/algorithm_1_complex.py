@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cdlnmf_lit.methods import complex_nmf, method
-from cdlnmf_lit.methods.complex_nmf import Phases, model, synthesised, unit
+from cdlnmf_lit.methods.complex_nmf import model, synthesised, unit
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised
 from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
@@ -38,12 +38,9 @@ class Problem(method.Problem):
     .. math:: A = α + Φ^*(x - Φ α), \qquad (W, Z, u) ← \text{complex NMF of } A, \qquad
         α = \sum_k W_k Z_k u_k
 
-    Parameters
-    ----------
-    of_coefficients : complex_nmf.Problem
-        The factorisation of ``A``, of which half the channels are kept, times ``gains``. ``A`` and
-        the phases are one array each for all states, moved in place. Common phases are those of
-        ``A``.
+    ``factorisation`` is that of ``A``, of which half the channels are kept, times ``gains``. ``A``
+    and the phases are one array each for all states, moved in place. Common phases are those of
+    ``A``.
 
     Examples
     --------
@@ -55,19 +52,19 @@ class Problem(method.Problem):
     Algorithm 1 and equation (15) of the paper.
     """
 
-    of_coefficients: complex_nmf.Problem
+    factorisation: complex_nmf.Problem
 
     def updated(self, W: Array, Z: Array, residual: Array) -> tuple[Array, Array]:
         """A gradient step to ``A``, then complex NMF from where it stood."""
         scaled, correlations = W * self.gains, self.method.frame.lazy_half_analysis(residual)
-        self.fill(lambda rows: self.modelled(rows, scaled, Z) + self.gains * correlations(rows))
+        self.fill(lambda rows: self.coefficients(rows, scaled, Z) + self.gains * correlations(rows))
         for _ in range(self.method.inner_iterations):
-            scaled, Z, _ = self.of_coefficients.updated(scaled, Z, measured=False)
+            scaled, Z, _ = self.factorisation.updated(scaled, Z, measured=False)
         return W if self.held == "patterns" else scaled / self.gains, Z
 
-    def modelled(self, rows: slice, W: Array, Z: Array) -> Array:
+    def coefficients(self, rows: slice, W: Array, Z: Array) -> Array:
         """``α`` at some positions."""
-        U, z = self.of_coefficients.phases.values, Z[:, rows]
+        U, z = self.factorisation.phases.values, Z[:, rows]
         if U is not None:
             return model(W, z, U[:, rows])
         alpha = unit(self.A[rows])
@@ -77,20 +74,18 @@ class Problem(method.Problem):
 
     def residual(self, W: Array, Z: Array) -> Array:
         """``x - Φα``."""
-        frame, x = self.method.frame, self.x
-        alpha = frame.half_syntheses(
-            lambda rows: self.modelled(rows, W, Z)[None], 1, x.size, x.dtype
-        )
-        return np.asarray(x - alpha[0])
+        x, syntheses = self.x, self.method.frame.half_syntheses
+        sounds = syntheses(lambda rows: self.coefficients(rows, W, Z)[None], 1, x.size, x.dtype)
+        return np.asarray(x - sounds[0])
 
     def objective(self, Z: Array, residual: Array) -> float:
         """``½‖x - Φα‖² + λ‖Z‖₁``."""
-        paid = self.of_coefficients.penalty * float(Z.sum(dtype=float))
-        return _norm(residual) ** 2 / 2 + paid
+        cost = self.factorisation.penalty * float(Z.sum(dtype=float))
+        return _norm(residual) ** 2 / 2 + cost
 
     def phases(self, k: int, rows: slice) -> Array:
         """``exp(iθ_k)`` at some positions."""
-        U = self.of_coefficients.phases.values
+        U = self.factorisation.phases.values
         return unit(self.A[rows]) if U is None else U[k, rows]
 
     def fill(self, values: Callable[[slice], Array]) -> None:
@@ -105,7 +100,7 @@ class Problem(method.Problem):
     @property
     def A(self) -> Array:
         """Of the last gradient step, ``(N, M // 2 + 1)``, times the gains; ``Φ*x`` at the start."""
-        return self.of_coefficients.X
+        return self.factorisation.X
 
     @cached_property
     def gains(self) -> Array:
@@ -119,19 +114,19 @@ class Problem(method.Problem):
         correlations = self.method.frame.lazy_half_analysis(self.x)
         self.fill(lambda rows: self.gains * correlations(rows))
         if self.method.phases == "free":
-            U, ends = self.of_coefficients.drawn_phases(rng), self.gains == 1
+            U, ends = self.factorisation.drawn_phases(rng), self.gains == 1
             U[..., ends] = unit(U[..., ends].real.astype(U.dtype))
-            self.of_coefficients.phases.values = U
+            self.factorisation.phases.values = U
         return super().begin(K, start, rng)
 
     def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
         """Uniform numbers, as loud as fits ``|Φ*x|`` best."""
-        W, Z = self.of_coefficients.drawn(K, start, rng)
+        W, Z = self.factorisation.drawn(K, start, rng)
         return W / self.gains, Z
 
     def activations_for(self, W: Array) -> Array:
         """The same number everywhere, as loud as fits ``|Φ*x|`` best."""
-        return self.of_coefficients.activations_for(W * self.gains)
+        return self.factorisation.activations_for(W * self.gains)
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
         return factors_of(found, self.method.frame, self.x.size, 1.0, self.x.dtype)
@@ -144,7 +139,7 @@ class Problem(method.Problem):
 
     def after(self, state: State) -> State:
         W, Z = self.updated(state.patterns, state.activations, state.residual)
-        self.of_coefficients.phases.iteration = state.iteration + 1
+        self.factorisation.phases.iteration = state.iteration + 1
         return State(state.iteration + 1, W, Z, self, self.residual(W, Z))
 
     def record(self, state: State) -> dict[str, float]:
@@ -154,7 +149,7 @@ class Problem(method.Problem):
         }
 
     def result(self, state: State) -> dict[str, Any]:
-        self.of_coefficients.phases.at(state.iteration)
+        self.factorisation.phases.at(state.iteration)
         frame = self.method.frame
         return synthesised(self.x, frame, frame, state.patterns, state.activations, self.phases)
 
@@ -163,13 +158,8 @@ class Problem(method.Problem):
 class State(method.State):
     r"""One iterate ``α = Σ_k W_k Z_k exp(iθ_k)``; over all ``M`` channels ``W_k`` has norm 1, or 0.
 
-    ``A`` and the phases are overwritten by the next state; then this one is no decomposition any
-    more, and a ``RuntimeError`` says so.
-
-    Parameters
-    ----------
-    residual : array (T,)
-        ``x - Φα``.
+    ``residual`` is ``x - Φα``. ``A`` and the phases are overwritten by the next state; then this
+    one is no decomposition any more, and a ``RuntimeError`` says so.
 
     Examples
     --------
@@ -257,9 +247,8 @@ class Algorithm1Complex(Sparse, OnFrames, name="algorithm-1-complex"):
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
         A = np.empty(self.shape(x.size), np.result_type(x.dtype, np.complex64))
-        factorisation = complex_nmf.Problem(
-            A, K, Phases(), self.penalty or 0.0, held=asked.get("held")
-        )
+        held, penalty = asked.get("held"), self.penalty or 0.0
+        factorisation = complex_nmf.Problem(A, K, penalty=penalty, held=held)
         return Problem(factorisation, method=self, x=x, **asked)
 
     # ---- what it needs ---------------------------------------------------------------------------

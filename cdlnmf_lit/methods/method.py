@@ -348,8 +348,6 @@ class Method:
         if problem.held is not None:
             choice(problem.held, "held", HELD)
         begin = self.start if start is None else start
-        if problem.held is not None:
-            choice(problem.held, "held", HELD)
         if isinstance(begin, tuple):
             begin = checked_start(begin, shapes, dtype, signed=self.SIGNED)
         else:

@@ -25,14 +25,12 @@ rules, starts = st.sampled_from(RULES), st.sampled_from(Algorithm1.STARTS)
 
 
 @st.composite
-def problems(draw, *, longest=10, penalised=True):
+def problems(draw, *, penalised=True):
     """The algorithm on a tight frame, a noisy signal of at least its window's length, and K."""
-    raw = draw(frames(longest=longest, phases=["time-invariant"]))
+    raw = draw(frames(longest=10, phases=["time-invariant"]))
     assume(raw.bounds(200)[0] > 0.1 * raw.bounds(200)[1])
     frame = raw.tight()
     T = draw(st.integers(max(3, frame.window.size), max(3, frame.window.size) + 30))
-    most = min(frame.n_frames(T), frame.channels, frame.window.size)
-    K = draw(st.integers(1, min(3, most)))
     penalty = draw(st.sampled_from([0.0, 0.1, 1.0] if penalised else [0.0]))
     asked = Algorithm1(
         frame=frame,
@@ -40,6 +38,7 @@ def problems(draw, *, longest=10, penalised=True):
         inner_iterations=draw(st.integers(1, 3)),
         activation_update=draw(st.sampled_from(UPDATES)),
     )
+    K = draw(st.integers(1, min(3, asked.most_components(T))))
     return asked, normal(draw(seeds), T), K
 
 
@@ -150,11 +149,10 @@ def test_from_lambda_max_on_no_atoms_in_the_ball_are_used(problem, seed, factor)
 
 
 @pytest.mark.parametrize("held", ["patterns", "activations"])
-@pytest.mark.parametrize("penalty", [0.0, 0.5])
-@given(problems(), rules, starts, seeds)
-def test_what_is_held_stays_and_the_objective_falls(held, penalty, problem, rule, start, seed):
+@given(problem=problems(), rule=rules, start=starts, seed=seeds)
+def test_what_is_held_stays_and_the_objective_falls(held, problem, rule, start, seed):
     asked, x, K = problem
-    asked = replace(asked, penalty=penalty, step_rule=rule, start=start, recentre_every=2)
+    asked = replace(asked, step_rule=rule, start=start, recentre_every=2)
     w = 3 * normal(seed, *asked.shapes(x.size, K)["patterns"])
     Z = np.random.default_rng(seed).random(asked.shapes(x.size, K)["activations"])
     for begin in (None, (w, Z)):
@@ -163,7 +161,7 @@ def test_what_is_held_stays_and_the_objective_falls(held, penalty, problem, rule
         if begin:
             np.testing.assert_array_equal(kept, w if held == "patterns" else Z)
         assert all(np.array_equal(getattr(state, held), kept) for state in states)
-        if penalty and held == "activations":
+        if asked.penalty and held == "activations":
             sizes = np.linalg.norm(states[-1].decomposition().atoms, axis=1)
             assert sizes.max() <= 1 + 1e-9
 
@@ -230,11 +228,10 @@ def test_a_recentred_state_is_one_of_the_same_problem(problem, seed):
     shapes = asked.shapes(x.size, K)
     w = normal(seed, *shapes["patterns"]) * 0.3 ** np.arange(shapes["patterns"][1])
     state = next(asked.iterate(x, K, start=(w, np.ones(shapes["activations"]))))
-    state = replace(state, iteration=5, step=2.5)
-    moved = recentred(state)
+    moved = recentred(replace(state, iteration=5, step=2.5))
     if moved is None:
         return
-    assert (moved.iteration, moved.step) == (state.iteration, state.step)
+    assert (moved.iteration, moved.step) == (5, 2.5)
     atoms = moved.decomposition().atoms
     sizes = np.linalg.norm(atoms, axis=1)
     if asked.penalty:
@@ -298,16 +295,6 @@ def test_a_recentring_that_leads_higher_is_refused(rule):
         for every in (0, 2)
     )
     np.testing.assert_array_equal(raced.history["objective"], plain.history["objective"])
-
-
-@given(problems(), rules, seeds)
-def test_without_a_move_recentring_changes_nothing(problem, rule, seed):
-    asked, x, K = problem
-    asked = replace(asked, step_rule=rule, iterations=4)
-    plain, never = (
-        replace(asked, recentre_every=every).decompose(x, K, rng=seed) for every in (0, 9)
-    )
-    np.testing.assert_array_equal(never.components(), plain.components())
 
 
 def planted(frame, T, K, seed):
@@ -446,9 +433,8 @@ def test_a_step_that_leads_nowhere_is_refused(rule):
 
 
 @pytest.mark.parametrize("penalty", [0.0, 0.5])
-def test_a_silent_part_and_a_silent_component_do_no_harm(penalty):
+def test_a_silent_component_does_no_harm(penalty):
     asked, x = Algorithm1(frame=hann(8, 2), penalty=penalty, iterations=5), normal(0, 60)
-    x[20:50] = 0
     first = next(asked.iterate(x, 2))
     weights, Z = first.patterns.copy(), first.activations.copy()
     weights[1], Z[1] = 0, 0
@@ -476,25 +462,23 @@ def test_memory_is_what_the_estimate_says_and_far_below_the_coefficients(hop, ru
     assert peak < N * 512 * 16 / {1: 20, 8: 8, 64: 1}[hop]
 
 
-X, Z = normal(0, 40), np.ones((1, 23))
+X = normal(0, 40)
 LOUD = GaborFrame(np.sqrt(1.5) * hann(8, 2).window, 2)
 OTHER = GaborFrame("hann", 2, 8, phase="frequency-invariant").tight()
 
 
 @pytest.mark.parametrize(
-    ("x", "K", "options", "start", "message"),
+    ("x", "K", "options", "message"),
     [
-        (np.ones(40), 1, {}, None, "x must not be constant, got 1.0"),
-        (X[:5], 1, {}, None, "x must be at least as long as the window, 8 samples, got 5"),
-        (X, 9, {}, None, "n_components must be a whole number from 1 to 8, got 9"),
-        (X, 1, {"frame": LOUD}, None, r"frame must have ‖Φ‖² ≤ 1, got 1.5: use frame.tight\(\)"),
-        (X, 1, {"frame": OTHER}, None, "frame must count its phase time-invariant"),
-        (X, 1, {"step_rule": "giant"}, None, "step_rule must be one of unit, backtracking"),
-        (X, 1, {"recentre_every": -1}, None, "recentre_every must be a whole number"),
-        (X, 1, {}, (np.ones((1, 7)), Z), r"patterns must have shape \(1, 8\)"),
-        (X, 1, {}, (np.ones((1, 8)), np.ones((2, 23))), r"activations must have shape \(1, 23\)"),
+        (np.ones(40), 1, {}, "x must not be constant, got 1.0"),
+        (X[:5], 1, {}, "x must be at least as long as an atom, 8 samples, got 5"),
+        (X, 9, {}, "n_components must be a whole number from 1 to 8, got 9"),
+        (X, 1, {"frame": LOUD}, r"frame must have ‖Φ‖² ≤ 1, got 1.5: use frame.tight\(\)"),
+        (X, 1, {"frame": OTHER}, "frame must count its phase time-invariant"),
+        (X, 1, {"inner_iterations": 0}, "inner_iterations must be a whole number"),
+        (X, 1, {"recentre_every": -1}, "recentre_every must be a whole number"),
     ],
 )
-def test_bad_input_is_named(x, K, options, start, message):
+def test_bad_input_is_named(x, K, options, message):
     with pytest.raises(ValueError, match=message):
-        Algorithm1(**{"frame": hann(8, 2)} | options).iterate(x, K, start=start)
+        Algorithm1(**{"frame": hann(8, 2)} | options).iterate(x, K)

@@ -38,14 +38,13 @@ def problems(draw, *, tight=None, lengths=lengths):
     if draw(st.booleans()):
         x[x.size // 3 : 2 * x.size // 3] = 0
     assume(x.any())
-    most = min(frame.n_frames(x.size), frame.channels // 2 + 1)
     method = Algorithm1Complex(
         frame=frame,
         penalty=draw(st.sampled_from([0.0, 0.1, 1.0])),
         phases=draw(st.sampled_from(PHASES)),
         inner_iterations=draw(st.integers(1, 3)),
     )
-    return method, x, draw(st.integers(1, min(3, most)))
+    return method, x, draw(st.integers(1, min(3, method.most_components(x.size))))
 
 
 def whole(half, M):
@@ -106,15 +105,9 @@ def test_the_iterates_are_those_of_the_literal_algorithm(held, problem, seed):
     states = method.iterate(x, K, start=start, held=held, rng=seed)
     first = next(states)
     steps = literal(x, method, whole(first.patterns, M), first.activations, phases_of(first), held)
-    before = first.objective
     for state, (W, Z, U, least) in zip(islice(states, 8), steps, strict=False):
         if held:
-            factor = HELD.index(held)
-            np.testing.assert_array_equal(
-                (state.patterns, state.activations)[factor], start[factor]
-            )
-        assert state.objective <= before * (1 + 1e-12) + 1e-14 * np.sum(x**2)
-        before = state.objective
+            np.testing.assert_array_equal(getattr(state, held), start[HELD.index(held)])
         if min(W.min(), Z.min(), least) < 1e-4:  # of nothing there is no phase
             break
         alpha = np.sum(W[:, None] * Z[:, :, None] * U, axis=0)
@@ -142,8 +135,6 @@ def test_from_lambda_max_on_silence_is_best_and_below_it_is_not(problem, size, s
         patch.setattr("cdlnmf_lit.theory.gabor.BLOCK", 3 * max(frame.channels, frame.window.size))
         largest = method.lambda_max(x)
     assert largest == pytest.approx(sizes.max())
-    state = next(replace(method, penalty=None, share=0.3).iterate(x, K))
-    assert state.problem.method.penalty == pytest.approx(0.3 * largest)
 
     def objective(W, Z, U, penalty):
         alpha = np.sum(W[:, None] * Z[:, :, None] * U, axis=0)
@@ -151,10 +142,8 @@ def test_from_lambda_max_on_silence_is_best_and_below_it_is_not(problem, size, s
         return np.sum(np.abs(left) ** 2) / 2 + penalty * Z.sum()
 
     rng = np.random.default_rng(seed)
-    W, U = (
-        rng.random((K, frame.channels)),
-        np.exp(2j * np.pi * rng.random((K, *correlations.shape))),
-    )
+    W = rng.random((K, frame.channels))
+    U = np.exp(2j * np.pi * rng.random((K, *correlations.shape)))
     Z = size * rng.exponential(1, (K, len(sizes))) ** 3
     W, silence = W / np.linalg.norm(W, axis=1)[:, None], np.sum(x**2) / 2
     assert objective(W, Z, U, largest) >= silence * (1 - 1e-12)
@@ -164,12 +153,12 @@ def test_from_lambda_max_on_silence_is_best_and_below_it_is_not(problem, size, s
     assert objective(W, Z, np.exp(1j * np.angle(correlations))[None], 0.9 * largest) < silence
 
 
-@given(problems(), dtypes, seeds)
-def test_the_objective_never_rises(problem, dtype, seed):
+@given(problems(), st.sampled_from([None, *HELD]), dtypes, seeds)
+def test_the_objective_never_rises(problem, held, dtype, seed):
     method, x, K = problem
     x = x.astype(dtype)
     rounding = 20 * np.finfo(dtype).eps * np.sum(x**2)
-    for before, after in pairwise(islice(method.iterate(x, K, rng=seed), 20)):
+    for before, after in pairwise(islice(method.iterate(x, K, held=held, rng=seed), 20)):
         assert after.objective <= before.objective * (1 + 20 * np.finfo(dtype).eps) + rounding
 
 
@@ -180,9 +169,6 @@ def test_what_a_state_says_of_itself_is_so(problem, seed):
     for state in islice(method.iterate(x, K, rng=seed), 3):
         found = state.decomposition()
         tolerance = 1e-9 * max(1, np.abs(x).max())
-        np.testing.assert_allclose(
-            found.components().sum(axis=0) + found.residual, x, atol=tolerance
-        )
         np.testing.assert_allclose(found.residual, state.residual, atol=tolerance)
         size = np.linalg.norm(found.residual)
         assert state.relative_residual == pytest.approx(size / np.linalg.norm(x), abs=1e-9)
@@ -228,7 +214,7 @@ def test_planted_coefficients_are_a_fixed_point(problem, seed):
     U[..., gains == 1] = np.sign(rng.standard_normal((K, N, 1)))
     problem.A[:] = (Z.T @ W) * U[0]
     if method.phases == "free":
-        problem.of_coefficients.phases.values = U
+        problem.factorisation.phases.values = U
     planted = -replace(problem, x=np.zeros_like(x)).residual(W / gains, Z)
     problem = replace(problem, x=planted)
     assume(np.linalg.norm(planted) > 0.1)
@@ -260,15 +246,13 @@ def test_the_order_of_the_components_does_not_matter(problem, seed):
 X = normal(0, 300)
 
 
-@pytest.mark.parametrize("phases", PHASES)
-def test_blocks_do_not_show(phases, monkeypatch):
-    method = Algorithm1Complex(frame=hann(32, 4), phases=phases, penalty=0.1, iterations=4)
+def test_blocks_do_not_show(monkeypatch):
+    method = Algorithm1Complex(frame=hann(32, 4), penalty=0.1, iterations=4)
     together = method.decompose(X, 2)
-    for module in (algorithm_1_complex, complex_nmf):  # random phases are drawn in the same order
+    for module in (algorithm_1_complex, complex_nmf):
         monkeypatch.setattr(module, "SINGLE", 2 * 17 * 7)
     apart = method.decompose(X, 2)
-    if phases == "common":
-        np.testing.assert_allclose(apart.components(), together.components(), atol=1e-9)
+    np.testing.assert_allclose(apart.components(), together.components(), atol=1e-9)
 
 
 @pytest.mark.parametrize("phases", PHASES)
@@ -351,7 +335,6 @@ def test_one_array_of_coefficients_is_kept_or_one_and_the_phases():
     ("options", "message"),
     [
         ({"frame": GaborFrame("hann", 2, 8)}, "use frame.tight()"),
-        ({"phases": "stunned"}, "phases must be one of common, free"),
         ({"inner_iterations": 0}, "inner_iterations must be a whole number"),
     ],
 )
