@@ -534,7 +534,7 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
         >>> next(states).objective > next(states).objective
         True
         """
-        X = array(X, "X", 2, allow_complex=True)
+        X = self.in_precision(array(X, "X", 2, allow_complex=True))
         if not np.any(X):
             raise ValueError("X must not be zero everywhere")
         X = X.astype(np.result_type(X.dtype, np.complex64), copy=False)

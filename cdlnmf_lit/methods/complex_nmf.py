@@ -548,7 +548,7 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
         >>> [next(states).relative_residual < 1e-12 for _ in range(3)][2]
         True
         """
-        X = array(X, "X", 2, allow_complex=True)
+        X = self.in_precision(array(X, "X", 2, allow_complex=True))
         if not np.any(X):
             raise ValueError("X must not be zero everywhere")
         N, F = X.shape

@@ -365,8 +365,7 @@ class Method:
         ValueError, MemoryError
             See :meth:`iterate`.
         """
-        x = signal(x)
-        x = x.astype(self.precision or x.dtype, copy=False)
+        x = self.in_precision(signal(x))
         self.check(x)
         K = integer(n_components, "n_components", at_most=self.most_components(x.size))
         if held is not None:
@@ -384,6 +383,13 @@ class Method:
         task = f"{self.name} of {x.size} samples into {K} components"
         require_memory(self.bytes_needed(x.size, K, x.dtype), task)
         return x, K
+
+    def in_precision(self, values: Array) -> Array:
+        """The values in the precision asked for; complex ones stay complex."""
+        wanted = self.precision or values.real.dtype
+        if np.iscomplexobj(values):
+            wanted = np.result_type(wanted, np.complex64)
+        return values.astype(wanted, copy=False)
 
     # ---- chains ----------------------------------------------------------------------------
 

@@ -427,7 +427,7 @@ class OfSpectrogram(OnFrames):
         True
         """
         V = array(V, "V", 2)
-        V = V.astype(self.precision or V.dtype, copy=False)
+        V = self.in_precision(V)
         _require_factorizable(V, self.beta)
         K = integer(n_components, "n_components", at_most=min(V.shape))
         problem = self.problem_of(V, method=self, held=held)

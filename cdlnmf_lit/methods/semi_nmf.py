@@ -562,7 +562,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         >>> np.allclose(state.activations.T @ state.patterns, X)
         True
         """
-        X = array(X, "X", 2, allow_complex=True)
+        X = self.in_precision(array(X, "X", 2, allow_complex=True))
         if not X.any():
             raise ValueError("X must not be zero everywhere")
         N, F = X.shape

@@ -384,9 +384,10 @@ def test_a_result_starts_where_it_ended(problem, seed):
     x, K, method = problem
     found = replace(method, iterations=4).decompose(x, K, rng=seed)
     again = next(method.iterate(x, K, start=found))
-    assert again.objective <= found.objective * (1 + 1e-9)
+    rounding = len(x) * (np.finfo(float).eps * np.abs(x).max()) ** 2  # where nothing is left
+    assert again.objective <= found.objective * (1 + 1e-9) + rounding
     pair = next(method.iterate(x, K, start=(found.atoms, found.activations)))
-    assert pair.objective == pytest.approx(again.objective)
+    assert pair.objective == pytest.approx(again.objective, abs=rounding)
 
 
 def test_what_given_atoms_lose_their_activations_gain():

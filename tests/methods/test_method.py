@@ -159,6 +159,16 @@ def test_the_precision_is_the_one_asked_for(name):
     np.testing.assert_array_equal(found.components(), single.components())
 
 
+@pytest.mark.parametrize("name", [name for name in METHODS if hasattr(METHODS[name], "factorize")])
+def test_a_matrix_is_factorised_in_the_precision_asked_for(name):
+    V, asked = 0.1 + np.abs(normal(0, 30, 12)), small(name, precision="float32")
+    found, single = asked.factorize(V, 2), small(name).factorize(V.astype(np.float32), 2)
+    for one, two in islice(zip(found, single, strict=False), 3):
+        assert one.activations.dtype == np.float32
+        for key, values in factors(one).items():
+            np.testing.assert_array_equal(values, factors(two)[key])
+
+
 @every_method
 def test_records_are_numbers_with_the_same_names(name):
     states = list(islice(small(name).iterate(a_sound(), 2), 4))
