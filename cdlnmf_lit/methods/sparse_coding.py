@@ -51,7 +51,7 @@ class Problem(method.Problem):
     padding : int
         Samples of silence that the signal ``x`` has at both ends.
     solver : str
-        One of the :data:`SOLVERS`.
+        One of ``SOLVERS``.
 
     Examples
     --------
