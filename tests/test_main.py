@@ -464,7 +464,7 @@ def interrupt(monkeypatch, problem, at, *numbers):
     def record(self, state, record=problem.record):
         if state.iteration == at:
             for number in numbers:
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
         return record(self, state)
 
     monkeypatch.setattr(problem, "record", record)
@@ -588,7 +588,7 @@ BAD_INPUT = [
     ("inf.wav", [], "path=inf.wav must be finite, got inf at index 7"),
     ("constant.wav", [], "x must not be constant"),
     ("silent.wav", [], "x must not be constant, got 0.0"),
-    ("short.wav", [], "x must be at least as long as the window, 256 samples, got 200"),
+    ("short.wav", [], "x must be at least as long as an atom, 256 samples, got 200"),
     ("stereo.wav", [], "channel must choose one of the 2 channel(s) of path=stereo.wav"),
     ("stereo.wav", ["--channel", "2"], "pass channel=0, channel=1, channel='mean'"),
     ("stereo.wav", ["--channel", "-1"], "channel must choose one of the 2"),
