@@ -42,6 +42,7 @@ def test_a_kernel_boots_and_a_slider_is_alive(seen: Seen) -> None:
     assert lite.is_dir(), "the book was built without its notebooks: npm could not install Pyodide"
     page.goto(seen.site + "lite/notebooks/index.html?path=book/theory/gabor.ipynb")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    page.wait_for_function("window.jupyterapp?.shell?.currentWidget")
     page.evaluate(RUN, "print('six times seven is', 6 * 7)")
     until(page, "six times seven is 42")
 
