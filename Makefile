@@ -38,7 +38,7 @@ decompose: $(READY) ## take a sound apart (SOUND=file or folder, K=4 components,
 
 book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build the HTML (FULL=1: with all seeds)
 	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
-	@test -f _build/.complete || rm -rf _build/.doctrees $(HTML)
+	@test -f _build/.complete || rm -rf _build/.doctrees _build/lite $(HTML)
 	@rm -f _build/.complete
 	JUPYTER_PLATFORM_DIRS=1 $(BIN)/jupyter-book build --warningiserror --nitpick --keep-going .
 	@touch _build/.complete
