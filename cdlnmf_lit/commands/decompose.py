@@ -191,18 +191,13 @@ def _start_of(options: argparse.Namespace) -> Decomposition | None:
 
 def _stages_from(reached: Decomposition, method: Method) -> tuple[Method, ...]:
     """The stage that has reached a result, if it is one of the method's, and those after it."""
-    ignored = {"start", "starts"}
-    stages = method.stages
-    for n, stage in enumerate(stages):
-        resolved = {"penalty", "share", "power", "noise"}
-        asked = stage.parameters
-        same = [
-            asked[name] == reached.parameters.get(name)
-            for name in asked.keys() - ignored - resolved
-        ]
-        if all(same) and n < len(stages) - 1:
-            return stages[n:]
-    return (stages[-1],)
+    told_by_the_run = {"start", "starts", "penalty", "share", "power", "noise"}
+    *before, last = method.stages
+    for n, stage in enumerate(before):
+        asked = {k: v for k, v in stage.parameters.items() if k not in told_by_the_run}
+        if asked.items() <= reached.parameters.items():
+            return method.stages[n:]
+    return (last,)
 
 
 @contextmanager

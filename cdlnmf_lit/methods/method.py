@@ -269,10 +269,7 @@ class Method:
             If it needs more memory than there is.
         """
         x, K = self.checked(x, n_components, start, held)
-        begin: Any = self.start if start is None else start
-        if isinstance(begin, Method):
-            begin = begin.decompose(x, K, rng=rng)
-        return self._states(x, K, start, begin, held, rng)
+        return self._states(x, K, start, held, rng)
 
     def decompose(
         self,
@@ -303,10 +300,7 @@ class Method:
         x, K = self.checked(x, n_components, start, held)
         if start is None and self.starts > 1:
             return self._best(x, K, held, rng, watch)
-        begin: Any = self.start if start is None else start
-        if isinstance(begin, Method):
-            begin = begin.decompose(x, K, rng=rng, watch=watch)
-        states = self._states(x, K, start, begin, held, rng)
+        states = self._states(x, K, start, held, rng, watch)
         with closing(watch(self, states) if watch else states) as watched:  # type: ignore[type-var]
             return run(watched, self.iterations, self.tolerance)
 
@@ -330,8 +324,17 @@ class Method:
         return replace(best, parameters=best.parameters | {"starts": self.starts})
 
     def _states(
-        self, x: Array, K: int, start: Start | None, begin: Any, held: str | None, rng: Any
+        self,
+        x: Array,
+        K: int,
+        start: Start | None,
+        held: str | None,
+        rng: Any,
+        watch: Watch | None = None,
     ) -> Iterator[Any]:
+        begin: Any = self.start if start is None else start
+        if isinstance(begin, Method):
+            begin = begin.decompose(x, K, rng=rng, watch=watch)
         asked = self.resolved(x)
         about: dict[str, Any] = {"n_components": K} | ({"held": held} if held else {})
         if start is not None:
