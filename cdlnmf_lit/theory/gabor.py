@@ -103,11 +103,12 @@ class GaborFrame:
         ):
             name, g = window, named_window(window, length, channels)
         else:
-            g = array(window, "window", 1)
+            g = array(window, "window", 1).copy()
         if length is not None and length != g.size:
             raise ValueError(f"length must be that of the window, {g.size}, got {length!r}")
         if not np.any(g):
             raise ValueError("window must not be zero everywhere")
+        g.flags.writeable = False
         origin = integer(origin, "origin", at_least=0, at_most=g.size - 1)
         values = {
             "window": g,
@@ -138,7 +139,10 @@ class GaborFrame:
     def __repr__(self) -> str:
         if self._source is not None:
             return f"{self._source[0]!r}.{self._source[1]}()"
-        asked = [repr(self._name or self.window.tolist()), str(self.hop), str(self.channels)]
+        window = repr(self._name or self.window.tolist())
+        if self.window.dtype == np.float32:
+            window = f"np.float32({window})"
+        asked = [window, str(self.hop), str(self.channels)]
         length = self.channels if self._name is None else self.window.size
         others = {"length": (length, self.channels), "phase": (self.phase, PHASES[0])}
         for name, (value, usual) in (others | {"origin": (self.origin, 0)}).items():
@@ -161,7 +165,8 @@ class GaborFrame:
             parameters = source.parameters
             return parameters | {"made": [*parameters["made"], step]}
         window = self.window.tolist() if self._name is None else self._name
-        return {
+        single = self.window.dtype == np.float32
+        return ({"precision": "float32"} if single else {}) | {
             "window": list(window) if isinstance(window, tuple) else window,
             "window_length": self.window.size,
             "hop": self.hop,
@@ -187,15 +192,10 @@ class GaborFrame:
         window = parameters["window"]
         if isinstance(window, list):
             named = any(isinstance(part, str) for part in window)
-            window = tuple(window) if named else np.array(window, float)
-        frame = cls(
-            window,
-            parameters["hop"],
-            parameters["channels"],
-            length=parameters["window_length"],
-            phase=parameters["phase"],
-            origin=parameters["origin"],
-        )
+            precision = parameters.get("precision", "float64")
+            window = tuple(window) if named else np.array(window, precision)
+        others = {name: parameters[name] for name in ("hop", "channels", "phase", "origin")}
+        frame = cls(window, length=parameters["window_length"], **others)
         for step in parameters["made"]:
             frame = getattr(frame, choice(step, "made", ("tight", "dual")))()
         return frame

@@ -233,6 +233,29 @@ def test_a_frame_can_be_made_anew_from_its_parameters_and_its_repr(steps, frame)
         assert again.n_frames(50) == made.n_frames(50)
 
 
+@given(frames(painless=True), st.sampled_from([[], ["tight"], ["dual", "tight"]]))
+def test_a_window_of_single_precision_stays_one(frame, steps):
+    made = GaborFrame(frame.window.astype(np.float32), frame.hop, frame.channels)
+    assume(made.bounds(300)[0] > 0.05 * made.bounds(300)[1])
+    for step in steps:
+        made = getattr(made, step)()
+    parameters = json.loads(json.dumps(made.parameters))
+    for again in (GaborFrame.from_parameters(parameters), eval(repr(made))):
+        assert again == made
+        assert again.window.dtype == made.window.dtype == np.float32
+        assert (again.parameters, repr(again)) == (made.parameters, repr(made))
+
+
+def test_a_frame_keeps_its_window_whatever_becomes_of_the_array_it_was_given():
+    g = np.ones(4)
+    frame, same = GaborFrame(g, 2), GaborFrame(np.ones(4), 2)
+    assert frame.bounds(10) == same.bounds(10)
+    g[0] = 7
+    assert frame == same
+    with pytest.raises(ValueError, match="read-only"):
+        frame.window[0] = 7
+
+
 @given(frames(painless=True), st.sampled_from(["window", "hop", "channels", "phase", "origin"]))
 def test_frames_that_differ_in_anything_are_not_equal(frame, what):
     assume(frame.window.size > 1)
