@@ -114,7 +114,8 @@ def non_negative(value: Any, name: str) -> float:
         ...
     ValueError: penalty must be a finite number of at least 0, got -1.0
     """
-    if not isinstance(value, Real) or not 0 <= float(value) < float("inf"):
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= float(value) < float("inf"):
         raise ValueError(f"{name} must be a finite number of at least 0, got {value!r}")
     return float(value)
 

@@ -43,7 +43,7 @@ def test_integers(value):
     assert (integer(1, "hop"), integer(0, "padding", at_least=0)) == (1, 0)
 
 
-@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "1", None, 1j])
+@pytest.mark.parametrize("value", [-1e-9, np.nan, np.inf, "1", None, 1j, True, np.True_])
 def test_non_negative_numbers(value):
     with pytest.raises(ValueError, match="penalty must be a finite number of at least 0, got"):
         non_negative(value, "penalty")
@@ -53,7 +53,7 @@ def test_non_negative_numbers(value):
 def test_choices():
     with pytest.raises(ValueError, match="start must be one of a, b, got 'c'"):
         choice("c", "start", ["a", "b"])
-    assert choice("a", "start", ["a", "b"]) == "a"
+    assert type(choice(np.str_("a"), "start", ["a", "b"])) is str
 
 
 @pytest.mark.parametrize("value", [["a"], np.ones((2, 3)), [np.ones(2)], {"a": 1}])
