@@ -228,10 +228,15 @@ class Method:
 
     def __post_init__(self) -> None:
         for each in fields(self):
+            if "rule" not in each.metadata:
+                raise TypeError(
+                    f"{type(self).__name__}.{each.name} must be made by options.option, "
+                    "with its default, its words and its rule"
+                )
             value = each.metadata["rule"](getattr(self, each.name), each.name)
             object.__setattr__(self, each.name, value)
         if not isinstance(self.start, Method):
-            choice(self.start, "start", self.STARTS)
+            object.__setattr__(self, "start", choice(self.start, "start", self.STARTS))
 
     # ---- run -------------------------------------------------------------------------------
 
@@ -398,6 +403,8 @@ class Method:
 
     def __rshift__(self, following: Method) -> Method:
         """``a >> b``: what ``a`` finds is what ``b`` begins from."""
+        if not isinstance(following, Method):
+            return NotImplemented
         if isinstance(following.start, Method):
             return replace(following, start=self >> following.start)
         return replace(following, start=self)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import weakref
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 
 import numpy as np
@@ -85,6 +85,7 @@ def test_it_can_be_pasted_and_kept_as_plain_values(name):
         assert str(each).startswith("nmf" if each.stages[0].name == "nmf" else name)
     assert str(METHODS[name]()) == name
     assert str(replace(METHODS[name](), starts=3)) == f"{name}, best of 3"
+    assert type(METHODS[name](start=np.str_(METHODS[name].STARTS[-1])).start) is str
 
 
 @every_method
@@ -95,12 +96,21 @@ def test_an_option_that_does_not_meet_its_rule_is_refused_when_the_value_is_made
     with pytest.raises(ValueError, match=r"an option of .* must be one of .*, got 'tape'"):
         Method.from_parameters(kind().parameters | {"tape": 1})
     for each in fields(kind):
-        for bad in (object(), [1], float("nan")):
+        for bad in (object(), [1], float("nan"), True):
             with pytest.raises(ValueError, match=rf"^{each.name} must be"):
                 kind(**{each.name: bad})
     for text in ({"start": "tape"}, {"precision": "float16"}, {"iterations": 2.5}, {"starts": 0}):
         with pytest.raises(ValueError, match=rf"^{next(iter(text))} must be"):
             kind(**text)
+
+
+def test_a_field_that_is_no_option_is_named():
+    @dataclass(frozen=True, kw_only=True, repr=False)
+    class Coloured(METHODS["nmf"]):
+        colour: str = "blue"
+
+    with pytest.raises(TypeError, match=r"^Coloured\.colour must be made by options\.option"):
+        Coloured()
 
 
 @every_method
@@ -130,6 +140,9 @@ def test_methods_are_chained(left):
     assert [each.name for each in chain.stages] == [left, "nmf", "cdl"]
     assert chain.runs == 3 * (1 + 2 * (1 + 1))
     assert chain.start.start == a
+    for other in (3, "cdl", None, METHODS["cdl"]):
+        with pytest.raises(TypeError, match=r"unsupported operand type\(s\) for >>"):
+            a >> other
 
 
 # ---- what a run gives --------------------------------------------------------------------------
