@@ -18,7 +18,7 @@ from cdlnmf_lit.methods.decomposition import Decomposition, run
 from cdlnmf_lit.methods.options import OneOf, anything, at_least, option, optional, with_options
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.methods.starts import checked_start, require_components
-from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, signal
+from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, require_range, signal
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 METHODS: dict[str, type[Method]] = {}
@@ -373,7 +373,9 @@ class Method:
         ValueError, MemoryError
             See :meth:`iterate`.
         """
-        x = self.in_precision(signal(x))
+        x = signal(x)
+        require_range(x, self.precision or x.dtype)
+        x = self.in_precision(x)
         self.check(x)
         K = integer(n_components, "n_components", at_most=self.most_components(x.size))
         if held is not None:

@@ -77,6 +77,30 @@ def signal(value: ArrayLike, name: str = "x") -> Array:
     return array(value, name, 1)
 
 
+def require_range(x: Array, dtype: Any) -> None:
+    """Refuse a signal whose fourth powers the precision cannot hold; silence passes.
+
+    The square of a power spectrogram is one.
+
+    Raises
+    ------
+    ValueError
+        If it is too large or too small.
+
+    Examples
+    --------
+    >>> require_range(np.array([0.0, 1e-12]), "float32")
+    Traceback (most recent call last):
+        ...
+    ValueError: x must be at its largest from 3.3e-10 to 4.3e+09 in float32, got 1e-12: scale it
+    """
+    limits, largest = np.finfo(dtype), float(np.abs(x).max())
+    least, most = float(limits.tiny) ** 0.25, float(limits.max) ** 0.25
+    if largest and not least <= largest <= most:
+        bounds = f"from {least:.2g} to {most:.2g} in {np.dtype(dtype)}"
+        raise ValueError(f"x must be at its largest {bounds}, got {largest:.4g}: scale it")
+
+
 def integer(value: Any, name: str, *, at_least: int = 1, at_most: int | None = None) -> int:
     """Return ``value`` as an ``int`` between ``at_least`` and ``at_most``.
 

@@ -417,6 +417,12 @@ BAD_INPUT = [
     ({"x": np.where(np.arange(T) == 7, np.nan, a_sound())}, "x must be finite, got nan at index 7"),
     ({"x": np.where(np.arange(T) == 7, np.inf, a_sound())}, "x must be finite, got inf at index 7"),
     ({"x": np.zeros(T)}, "x must not be "),
+    (
+        {"x": 1e-80 * a_sound()},
+        r"x must be at its largest from .* to .* in float64, got 1\.\d+e-80",
+    ),
+    ({"x": 1e80 * a_sound()}, "x must be at its largest from .* to .* in float64, got"),
+    ({"x": np.float32(1e-12) * a_sound(np.float32)}, "x must be at its largest .* in float32, got"),
     ({"n_components": 0}, "n_components must be a whole number"),
     ({"n_components": 2.0}, "n_components must be a whole number"),
     ({"n_components": 10**7}, "n_components must be a whole number"),
@@ -445,6 +451,25 @@ def test_bad_input_is_refused_before_any_work(name, changed, rule, run_by, monke
         monkeypatch.setattr(METHODS["nmf"], "problem", no_work)
         with pytest.raises(ValueError, match=rule):
             getattr(small("nmf") >> small(name), run_by)(**asked)
+
+
+@every_method
+def test_a_signal_too_large_or_small_for_the_precision_asked_for_is_refused(name):
+    for scale in (1e-60, 1e60, 1e-11, 1e11):
+        with pytest.raises(ValueError, match="x must be at its largest .* in float32, got"):
+            small(name, precision="float32").iterate(scale * a_sound(), 2)
+
+
+@every_method
+@every_precision
+def test_a_signal_at_the_ends_of_its_range_is_decomposed(name, dtype):
+    for end in (np.finfo(dtype).tiny, np.finfo(dtype).max):
+        x = float(end) ** 0.25 * a_sound() / np.abs(a_sound()).max()
+        x *= 1.01 if end < 1 else 0.1  # room for sums of fourth powers
+        noise = {"noise": 1e-3 * float(np.sum(x**2))} if name == "lrtfs" else {}
+        found = small(name, **noise).decompose(x.astype(dtype), 2)
+        assert np.all(np.isfinite(found.components()))
+        assert np.all(np.isfinite(found.history["objective"]))
 
 
 @every_method

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cdlnmf_lit.theory.arguments import array, choice, integer, non_negative, signal
+from cdlnmf_lit.theory.arguments import array, choice, integer, non_negative, require_range, signal
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,14 @@ def test_non_negative_numbers(value):
     with pytest.raises(ValueError, match="penalty must be a finite number of at least 0, got"):
         non_negative(value, "penalty")
     assert non_negative(np.float32(2), "penalty") == 2.0
+
+
+@pytest.mark.parametrize(("peak", "dtype"), [(1e-9, "float32"), (1e70, "float64"), (0, "float32")])
+def test_ranges(peak, dtype):
+    require_range(np.array([0.0, -peak]), dtype)
+    for beyond in (1e-20, 1e20):
+        with pytest.raises(ValueError, match="x must be at its largest from 3.* to 4.* in float32"):
+            require_range(np.array([0.0, -beyond]), "float32")
 
 
 def test_choices():
