@@ -134,14 +134,15 @@ class Problem(sparse_coding.Problem):
             t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
             ahead = self.extrapolated(now, before, min((last - 1) / t, MOMENTUM))
             new = self.updated(ahead, steps)
-            if last > 1 and new.objective > now.objective:
+            if last > 1 and new.objective >= now.objective:
                 t, new = 1.0, self.updated(now, steps)
-            if new.objective > now.objective:
-                new = now  # by its old number, on which the ADMM's balance depends
+            if new.objective >= now.objective:
+                new = now
+            is_stuck = new is now and steps == most
             if new.objective > (1 - SLOW) * now.objective:
                 steps = min(2 * steps, most)
             before = now.patterns
-            if every and iteration >= due:
+            if every and (iteration >= due or is_stuck):
                 moved = self.recentred(now)
                 wait = every if moved is None else 2 * wait
                 if moved is not None:
@@ -149,6 +150,8 @@ class Problem(sparse_coding.Problem):
                     if moved.objective < new.objective:
                         new, before, t, wait = moved, moved.patterns, 1.0, every
                 due = iteration + wait
+            if is_stuck and new is now:  # any further try would be the same
+                yield from map(now.numbered, count(iteration))
             now = new
 
     def fitting_atoms(self, state: State) -> Iterator[State]:

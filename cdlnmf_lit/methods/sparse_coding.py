@@ -146,7 +146,8 @@ class Problem(method.Problem):
         low = -self.penalty if self.signed else -np.inf
         u[:, :N] = np.clip(u[:, :N], low, self.penalty)
         u /= rho
-        for iteration in count(state.iteration + 1):
+        for step in count(1):
+            iteration = state.iteration + step
             V = scipy.fft.rfft(t - u, points)
             V += D.conj() * ((X - np.sum(D * V, axis=0)) / (rho + power))
             z = scipy.fft.irfft(V, points)
@@ -158,7 +159,7 @@ class Problem(method.Problem):
             if found.objective < best.objective:
                 best = found
             yield replace(best, iteration=iteration)
-            if iteration % BALANCE == 0:
+            if step % BALANCE == 0:
                 primal, dual = np.linalg.norm(z - t), np.linalg.norm(t - before)
                 factor = 2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0
                 rho, u = rho * dtype.type(factor), u / dtype.type(factor)

@@ -165,6 +165,32 @@ def test_an_iterate_by_another_number_keeps_what_it_has_computed():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_update_does_not_depend_on_the_number_of_its_iterate(solver, dtype):
+    method = CDL(atom_length=64, penalty=0.3, solver=solver)
+    *_, state = islice(method.iterate(sown(T=1500)[0].astype(dtype), 2), 3)
+    one, other = (each.problem.updated(each, 15) for each in (state, state.numbered(7)))
+    np.testing.assert_array_equal(other.patterns, one.patterns)
+    np.testing.assert_array_equal(other.activations, one.activations)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_step_that_is_refused_is_not_tried_again(solver, dtype, monkeypatch):
+    tried, updated = [], cdl.Problem.updated
+
+    def counted(problem, state, steps):
+        tried.append((state.patterns.tobytes(), state.activations.tobytes(), steps))
+        return updated(problem, state, steps)
+
+    monkeypatch.setattr(cdl.Problem, "updated", counted)
+    method = CDL(atom_length=64, penalty=0.3, solver=solver, iterations=80)
+    found = method.decompose(sown(T=1500)[0].astype(dtype), 2)
+    assert np.sum(np.diff(found.history["objective"]) == 0) > 10
+    assert len(tried) <= len(set(tried)) + 1  # where the momentum turns out to move nothing
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("activations", SIGNS)
 @pytest.mark.parametrize("gain", [1e-3, 50.0])
 def test_louder_signals_have_the_same_atoms(solver, activations, gain):

@@ -456,7 +456,7 @@ def test_bad_input_is_refused_before_any_work(name, changed, rule, run_by, monke
 @every_method
 def test_a_signal_too_large_or_small_for_the_precision_asked_for_is_refused(name):
     for scale in (1e-60, 1e60, 1e-11, 1e11):
-        with pytest.raises(ValueError, match="x must be at its largest .* in float32, got"):
+        with pytest.raises(ValueError, match=r"x must be at its largest .* in float32, got"):
             small(name, precision="float32").iterate(scale * a_sound(), 2)
 
 

@@ -54,7 +54,9 @@ def test_non_negative_numbers(value):
 def test_ranges(peak, dtype):
     require_range(np.array([0.0, -peak]), dtype)
     for beyond in (1e-20, 1e20):
-        with pytest.raises(ValueError, match="x must be at its largest from 3.* to 4.* in float32"):
+        with pytest.raises(
+            ValueError, match=r"x must be at its largest from 3.* to 4.* in float32"
+        ):
             require_range(np.array([0.0, -beyond]), "float32")
 
 
