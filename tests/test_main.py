@@ -363,7 +363,10 @@ def test_a_new_method_appears_without_being_told(recording, place, monkeypatch, 
             sharpness=1.5, iterations=2, power=1.0
         )
         assert main([*argv, "--atom-length", "8", "--force"]) == 2
-        assert "an option of still must be one of" in capsys.readouterr().err
+        assert (
+            "an option of still must be one of start, starts, precision, iterations, tolerance, "
+            "divergence, power, update, floor, sharpness, window, window_length, hop, channels, got"
+        ) in capsys.readouterr().err
         assert main([*argv, "--sharpness", "0", "--force"]) == 2
         assert "sharpness must be positive, got 0" in capsys.readouterr().err
     finally:
@@ -793,9 +796,28 @@ def test_a_result_that_cannot_be_read_is_named_and_the_rest_goes_on(folder, plac
     assert Decomposition.load(damaged).n_components == 2
 
 
+@pytest.mark.parametrize("other", [{"seed": 5}, {"recipe": "notes"}, {"n_components": 1}], ids=str)
+def test_a_rerun_does_not_go_on_from_what_another_run_has_left(folder, place, other):
+    K = other.get("n_components", 2)
+    x, rate = audio.read(folder / "a.wav")
+    left = Algorithm1(frame=hann(256, 32), iterations=50).decompose(x, K)
+    (place / "out").mkdir()
+    facts = {"seed": 0, "recipe": "algorithm-1"} | other
+    checkpoint = place / "out" / "a.wav.checkpoint.npz"
+    replace(left, parameters=left.parameters | facts).save(checkpoint)
+    assert decompose(folder, "--quiet") == 0
+    assert not checkpoint.exists()
+    one, same = (
+        Decomposition.load(place / "out" / name / "decomposition.npz")
+        for name in ("a.wav", "deep/a.wav")
+    )
+    assert_allclose(one.components(), same.components())
+
+
 def test_a_rerun_goes_on_from_what_a_killed_run_has_left(folder, place):
     x, rate = audio.read(folder / "a.wav")
     left = Algorithm1(frame=hann(256, 32), iterations=50).decompose(x, 2)
+    left = replace(left, parameters=left.parameters | {"seed": 0, "recipe": "algorithm-1"})
     (place / "out").mkdir()
     checkpoint = place / "out" / "a.wav.checkpoint.npz"
     left.save(checkpoint)

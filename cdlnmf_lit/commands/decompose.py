@@ -100,8 +100,8 @@ def decompose_one(options: argparse.Namespace, sound: str) -> int:
         print(f"estimate: {method.estimate(x.size, K, x.dtype)}", flush=True)
         if options.estimate:
             return 0
-        found = _found(method, x, options, saving(checkpoint, every))
-    about = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
+        about = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
+        found = _found(method, x, options, saving(checkpoint, every, **about))
     found = replace(found, sample_rate=sample_rate, parameters=found.parameters | about)
 
     with _folder_aside(out) as aside:
@@ -147,9 +147,8 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     else:
         recipe = arguments.choice(options.recipe or RECIPE, "recipe", RECIPES)
         method = RECIPES[recipe](sample_rate)
-    known = {each.name for each in fields(method)} | (
-        set(FRAME) if hasattr(method, "frame") else set()
-    )
+    known = [each.name for each in fields(method) if each.name != "frame"]
+    known += FRAME if hasattr(method, "frame") else ()
     every = {each.name for kind in METHODS.values() for each in fields(kind)} | set(FRAME)
     changes = {name: value for name, value in vars(options).items() if name in every}
     for name in changes:
@@ -260,14 +259,18 @@ def _sound(name: str, channel: str | None) -> tuple[NDArray[np.float64], int]:
 
 
 def _is_done(out: Path, options: argparse.Namespace) -> bool:
-    """Whether there is a whole result of as many components, the same recipe and seed."""
+    """Whether there is a whole result of what is asked."""
     result = out / "decomposition.npz"
     if not result.exists():
         return False
     found = Decomposition.load(result)
+    return _is_asked_for(found, options) and not found.is_stopped
+
+
+def _is_asked_for(found: Decomposition, options: argparse.Namespace) -> bool:
+    """Whether a result is of as many components, the same recipe and seed."""
     kept = (found.n_components, found.parameters.get("recipe"), found.parameters.get("seed"))
-    asked = (options.n_components, _asked_for(options), options.seed)
-    return kept == asked and not found.is_stopped
+    return kept == (options.n_components, _asked_for(options), options.seed)
 
 
 def _checkpoint_of(out: Path) -> Path:
@@ -276,12 +279,15 @@ def _checkpoint_of(out: Path) -> Path:
 
 
 def _continued(options: argparse.Namespace, out: Path) -> argparse.Namespace:
-    """The options of one of many sounds: it goes on from what a killed run has left."""
+    """The options of one of many sounds: it goes on from what a killed run of it has left."""
     one = argparse.Namespace(**vars(options) | {"out": out})
     one.force = options.force or (out / "decomposition.npz").exists()
     checkpoint = _checkpoint_of(out)
     if checkpoint.exists() and not options.force:
-        one.start = str(checkpoint)
+        if _is_asked_for(Decomposition.load(checkpoint), options):
+            one.start = str(checkpoint)
+        else:
+            one.force = True
     return one
 
 

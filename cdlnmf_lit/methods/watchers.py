@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,8 @@ def until(stop: threading.Event) -> Watch:
     return watch
 
 
-def saving(path: Path, seconds: float) -> Watch:
-    """A watcher that saves what is reached so often, whole or not at all.
+def saving(path: Path, seconds: float, **facts: Any) -> Watch:
+    """A watcher that saves what is reached so often, whole or not at all, with facts of the run.
 
     Examples
     --------
@@ -99,7 +100,8 @@ def saving(path: Path, seconds: float) -> Watch:
             yield state
             if time.monotonic() - saved >= seconds:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                state.decomposition().save(path)
+                found = state.decomposition()
+                replace(found, parameters=found.parameters | facts).save(path)
                 saved = time.monotonic()
 
     return watch

@@ -44,6 +44,13 @@ def test_what_is_reached_is_saved_when_its_time_has_come(tmp_path, monkeypatch):
     assert (tmp_path / "reached.npz").parent.exists()
 
 
+def test_what_is_saved_tells_the_facts_of_the_run(tmp_path):
+    path = tmp_path / "reached.npz"
+    found = ONE.decompose(X, 2, watch=saving(path, 0, seed=3, recipe="notes"))
+    about = {"seed": 3, "recipe": "notes"}
+    assert Decomposition.load(path).parameters == found.parameters | about
+
+
 def test_the_first_watcher_is_nearest_to_the_method():
     order = []
     watch = all_of(
