@@ -113,7 +113,9 @@ class Decomposition:
     def apply(self, y: ArrayLike, *, rng: Any = 0, watch: Any = None) -> Decomposition:
         """Find the patterns of this result in another signal of the same rate.
 
-        The method that made it is run with ``held="patterns"``, at the same penalty.
+        The method that made it is run with ``held="patterns"``, at the same penalty. An option that
+        the parameters do not tell, as those of an older file may not its ``iterations``, is at its
+        default.
 
         Parameters
         ----------

@@ -462,6 +462,8 @@ class Method:
     def from_parameters(parameters: Mapping[str, Any]) -> Method:
         """The method that has these :attr:`parameters`, or that made a result which has them.
 
+        An option that they do not tell is at its default.
+
         Raises
         ------
         ValueError

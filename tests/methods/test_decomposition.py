@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
 from cdlnmf_lit.methods.decomposition import Decomposition, run, written_aside
 from cdlnmf_lit.methods.nmf import NMF
@@ -228,6 +229,19 @@ def test_a_file_of_before_the_methods_were_values_is_read_and_says_what_it_lacks
         old.apply(X)
     whole = replace(old, parameters=old.parameters | {"frame": FRAME.parameters})
     np.testing.assert_array_equal(whole.apply(X).spectra, old.spectra)
+
+
+def test_options_that_an_older_file_does_not_tell_are_at_their_defaults():
+    x, y = signals()
+    asked = CDL(atom_length=8, share=0.1, padding=3, recentre_every=0, iterations=2)
+    found = asked.decompose(x, 2)
+    told = ("n_components", "atom_length", "penalty", "activations", "padding", "start", "solver")
+    kept = {name: found.parameters[name] for name in (*told, "recentre_every")}
+    applied = replace(found, parameters=kept).apply(y)
+    wanted = replace(asked, share=None, penalty=kept["penalty"], iterations=CDL().iterations)
+    same = wanted.decompose(y, 2, start=(found.atoms, None), held="patterns")
+    assert applied.parameters == same.parameters
+    np.testing.assert_array_equal(applied.activations, same.activations)
 
 
 # ---- files -----------------------------------------------------------------------------------
