@@ -86,7 +86,7 @@ class Problem(method.Problem):
             if size == 0:
                 continue
             terms = [*before, *now[:k], *now[k + 1 :]]
-            spectrum = sum(each.spectrum * self.lags(mine, each) for each in terms)
+            spectrum = np.asarray(sum(each.spectrum * self.lags(mine, each) for each in terms))
             sums[k] += scipy.fft.irfft(spectrum, self.points)[: d.shape[1]]
             d[k] = sums[k] / size
             if self.method.penalty:
@@ -213,10 +213,11 @@ class Problem(method.Problem):
 
     def states(self, state: Any) -> Iterator[State]:
         """All iterates, by the method's step rule; nothing is recentred where a factor is held."""
+        problem: Any = self
         steps, every = STEP_RULES[self.method.step_rule], self.method.recentre_every
         if every and self.held is None:
-            return recentring_steps(steps, self, state, every)
-        return steps(self, state)
+            return recentring_steps(steps, problem, state, every)  # type: ignore[return-value]
+        return steps(problem, state)  # type: ignore[return-value]
 
     def recentred(self, state: State) -> State | None:
         r"""Each atom with its energy in the middle of its support, its activations moved back.
