@@ -64,8 +64,8 @@ class Problem(method.Problem):
     Departs from Algorithm 1 and equation (15) of the paper by the delays.
     """
 
-    def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array]:
-        """Atoms and activations after a step of length ``step`` from ``point``."""
+    def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array, Array]:
+        """Atoms, activations and the atoms' spectra after a step of length ``step``."""
         d, z, plan = state.patterns, state.activations, self.plan
         share = step / self.method.overlap
         r = self.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
@@ -73,10 +73,11 @@ class Problem(method.Problem):
         if self.held != "patterns":
             correlations = share * plan.correlation_with_activations(r, state.spectra)
             d = self.atoms_step(d, z, correlations, before)
+        atom_spectra = plan.atom_spectra(d)
         if self.held != "activations":
-            correlations = share * plan.correlation_with_atoms(r, plan.atom_spectra(d))
+            correlations = share * plan.correlation_with_atoms(r, atom_spectra)
             z = self.activations_step(d, z, correlations, before, share * self.method.penalty)
-        return d, z
+        return d, z, atom_spectra
 
     def atoms_step(self, d: Array, z: Array, sums: Array, before: list[Delayed]) -> Array:
         """Atom by atom, the least squares; with a penalty the nearest in the unit ball."""
@@ -198,18 +199,18 @@ class Problem(method.Problem):
         """
         if self.method.penalty and self.held != "patterns":
             W, Z = (in_ball(W), Z) if self.held else normalised(W, Z)
-        return self.state(0, W, Z, 1.0)
+        return self.state(0, W, Z, self.plan.atom_spectra(W), 1.0)
 
-    def state(self, iteration: int, d: Array, z: Array, step: float) -> State:
+    def state(self, iteration: int, d: Array, z: Array, atom_spectra: Array, step: float) -> State:
         """An iterate, with its residual."""
         spectra = self.plan.activation_spectra(z)
-        residual = self.residual(self.plan.atom_spectra(d), spectra)
-        return State(iteration, d, z, self, residual, step, spectra)
+        return State(iteration, d, z, self, self.residual(atom_spectra, spectra), step, spectra)
 
     def after(self, state: State, step: float = 1.0, point: Point | None = None) -> State:
         """One outer iteration: from the state's own coefficients, or from those of ``point``."""
-        d, z = self.updated(state, step, point or [(1.0, state)])
-        return self.state(state.iteration + 1, d, z, step)
+        return self.state(
+            state.iteration + 1, *self.updated(state, step, point or [(1.0, state)]), step
+        )
 
     def states(self, state: Any) -> Iterator[State]:
         """All iterates, by the method's step rule; nothing is recentred where a factor is held."""
