@@ -9,6 +9,7 @@ from cdlnmf_lit.methods import (
     METHODS,
     algorithm_1,
     algorithm_1_complex,
+    algorithm_1_delays,
     cdl,
     complex_isnmf,
     complex_nmf,
@@ -21,6 +22,7 @@ from cdlnmf_lit.methods import (
 )
 from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 from cdlnmf_lit.methods.algorithm_1_complex import Algorithm1Complex
+from cdlnmf_lit.methods.algorithm_1_delays import Algorithm1Delays
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.complex_isnmf import ComplexISNMF
 from cdlnmf_lit.methods.complex_nmf import ComplexNMF
@@ -67,6 +69,7 @@ __all__ = [
     "NMF",
     "Algorithm1",
     "Algorithm1Complex",
+    "Algorithm1Delays",
     "AtomsOfSpectra",
     "ComplexISNMF",
     "ComplexNMF",
@@ -80,6 +83,7 @@ __all__ = [
     "activations_on_frames",
     "algorithm_1",
     "algorithm_1_complex",
+    "algorithm_1_delays",
     "atom_of_spectrum",
     "cdl",
     "cdl_objective",

@@ -3,6 +3,7 @@
 from cdlnmf_lit.methods import (
     algorithm_1,
     algorithm_1_complex,
+    algorithm_1_delays,
     cdl,
     complex_isnmf,
     complex_nmf,
@@ -17,6 +18,7 @@ __all__ = [
     "METHODS",
     "algorithm_1",
     "algorithm_1_complex",
+    "algorithm_1_delays",
     "cdl",
     "complex_isnmf",
     "complex_nmf",

@@ -233,6 +233,25 @@ class Problem(method.Problem):
             return recentring_steps(steps, self, state, every)
         return steps(self, state)
 
+    def recentred(self, state: State) -> State | None:
+        r"""Each atom with its energy in the middle of the window, its activations moved back.
+
+        .. math:: d_k[s] ← d_k[s - a m_k], \quad z_k[τ] ← z_k[τ + m_k]
+
+        By :func:`~cdlnmf_lit.methods.factors.shifts_to_middle`. What is shifted past an end is
+        lost, and so is what the window cannot hold there. ``None`` where no atom is to be shifted.
+        """
+        theorem, a, Z = self.theorem, self.method.frame.hop, state.activations
+        atoms = theorem.atoms(state.patterns)
+        shifts = shifts_to_middle(atoms, a)
+        if not shifts.any():
+            return None
+        T_g = atoms.shape[1]
+        atoms = np.stack([placed(atom, a * m, T_g) for atom, m in zip(atoms, shifts, strict=True)])
+        Z = np.stack([placed(row, -m, row.size) for row, m in zip(Z, shifts, strict=True)])
+        moved = self.first(theorem.fitted(atoms), Z)
+        return replace(moved, iteration=state.iteration, step=state.step)
+
     def record(self, state: State) -> dict[str, float]:
         """``½‖x - Φ(W Zᵀ)‖² + λ‖Z‖₁``, ``‖x - Φ(W Zᵀ)‖ / ‖x‖`` and ``μ``."""
         size = float(np.sqrt(np.sum(np.square(state.residual), dtype=float)))
@@ -415,7 +434,7 @@ def recentring_steps(
     states, laps = steps(problem, state), every
     yield next(states)
     while True:
-        moved = recentred(state)
+        moved = problem.recentred(state)
         yield from islice(states, laps - 1)
         state = next(states)
         if moved is None:
@@ -428,40 +447,6 @@ def recentring_steps(
             else:
                 laps *= 2
         yield state
-
-
-def recentred(state: State) -> State | None:
-    r"""Shift each atom's energy to the middle of the window, and its activations back.
-
-    .. math:: d_k[s] ← d_k[s - a m_k], \quad z_k[τ] ← z_k[τ + m_k]
-
-    By :func:`~cdlnmf_lit.methods.factors.shifts_to_middle`. What is shifted past an end is lost,
-    and so is what the window cannot hold there. ``None`` where no atom is to be shifted.
-
-    Examples
-    --------
-    >>> x, flat = np.zeros(8), GaborFrame(np.ones(5), 1).tight()
-    >>> x[4] = 1.0
-    >>> start = np.eye(1, 5), np.eye(1, 12, 8)
-    >>> moved = recentred(next(Algorithm1(frame=flat).iterate(x, 1, start=start)))
-    >>> np.flatnonzero(moved.patterns), np.flatnonzero(moved.activations)
-    (array([2]), array([6]))
-
-    References
-    ----------
-    Departs from the paper, which has no such move.
-    """
-    problem, Z = state.problem, state.activations
-    theorem, a = problem.theorem, problem.method.frame.hop
-    atoms = theorem.atoms(state.patterns)
-    shifts = shifts_to_middle(atoms, a)
-    if not shifts.any():
-        return None
-    T_g = atoms.shape[1]
-    atoms = np.stack([placed(atom, a * m, T_g) for atom, m in zip(atoms, shifts, strict=True)])
-    Z = np.stack([placed(row, -m, row.size) for row, m in zip(Z, shifts, strict=True)])
-    moved = problem.first(theorem.fitted(atoms), Z)
-    return replace(moved, iteration=state.iteration, step=state.step)
 
 
 # ---- options ---------------------------------------------------------------------------------

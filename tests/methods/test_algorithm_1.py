@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import algorithm_1
-from cdlnmf_lit.methods.algorithm_1 import Algorithm1, recentred, within_ball
+from cdlnmf_lit.methods.algorithm_1 import Algorithm1, within_ball
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.theory.blocks import placed, segment_energies
 from cdlnmf_lit.theory.convolution import synthesize
@@ -228,7 +228,7 @@ def test_a_recentred_state_is_one_of_the_same_problem(problem, seed):
     shapes = asked.shapes(x.size, K)
     w = normal(seed, *shapes["patterns"]) * 0.3 ** np.arange(shapes["patterns"][1])
     state = next(asked.iterate(x, K, start=(w, np.ones(shapes["activations"]))))
-    moved = recentred(replace(state, iteration=5, step=2.5))
+    moved = state.problem.recentred(replace(state, iteration=5, step=2.5))
     if moved is None:
         return
     assert (moved.iteration, moved.step) == (5, 2.5)
@@ -250,14 +250,14 @@ def test_recentring_keeps_the_sound_of_an_atom_that_stays_in_its_window(hop, pen
     weights[0, 1:9], weights[1, 17:23] = rng.standard_normal(8), 1.0
     Z[:, 20:40] = rng.random((3, 20))
     state = next(Algorithm1(frame=frame, penalty=penalty).iterate(x, 3, start=(weights, Z)))
-    moved = recentred(state)
+    moved = state.problem.recentred(state)
     before, after = state.decomposition(), moved.decomposition()
     np.testing.assert_allclose(after.components(), before.components(), atol=1e-12)
     assert moved.objective == pytest.approx(state.objective)
     energy = np.square(after.atoms)
     assert abs(energy[0] @ np.arange(40) / energy[0].sum() - 19.5) <= hop / 2
     np.testing.assert_allclose(after.atoms[1:], before.atoms[1:], atol=1e-12)
-    assert recentred(moved) is None
+    assert state.problem.recentred(moved) is None
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -289,7 +289,8 @@ def test_a_recentring_that_leads_higher_is_refused(rule):
     Z[0, [60, 140, 230]] = 1.0
     x = placed(synthesize(frame.window * weights, Z), frame.first_sample, 300)
     asked = Algorithm1(frame=frame, step_rule=rule, iterations=9)
-    assert recentred(next(asked.iterate(x, 1, start=(weights, Z)))).relative_residual > 0.1
+    start = next(asked.iterate(x, 1, start=(weights, Z)))
+    assert start.problem.recentred(start).relative_residual > 0.1
     plain, raced = (
         replace(asked, recentre_every=every).decompose(x, 1, start=(weights, Z + 1e-3))
         for every in (0, 2)
