@@ -28,7 +28,7 @@ from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
-from cdlnmf_lit.theory.convolution import GROUP, Convolution
+from cdlnmf_lit.theory.convolution import GROUP, CroppedConvolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
@@ -53,7 +53,7 @@ class Problem(method.Problem):
     Examples
     --------
     >>> x = np.sin(0.3 * np.arange(200.0))
-    >>> problem = Problem(method=Algorithm1(frame=hann(32, 4), penalty=0.0), x=x)
+    >>> problem = Problem(1, method=Algorithm1(frame=hann(32, 4), penalty=0.0), x=x)
     >>> start = problem.first(np.ones((1, 32)), np.ones((1, 57)))
     >>> w, z, _ = problem.updated(start, 1.0, [(1.0, start)])
     >>> w.shape, z.shape
@@ -64,6 +64,8 @@ class Problem(method.Problem):
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
     """
 
+    n_components: int
+
     def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array, Array]:
         """Weights ``(K, P)`` and activations ``(K, N)`` after a step of length ``step``.
 
@@ -72,7 +74,7 @@ class Problem(method.Problem):
         spectra are the third value.
         """
         plan, theorem, options = self.plan, self.theorem, self.method
-        r = self.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
+        r = self.plan.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
         w, Z, spectra = state.patterns, state.activations, state.spectra
         atom_spectra = None
         for inner in range(options.inner_iterations):
@@ -141,14 +143,9 @@ class Problem(method.Problem):
         return AtomsOfSpectra(self.method.frame, self.x.dtype)
 
     @cached_property
-    def plan(self) -> Convolution:
-        """The convolutions of atoms and activations, beyond both ends of the signal."""
-        return _plan(self.method.frame, self.x.size)
-
-    def signal_spectra(self, values: Array) -> list[Array]:
-        """Spectra of a signal ``(T,)`` among the windows, which reach beyond both its ends."""
-        first_sample = self.method.frame.first_sample
-        return self.plan.signal_spectra(placed(values, -first_sample, self.plan.length))
+    def plan(self) -> CroppedConvolution:
+        """The convolutions of atoms and activations, which reach beyond both ends of the signal."""
+        return _plan(self.method.frame, self.x.size, self.n_components)
 
     def atom_spectra(self, weights: Array) -> Array:
         """Spectra of the atoms of weights."""
@@ -156,8 +153,7 @@ class Problem(method.Problem):
 
     def residual(self, atom_spectra: Array, spectra: list[Array]) -> Array:
         """``x - Φ(W Zᵀ)``, from the spectra of atoms and activations."""
-        whole = self.plan.synthesis(atom_spectra, spectra)
-        return self.x - placed(whole, self.method.frame.first_sample, self.x.size)
+        return np.asarray(self.x - self.plan.synthesis(atom_spectra, spectra))
 
     # ---- starts and states ---------------------------------------------------------------------
 
@@ -170,7 +166,7 @@ class Problem(method.Problem):
         else:
             Z = rng.random((K, self.plan.n_activations)).astype(self.x.dtype)
             correlation = self.plan.correlation_with_activations(
-                self.signal_spectra(self.x), self.plan.activation_spectra(Z)
+                self.plan.signal_spectra(self.x), self.plan.activation_spectra(Z)
             )
             AZ = self.method.frame.channels * self.theorem.fold(self.theorem.window * correlation)
             W = np.asarray(np.linalg.pinv(Z @ Z.T, hermitian=True) @ AZ)
@@ -196,7 +192,7 @@ class Problem(method.Problem):
 
     def _correlations(self, weights: Array) -> Array:
         """Where the atoms correlate with the signal, and small positive numbers elsewhere."""
-        spectra = self.signal_spectra(self.x), self.atom_spectra(weights)
+        spectra = self.plan.signal_spectra(self.x), self.atom_spectra(weights)
         Z = self.plan.correlation_with_atoms(*spectra)
         return np.maximum(Z, 1e-3 * np.abs(Z).max())
 
@@ -557,11 +553,11 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
         return AtomsOfSpectra(self.frame, atoms.dtype).fitted(atoms)
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
-        return Problem(method=self, x=x, **asked)
+        return Problem(K, method=self, x=x, **asked)
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The arrays of the step rule that needs most."""
-        plan = _plan(self.frame, n_samples)
+        plan = _plan(self.frame, n_samples, K)
         blocks = plan.n_blocks * plan.fft_length
         signals = 5 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
         activations = 6 * K * plan.n_activations + 3 * K * blocks
@@ -570,11 +566,18 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
 
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
         """Some Fourier transforms of the length that will be used."""
-        plan = _plan(self.frame, n_samples)
+        plan = _plan(self.frame, n_samples, K)
         rows = 2 * plan.n_blocks * (K + plan.hop) + 2 * K * plan.hop
         sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
         return lambda: scipy.fft.rfft(sample), 2 * rows / len(sample)
 
 
-def _plan(frame: GaborFrame, n_samples: int) -> Convolution:
-    return Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
+def _plan(frame: GaborFrame, n_samples: int, K: int) -> CroppedConvolution:
+    return CroppedConvolution(
+        frame.window.size,
+        frame.n_frames(n_samples),
+        frame.hop,
+        n_samples=n_samples,
+        offset=-frame.first_sample,
+        n_components=K,
+    )

@@ -5,6 +5,7 @@ Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, integer, signal
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add, pieces, placed
+from cdlnmf_lit.theory.blocks import frames, in_threads, n_threads, overlap_add, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
 GROUP, ROWS = 2**18, 8
@@ -257,8 +258,7 @@ class Convolution:
             size = size * 5 // 4 + 1
 
         def cost(F: int) -> float:
-            blocks = -(-self.n_activations // (F - self.taps + 1))
-            return float(blocks * F * (4 + np.log2(F)) * (1 if F <= CACHED else 2))
+            return -(-self.n_activations // (F - self.taps + 1)) * _operations(F)
 
         return min(sorted(sizes), key=cost)
 
@@ -304,7 +304,7 @@ class Convolution:
         def transform(blocks: slice) -> Array:
             start, stop = a * B * blocks.start, a * (B * (blocks.stop - 1) + F)
             padded = placed(x[start:stop], 0, stop - start)
-            rows = np.lib.stride_tricks.sliding_window_view(padded, a * F)[:: a * B]
+            rows = frames(padded, a * F, a * B)
             return self._forward(rows.reshape(-1, F, a).swapaxes(1, 2))
 
         return list(in_threads(transform, self.groups))
@@ -365,15 +365,198 @@ class Convolution:
         return n_threads() if len(self.groups) == 1 else 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class CroppedConvolution(Convolution):
+    r"""The plan for a signal that is a stretch of the synthesis: atoms reach beyond both its ends.
+
+    .. math:: x[t] = \sum_k \sum_n z_k[n] \, d_k[t + o - a n], \qquad 0 ≤ t < T
+
+    Here the *signal* is cut into blocks. A block of it needs the activations before it as well,
+    as far as an atom reaches, so these overlap; what wraps around is cut off. The correlations
+    with atoms reach as far back, and are overlapped and added. So one transform need not be
+    longer than the activations, and the atoms' ends beyond the signal cost nothing.
+
+    Parameters
+    ----------
+    atom_length, n_activations, hop : int
+        See :class:`Convolution`.
+    n_samples : int
+        ``T``.
+    offset : int
+        ``o``, the sample of the whole synthesis with which the signal begins.
+    n_components : int
+        ``K``, for the choice of ``fft_length`` alone.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no whole number, or below 1 (the offset: below 0).
+
+    Examples
+    --------
+    >>> plan = CroppedConvolution(2, 3, n_samples=2, offset=1, n_components=1)
+    >>> d, z = np.array([[1.0, 2.0]]), np.array([[1.0, 0.0, 10.0]])
+    >>> plan.synthesis(plan.atom_spectra(d), plan.activation_spectra(z))
+    array([ 2., 10.])
+
+    References
+    ----------
+    Equation (1) of the paper.
+    """
+
+    n_samples: int
+    offset: int
+    n_components: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least in (("n_samples", 1), ("offset", 0), ("n_components", 1)):
+            object.__setattr__(self, name, integer(getattr(self, name), name, at_least=least))
+
+    @property
+    def n_rows(self) -> int:
+        """Samples of each polyphase component of the signal."""
+        return -(-(self.offset % self.hop + self.n_samples) // self.hop)
+
+    @cached_property
+    def fft_length(self) -> int:
+        """Points of the transforms that cost least, of all that an iteration needs.
+
+        Those of signal and activations, there and back, in each block; those of the atoms once.
+        """
+        overlap, rows = self.taps - 1, self.n_rows
+        sizes = {scipy.fft.next_fast_len(rows + overlap, real=True)}
+        size = max(2 * self.taps, 64)
+        while size < rows + overlap:
+            fitting = -(-rows // -(-rows // (size - overlap))) + overlap
+            sizes.add(scipy.fft.next_fast_len(max(fitting, 2 * self.taps), real=True))
+            size = size * 9 // 8 + 1
+
+        def cost(F: int) -> float:
+            blocks = -(-rows // (F - overlap))
+            transforms = blocks * (self.hop + self.n_components) + self.hop * self.n_components
+            return transforms * _operations(F)
+
+        return min(sorted(sizes), key=cost)
+
+    @property
+    def block(self) -> int:
+        """Samples of each polyphase component in one block."""
+        return min(self.fft_length - self.taps + 1, self.n_rows)
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks that the signal is cut into."""
+        return -(-self.n_rows // self.block)
+
+    @cached_property
+    def groups(self) -> list[slice]:
+        """Blocks that are worked on together, by one thread."""
+        size = max(1, GROUP // (self.fft_length * max(self.hop, self.n_components)))
+        return pieces(self.n_blocks, size)
+
+    def activation_spectra(self, activations: Array) -> list[Array]:
+        """Spectra of the overlapping blocks of activations ``(K, N)``."""
+
+        def transform(blocks: slice) -> Array:
+            first, B, F = self._column(blocks.start), self.block, self.fft_length
+            piece = _columns(activations, first, B * (blocks.stop - blocks.start - 1) + F)
+            return self._forward(frames(piece, F, B).swapaxes(0, 1))
+
+        return list(in_threads(transform, self.groups))
+
+    def signal_spectra(self, x: Array) -> list[Array]:
+        """Spectra of the blocks of a signal ``(T,)``."""
+        a, B, overlap = self.hop, self.block, self.taps - 1
+        rows = placed(x, self.offset % a, a * B * self.n_blocks).reshape(-1, B, a)
+
+        def transform(blocks: slice) -> Array:
+            padded = np.zeros((blocks.stop - blocks.start, a, self.fft_length), x.dtype)
+            padded[:, :, overlap : overlap + B] = rows[blocks].swapaxes(1, 2)
+            return self._forward(padded)
+
+        return list(in_threads(transform, self.groups))
+
+    def synthesis(self, atom_spectra: Array, activation_spectra: list[Array]) -> Array:
+        """Synthesised signal ``(T,)``."""
+        a, B, overlap = self.hop, self.block, self.taps - 1
+        x = np.empty((self.n_blocks, B, a), atom_spectra.real.dtype)
+
+        def transform(pair: tuple[slice, Array]) -> None:
+            blocks, spectra = pair
+            rows = self._backward(_product(spectra, atom_spectra))
+            x[blocks] = rows[:, :, overlap : overlap + B].swapaxes(1, 2)
+
+        _finish(in_threads(transform, zip(self.groups, activation_spectra, strict=True)))
+        return x.reshape(-1)[self.offset % a :][: self.n_samples]
+
+    def correlation_with_atoms(self, signal_spectra: list[Array], atom_spectra: Array) -> Array:
+        """Correlations ``(K, N)`` of the signal, silent beyond its ends, with the atoms."""
+        mirrored, B, overlap = atom_spectra.conj().swapaxes(0, 1), self.block, self.taps - 1
+        found = np.zeros((len(atom_spectra), self.n_activations), atom_spectra.real.dtype)
+
+        def transform(pair: tuple[slice, Array]) -> Array:
+            blocks, spectra = pair
+            rows = self._backward(_product(spectra, mirrored))
+            for b, row in enumerate(rows, blocks.start):
+                inside, part = _meeting(self._column(b) + overlap, B, self.n_activations)
+                found[:, inside] = row[:, overlap:][:, part]
+            return rows[:, :, :overlap].copy()
+
+        begins = in_threads(transform, zip(self.groups, signal_spectra, strict=True))
+        for b, begin in enumerate(row for rows in begins for row in rows):
+            inside, part = _meeting(self._column(b), overlap, self.n_activations)
+            found[:, inside] += begin[:, part]
+        return found
+
+    def _column(self, b: int) -> int:
+        """The activation with which a block begins; negative if before the first."""
+        return self.offset // self.hop - self.taps + 1 + self.block * b
+
+
+def _operations(F: int) -> float:
+    """What a transform of ``F`` points costs: ``F log F``, and twice that out of cache."""
+    return float(F * (4 + np.log2(F)) * (1 if F <= CACHED else 2))
+
+
+def _finish(work: Iterable[None]) -> None:
+    for _ in work:
+        pass
+
+
+def _meeting(start: int, width: int, length: int) -> tuple[slice, slice]:
+    """Where columns ``start … start + width`` lie within ``length``, and which of them do."""
+    first = min(max(start, 0), length)
+    last = max(first, min(start + width, length))
+    return slice(first, last), slice(first - start, last - start)
+
+
+def _columns(rows: Array, start: int, width: int) -> Array:
+    """Some columns of rows that are zero beyond both ends."""
+    inside, part = _meeting(start, width, rows.shape[1])
+    if part == slice(0, width):
+        return rows[:, inside]
+    padded = np.zeros((len(rows), width), rows.dtype)
+    padded[:, part] = rows[:, inside]
+    return padded
+
+
 def _product(left: Array, right: Array) -> Array:
-    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls."""
+    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls.
+
+    BLAS is quicker with real numbers: ``(a + ib)(c + id)`` is ``(a, b)`` times a matrix.
+    """
     if left.shape[0] * left.shape[1] * right.shape[1] <= 256:
-        return np.asarray(np.einsum("ijf,jlf->ilf", left, right))
-    by_frequency = (
-        np.ascontiguousarray(np.moveaxis(left, 2, 0)),
-        np.ascontiguousarray(np.moveaxis(right, 2, 0)),
-    )
-    return np.ascontiguousarray(np.moveaxis(np.matmul(*by_frequency), 0, 2))
+        total = left[:, 0, None] * right[0]
+        for j in range(1, len(right)):
+            total += left[:, j, None] * right[j]
+        return np.asarray(total)
+    pairs = np.ascontiguousarray(np.moveaxis(left, 2, 0)).view(left.real.dtype)
+    matrices = np.empty((right.shape[2], len(right), 2, right.shape[1]), right.dtype)
+    matrices[:, :, 0] = np.moveaxis(right, 2, 0)
+    np.multiply(matrices[:, :, 0], 1j, out=matrices[:, :, 1])
+    real = matrices.view(pairs.dtype).reshape(len(pairs), pairs.shape[2], -1)
+    return np.ascontiguousarray(np.moveaxis((pairs @ real).view(left.dtype), 0, 2))
 
 
 def _rows(atoms: Array, hop: int) -> Array:
