@@ -143,7 +143,10 @@ def gram(left: Array, right: Array) -> Array:
     """
 
     def product(columns: slice) -> Array:
-        return np.asarray(left[:, columns] @ right[:, columns].T)
+        other = right[:, columns]
+        if right is left:
+            other = other.copy()  # what BLAS does for one array with itself takes longer
+        return np.asarray(left[:, columns] @ other.T)
 
     columns = stretches(max(len(left), len(right)), left.shape[1])
     return np.asarray(sum(in_threads(product, columns)))

@@ -5,8 +5,8 @@ Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,8 +19,10 @@ from cdlnmf_lit.theory.operators import Operator
 
 GROUP, ROWS = 2**18, 8
 """Samples in one group of blocks, what one thread transforms at a time, and rows a block has."""
-CACHED = 2**15
+CACHED = 2**14
 """Points up to which a Fourier transform stays in the processor's cache."""
+EVEN = 16
+"""What the length of a block's transform is a multiple of: powers of two are quickest."""
 
 
 def synthesize(atoms: ArrayLike, activations: ArrayLike, hop: int = 1) -> Array:
@@ -191,6 +193,29 @@ def operator_in_atoms(activations: ArrayLike, atom_length: int, hop: int = 1) ->
     )
 
 
+def product(left: Array, right: Array) -> Array:
+    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls.
+
+    BLAS is quicker with real numbers: ``(a + ib)(c + id)`` is ``(a, b)`` times a matrix.
+
+    Examples
+    --------
+    >>> product(np.full((1, 2, 1), 1j), np.full((2, 1, 1), 3 + 0j))
+    array([[[0.+6.j]]])
+    """
+    if left.shape[0] * left.shape[1] * right.shape[1] <= 256:
+        total = left[:, 0, None] * right[0]
+        for j in range(1, len(right)):
+            total += left[:, j, None] * right[j]
+        return np.asarray(total)
+    pairs = np.ascontiguousarray(np.moveaxis(left, 2, 0)).view(left.real.dtype)
+    matrices = np.empty((right.shape[2], len(right), 2, right.shape[1]), right.dtype)
+    matrices[:, :, 0] = np.moveaxis(right, 2, 0)
+    np.multiply(matrices[:, :, 0], 1j, out=matrices[:, :, 1])
+    real = matrices.view(pairs.dtype).reshape(len(pairs), pairs.shape[2], -1)
+    return np.ascontiguousarray(np.moveaxis((pairs @ real).view(left.dtype), 0, 2))
+
+
 @dataclass(frozen=True)
 class Convolution:
     r"""The plan behind :func:`synthesize` and its adjoints: for loops that reuse spectra.
@@ -210,6 +235,8 @@ class Convolution:
         ``N``.
     hop : int
         ``a``.
+    product : callable
+        Of spectra: :func:`product`, or what computes the same more quickly.
 
     Raises
     ------
@@ -232,6 +259,7 @@ class Convolution:
     atom_length: int
     n_activations: int
     hop: int = 1
+    product: Callable[[Array, Array], Array] = field(default=product, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("atom_length", "n_activations", "hop"):
@@ -249,18 +277,24 @@ class Convolution:
 
     @cached_property
     def fft_length(self) -> int:
-        """Points of the transforms that cost least: ``F log F`` a block, twice out of cache."""
-        whole = self.n_activations + self.taps - 1
-        sizes = {scipy.fft.next_fast_len(whole, real=True)}
-        size = max(2 * self.taps, 64)
+        """Points of the transforms that cost least: the signal's in each block, the atoms' once.
+
+        A transform costs ``F log F``, and more and more beyond what the cache holds.
+        """
+        whole, overlap = self.n_activations + self.taps - 1, self.taps - 1
+        sizes, size = [scipy.fft.next_fast_len(whole, real=True)], max(2 * self.taps, 64)
         while size < whole:
-            sizes.add(scipy.fft.next_fast_len(size, real=True))
-            size = size * 5 // 4 + 1
+            n_blocks = -(-self.n_activations // (size - overlap))
+            fitting = max(-(-self.n_activations // n_blocks) + overlap, 2 * self.taps)
+            sizes.append(EVEN * scipy.fft.next_fast_len(-(-fitting // EVEN), real=True))
+            size = size * 9 // 8 + 1
 
         def cost(F: int) -> float:
-            return -(-self.n_activations // (F - self.taps + 1)) * _operations(F)
+            n_blocks = -(-self.n_activations // (F - overlap))
+            transforms = n_blocks * (self.hop + 1) + self.hop
+            return transforms * F * (4 + np.log2(F)) * (4 + np.log2(max(F / CACHED, 1)))
 
-        return min(sorted(sizes), key=cost)
+        return min(sizes, key=cost)
 
     @property
     def block(self) -> int:
@@ -283,17 +317,13 @@ class Convolution:
 
     def atom_spectra(self, atoms: Array) -> Array:
         """Spectra of the polyphase components of atoms ``(K, T_d)``."""
-        return self._forward(_rows(atoms, self.hop))
+        return self.forward(_rows(atoms, self.hop))
 
     def activation_spectra(self, activations: Array) -> list[Array]:
         """Spectra of the blocks of activations ``(K, N)``."""
-        B = self.block
 
         def transform(blocks: slice) -> Array:
-            piece = activations[:, B * blocks.start : B * blocks.stop]
-            padded = np.zeros((len(piece), B * (blocks.stop - blocks.start)), piece.dtype)
-            padded[:, : piece.shape[1]] = piece
-            return self._forward(padded.reshape(len(piece), -1, B).swapaxes(0, 1))
+            return self.forward(self.padded(activations[:, self.columns(blocks)]))
 
         return list(in_threads(transform, self.groups))
 
@@ -303,38 +333,30 @@ class Convolution:
 
         def transform(blocks: slice) -> Array:
             start, stop = a * B * blocks.start, a * (B * (blocks.stop - 1) + F)
-            padded = placed(x[start:stop], 0, stop - start)
-            rows = frames(padded, a * F, a * B)
-            return self._forward(rows.reshape(-1, F, a).swapaxes(1, 2))
+            rows = frames(placed(x[start:stop], 0, stop - start), a * F, a * B)
+            return self.forward(rows.reshape(-1, F, a).swapaxes(1, 2))
 
         return list(in_threads(transform, self.groups))
 
     def synthesis(self, atom_spectra: Array, activation_spectra: list[Array]) -> Array:
         """Synthesised signal ``(length,)``: see :func:`synthesize`."""
-        a, B = self.hop, self.block
-        x = np.zeros(a * (B * (self.n_blocks - 1) + self.fft_length), atom_spectra.real.dtype)
 
         def transform(spectra: Array) -> Array:
-            rows = self._backward(_product(spectra, atom_spectra))
-            return overlap_add(rows.swapaxes(1, 2).reshape(len(spectra), -1), a * B)
+            return self.synthesis_of_group(atom_spectra, spectra)
 
-        for blocks, piece in zip(
-            self.groups, in_threads(transform, activation_spectra), strict=True
-        ):
-            start = a * B * blocks.start
-            x[start : start + piece.size] += piece
-        return x[: self.length]
+        parts = in_threads(transform, activation_spectra)
+        return self.joined(parts, atom_spectra.real.dtype)
 
     def correlation_with_atoms(self, signal_spectra: list[Array], atom_spectra: Array) -> Array:
         """Correlations ``(K, N)``: see :func:`correlate_with_atoms`."""
-        mirrored, B = atom_spectra.conj().swapaxes(0, 1), self.block
+        mirrored = self.mirrored(atom_spectra)
         found = np.empty((len(atom_spectra), self.n_activations), atom_spectra.real.dtype)
 
         def transform(pair: tuple[slice, Array]) -> None:
             blocks, spectra = pair
-            for b, rows in enumerate(self._backward(_product(spectra, mirrored)), blocks.start):
-                columns = found[:, B * b : B * (b + 1)]
-                columns[:] = rows[:, : columns.shape[1]]
+            for b, rows in enumerate(self.backward(self.product(spectra, mirrored)), blocks.start):
+                columns = self.columns(slice(b, b + 1))
+                found[:, columns] = rows[:, : columns.stop - columns.start]
 
         for _ in in_threads(transform, zip(self.groups, signal_spectra, strict=True)):
             pass
@@ -347,224 +369,71 @@ class Convolution:
 
         def multiply(pair: tuple[Array, Array]) -> Array:
             z, x = pair
-            return _product(z.conj().swapaxes(0, 1), x)
+            return self.product(np.ascontiguousarray(z.swapaxes(0, 1)), x.conj())
 
         pairs = zip(activation_spectra, signal_spectra, strict=True)
         total = sum(in_threads(multiply, pairs))
-        rows = self._backward(np.asarray(total))[:, :, : self.taps]
+        rows = self.backward(np.conj(total))[:, :, : self.taps]
         return rows.swapaxes(1, 2).reshape(len(rows), -1)[:, : self.atom_length]
 
-    def _forward(self, rows: Array) -> Array:
+    # The same for one group of blocks, where several things are done to it in one go.
+
+    def columns(self, blocks: slice) -> slice:
+        """The activations of a group of blocks."""
+        return slice(self.block * blocks.start, min(self.block * blocks.stop, self.n_activations))
+
+    def padded(self, activations: Array) -> Array:
+        """Activations of whole blocks, each a row ``(K, F)`` with zeros after it."""
+        (K, n), B = activations.shape, self.block
+        rows = np.zeros((-(-n // B), K, self.fft_length), activations.dtype)
+        for b, row in enumerate(rows):
+            piece = activations[:, B * b : B * (b + 1)]
+            row[:, : piece.shape[1]] = piece
+        return rows
+
+    def forward(self, rows: Array) -> Array:
+        """Spectra of rows as long as a transform."""
         return np.asarray(scipy.fft.rfft(rows, self.fft_length, workers=self._workers))
 
-    def _backward(self, spectra: Array) -> Array:
+    def backward(self, spectra: Array) -> Array:
+        """The rows of spectra."""
         return np.asarray(scipy.fft.irfft(spectra, self.fft_length, workers=self._workers))
+
+    def mirrored(self, atom_spectra: Array) -> Array:
+        """Spectra ``(a, K, F')`` of atoms that run backwards, to correlate with."""
+        return np.conjugate(atom_spectra.swapaxes(0, 1), order="C")
+
+    def synthesis_of_group(self, atom_spectra: Array, spectra: Array) -> Array:
+        """What the activations of a group of blocks synthesise, from where it begins."""
+        rows = self.backward(self.product(spectra, atom_spectra))
+        return overlap_add(rows.swapaxes(1, 2).reshape(len(rows), -1), self.hop * self.block)
+
+    def joined(self, parts: Iterable[Array], dtype: np.dtype) -> Array:
+        """The signal ``(length,)`` of what all groups synthesise, overlapped and added in order."""
+        a, B = self.hop, self.block
+        x = np.zeros(a * (B * (self.n_blocks - 1) + self.fft_length), dtype)
+        for blocks, part in zip(self.groups, parts, strict=True):
+            x[a * B * blocks.start :][: part.size] += part
+        return x[: self.length]
 
     @property
     def _workers(self) -> int:
         return n_threads() if len(self.groups) == 1 else 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class CroppedConvolution(Convolution):
-    r"""The plan for a signal that is a stretch of the synthesis: atoms reach beyond both its ends.
-
-    .. math:: x[t] = \sum_k \sum_n z_k[n] \, d_k[t + o - a n], \qquad 0 ≤ t < T
-
-    Here the *signal* is cut into blocks. A block of it needs the activations before it as well,
-    as far as an atom reaches, so these overlap; what wraps around is cut off. The correlations
-    with atoms reach as far back, and are overlapped and added. So one transform need not be
-    longer than the activations, and the atoms' ends beyond the signal cost nothing.
-
-    Parameters
-    ----------
-    atom_length, n_activations, hop : int
-        See :class:`Convolution`.
-    n_samples : int
-        ``T``.
-    offset : int
-        ``o``, the sample of the whole synthesis with which the signal begins.
-    n_components : int
-        ``K``, for the choice of ``fft_length`` alone.
-
-    Raises
-    ------
-    ValueError
-        If one of them is no whole number, or below 1 (the offset: below 0).
-
-    Examples
-    --------
-    >>> plan = CroppedConvolution(2, 3, n_samples=2, offset=1, n_components=1)
-    >>> d, z = np.array([[1.0, 2.0]]), np.array([[1.0, 0.0, 10.0]])
-    >>> plan.synthesis(plan.atom_spectra(d), plan.activation_spectra(z))
-    array([ 2., 10.])
-
-    References
-    ----------
-    Equation (1) of the paper.
-    """
-
-    n_samples: int
-    offset: int
-    n_components: int
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, least in (("n_samples", 1), ("offset", 0), ("n_components", 1)):
-            object.__setattr__(self, name, integer(getattr(self, name), name, at_least=least))
-
-    @property
-    def n_rows(self) -> int:
-        """Samples of each polyphase component of the signal."""
-        return -(-(self.offset % self.hop + self.n_samples) // self.hop)
-
-    @cached_property
-    def fft_length(self) -> int:
-        """Points of the transforms that cost least, of all that an iteration needs.
-
-        Those of signal and activations, there and back, in each block; those of the atoms once.
-        """
-        overlap, rows = self.taps - 1, self.n_rows
-        sizes = {scipy.fft.next_fast_len(rows + overlap, real=True)}
-        size = max(2 * self.taps, 64)
-        while size < rows + overlap:
-            fitting = -(-rows // -(-rows // (size - overlap))) + overlap
-            sizes.add(scipy.fft.next_fast_len(max(fitting, 2 * self.taps), real=True))
-            size = size * 9 // 8 + 1
-
-        def cost(F: int) -> float:
-            blocks = -(-rows // (F - overlap))
-            transforms = blocks * (self.hop + self.n_components) + self.hop * self.n_components
-            return transforms * _operations(F)
-
-        return min(sorted(sizes), key=cost)
-
-    @property
-    def block(self) -> int:
-        """Samples of each polyphase component in one block."""
-        return min(self.fft_length - self.taps + 1, self.n_rows)
-
-    @property
-    def n_blocks(self) -> int:
-        """Blocks that the signal is cut into."""
-        return -(-self.n_rows // self.block)
-
-    @cached_property
-    def groups(self) -> list[slice]:
-        """Blocks that are worked on together, by one thread."""
-        size = max(1, GROUP // (self.fft_length * max(self.hop, self.n_components)))
-        return pieces(self.n_blocks, size)
-
-    def activation_spectra(self, activations: Array) -> list[Array]:
-        """Spectra of the overlapping blocks of activations ``(K, N)``."""
-
-        def transform(blocks: slice) -> Array:
-            first, B, F = self._column(blocks.start), self.block, self.fft_length
-            piece = _columns(activations, first, B * (blocks.stop - blocks.start - 1) + F)
-            return self._forward(frames(piece, F, B).swapaxes(0, 1))
-
-        return list(in_threads(transform, self.groups))
-
-    def signal_spectra(self, x: Array) -> list[Array]:
-        """Spectra of the blocks of a signal ``(T,)``."""
-        a, B, overlap = self.hop, self.block, self.taps - 1
-        rows = placed(x, self.offset % a, a * B * self.n_blocks).reshape(-1, B, a)
-
-        def transform(blocks: slice) -> Array:
-            padded = np.zeros((blocks.stop - blocks.start, a, self.fft_length), x.dtype)
-            padded[:, :, overlap : overlap + B] = rows[blocks].swapaxes(1, 2)
-            return self._forward(padded)
-
-        return list(in_threads(transform, self.groups))
-
-    def synthesis(self, atom_spectra: Array, activation_spectra: list[Array]) -> Array:
-        """Synthesised signal ``(T,)``."""
-        a, B, overlap = self.hop, self.block, self.taps - 1
-        x = np.empty((self.n_blocks, B, a), atom_spectra.real.dtype)
-
-        def transform(pair: tuple[slice, Array]) -> None:
-            blocks, spectra = pair
-            rows = self._backward(_product(spectra, atom_spectra))
-            x[blocks] = rows[:, :, overlap : overlap + B].swapaxes(1, 2)
-
-        _finish(in_threads(transform, zip(self.groups, activation_spectra, strict=True)))
-        return x.reshape(-1)[self.offset % a :][: self.n_samples]
-
-    def correlation_with_atoms(self, signal_spectra: list[Array], atom_spectra: Array) -> Array:
-        """Correlations ``(K, N)`` of the signal, silent beyond its ends, with the atoms."""
-        mirrored, B, overlap = atom_spectra.conj().swapaxes(0, 1), self.block, self.taps - 1
-        found = np.zeros((len(atom_spectra), self.n_activations), atom_spectra.real.dtype)
-
-        def transform(pair: tuple[slice, Array]) -> Array:
-            blocks, spectra = pair
-            rows = self._backward(_product(spectra, mirrored))
-            for b, row in enumerate(rows, blocks.start):
-                inside, part = _meeting(self._column(b) + overlap, B, self.n_activations)
-                found[:, inside] = row[:, overlap:][:, part]
-            return rows[:, :, :overlap].copy()
-
-        begins = in_threads(transform, zip(self.groups, signal_spectra, strict=True))
-        for b, begin in enumerate(row for rows in begins for row in rows):
-            inside, part = _meeting(self._column(b), overlap, self.n_activations)
-            found[:, inside] += begin[:, part]
-        return found
-
-    def _column(self, b: int) -> int:
-        """The activation with which a block begins; negative if before the first."""
-        return self.offset // self.hop - self.taps + 1 + self.block * b
-
-
-def _operations(F: int) -> float:
-    """What a transform of ``F`` points costs: ``F log F``, and twice that out of cache."""
-    return float(F * (4 + np.log2(F)) * (1 if F <= CACHED else 2))
-
-
-def _finish(work: Iterable[None]) -> None:
-    for _ in work:
-        pass
-
-
-def _meeting(start: int, width: int, length: int) -> tuple[slice, slice]:
-    """Where columns ``start … start + width`` lie within ``length``, and which of them do."""
-    first = min(max(start, 0), length)
-    last = max(first, min(start + width, length))
-    return slice(first, last), slice(first - start, last - start)
-
-
-def _columns(rows: Array, start: int, width: int) -> Array:
-    """Some columns of rows that are zero beyond both ends."""
-    inside, part = _meeting(start, width, rows.shape[1])
-    if part == slice(0, width):
-        return rows[:, inside]
+def _padded(rows: Array, width: int) -> Array:
+    """Rows ``(K, n)`` with silence after them, as many columns as asked."""
+    if rows.shape[1] == width:
+        return rows
     padded = np.zeros((len(rows), width), rows.dtype)
-    padded[:, part] = rows[:, inside]
+    padded[:, : rows.shape[1]] = rows
     return padded
-
-
-def _product(left: Array, right: Array) -> Array:
-    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls.
-
-    BLAS is quicker with real numbers: ``(a + ib)(c + id)`` is ``(a, b)`` times a matrix.
-    """
-    if left.shape[0] * left.shape[1] * right.shape[1] <= 256:
-        total = left[:, 0, None] * right[0]
-        for j in range(1, len(right)):
-            total += left[:, j, None] * right[j]
-        return np.asarray(total)
-    pairs = np.ascontiguousarray(np.moveaxis(left, 2, 0)).view(left.real.dtype)
-    matrices = np.empty((right.shape[2], len(right), 2, right.shape[1]), right.dtype)
-    matrices[:, :, 0] = np.moveaxis(right, 2, 0)
-    np.multiply(matrices[:, :, 0], 1j, out=matrices[:, :, 1])
-    real = matrices.view(pairs.dtype).reshape(len(pairs), pairs.shape[2], -1)
-    return np.ascontiguousarray(np.moveaxis((pairs @ real).view(left.dtype), 0, 2))
 
 
 def _rows(atoms: Array, hop: int) -> Array:
     """Polyphase components ``(K, a, taps)`` of atoms: ``rows[k, p, j] = d_k[a j + p]``."""
     K, T_d = atoms.shape
-    padded = np.zeros((K, -(-T_d // hop) * hop), atoms.dtype)
-    padded[:, :T_d] = atoms
-    return padded.reshape(K, -1, hop).swapaxes(1, 2)
+    return _padded(atoms, -(-T_d // hop) * hop).reshape(K, -1, hop).swapaxes(1, 2)
 
 
 def _norm_bound(rows: Array, n_others: int) -> float:
