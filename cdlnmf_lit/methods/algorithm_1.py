@@ -40,6 +40,10 @@ Point = list[tuple[float, "State"]]
 """Coefficients as a combination of factored ones: ``Σ c_i W_i Z_iᵀ``."""
 
 
+Update = tuple[Array, Array, Array, list[Array], Array]
+"""Weights, activations, the spectra of atoms and of activations, ``Z Zᵀ``."""
+
+
 @dataclass(frozen=True, eq=False)
 class Problem(method.Problem):
     r"""A signal and a frame, and one outer iteration: a gradient step, then a semi-NMF.
@@ -65,15 +69,15 @@ class Problem(method.Problem):
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
     """
 
-    def updated(self, state: State, step: float, point: Point) -> tuple[Array, ...]:
+    def updated(self, state: State, step: float, point: Point) -> Update:
         """Weights ``(K, P)`` and activations ``(K, N)`` after a step of length ``step``.
 
         The gradient step begins at ``point``, the semi-NMF at the factors of ``state``. It needs
-        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` in two products, ``A Z`` and ``Re(Aᴴ W)``. The atoms'
-        spectra are the third value.
+        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` in two products, ``A Z`` and ``Re(Aᴴ W)``. The atoms' and
+        the activations' spectra and ``Z Zᵀ`` come with them.
         """
         plan, theorem, options = self.plan, self.theorem, self.method
-        r = self.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
+        r = self.signal_spectra(combined([(c, other.residual) for c, other in point]))
         w, Z, spectra, ZZ = state.patterns, state.activations, state.spectra, state.gram
         atom_spectra = None
         for _ in range(options.inner_iterations):
@@ -158,8 +162,9 @@ class Problem(method.Problem):
 
     def residual(self, atom_spectra: Array, spectra: list[Array]) -> Array:
         """``x - Φ(W Zᵀ)``, from the spectra of atoms and activations."""
+        begin = -self.method.frame.first_sample
         whole = self.plan.synthesis(atom_spectra, spectra)
-        return self.x - placed(whole, self.method.frame.first_sample, self.x.size)
+        return np.asarray(self.x - whole[begin : begin + self.x.size])
 
     # ---- starts and states ---------------------------------------------------------------------
 
@@ -224,9 +229,9 @@ class Problem(method.Problem):
 
     def after(self, state: State, step: float = 1.0, point: Point | None = None) -> State:
         """One outer iteration: from the state's own coefficients, or from those of ``point``."""
-        W, Z, atom_spectra, *others = self.updated(state, step, point or [(1.0, state)])
-        residual = self.residual(atom_spectra, others[0])
-        return State(state.iteration + 1, W, Z, self, residual, step, *others)
+        W, Z, atom_spectra, spectra, ZZ = self.updated(state, step, point or [(1.0, state)])
+        residual = self.residual(atom_spectra, spectra)
+        return State(state.iteration + 1, W, Z, self, residual, step, spectra, ZZ)
 
     def states(self, state: Any) -> Iterator[State]:
         """All iterates, by the method's step rule; nothing is recentred where a factor is held."""
@@ -301,6 +306,19 @@ def descended(
 
 
 UPDATES = {"multiplicative": multiplied, "coordinate": descended}
+
+
+def combined(terms: list[tuple[float, Array]]) -> Array:
+    """``Σ c_i x_i``; one signal alone is taken as it is.
+
+    Examples
+    --------
+    >>> combined([(2.0, np.ones(2)), (-1.0, np.ones(2))])
+    array([1., 1.])
+    """
+    if len(terms) == 1 and terms[0][0] == 1:
+        return terms[0][1]
+    return np.asarray(sum(c * x for c, x in terms))
 
 
 def within_ball(b: Array, c: float, shares: Array) -> Array:
@@ -589,9 +607,9 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
         """The arrays of the step rule that needs most."""
         plan = _plan(self.frame, n_samples)
         blocks = plan.n_blocks * plan.fft_length
-        signals = 5 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
+        signals = 3 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
         activations = 6 * K * plan.n_activations + 3 * K * blocks
-        atoms = 8 * K * plan.hop * plan.fft_length
+        atoms = 5 * K * plan.hop * plan.fft_length
         return int((signals + activations + atoms) * dtype.itemsize)
 
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:

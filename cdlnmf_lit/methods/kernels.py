@@ -366,25 +366,30 @@ def product_in_loops(left: Array, right: Array) -> Array:
     rows, J, F = left.shape
     columns = right.shape[1]
     out = np.empty((rows, columns, F), left.dtype)
-    fours = J - J % 4
+    singles = J % 4
     for first in range(0, F, PIECE):
         n = min(PIECE, F - first)
         part = slice(first, first + n)
         for i in range(rows):
             for k in range(columns):
                 total = out[i, k, part]
-                total[:] = 0
-                for j in range(0, fours, 4):
+                if singles == 0:
+                    total[:] = 0
+                for j in range(singles):
+                    a, b = left[i, j, part], right[j, k, part]
+                    if j == 0:
+                        for m in range(n):
+                            total[m] = a[m] * b[m]
+                    else:
+                        for m in range(n):
+                            total[m] += a[m] * b[m]
+                for j in range(singles, J, 4):
                     a, b = left[i, j, part], right[j, k, part]
                     c, d = left[i, j + 1, part], right[j + 1, k, part]
                     e, f = left[i, j + 2, part], right[j + 2, k, part]
                     g, h = left[i, j + 3, part], right[j + 3, k, part]
                     for m in range(n):
                         total[m] += a[m] * b[m] + c[m] * d[m] + e[m] * f[m] + g[m] * h[m]
-                for j in range(fours, J):
-                    a, b = left[i, j, part], right[j, k, part]
-                    for m in range(n):
-                        total[m] += a[m] * b[m]
     return out
 
 

@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, integer, signal
-from cdlnmf_lit.theory.blocks import frames, in_threads, n_threads, overlap_add, pieces, placed
+from cdlnmf_lit.theory.blocks import frames, in_threads, n_threads, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
 GROUP, ROWS = 2**18, 8
@@ -249,7 +249,7 @@ class Convolution:
     >>> plan.length, plan.taps, plan.fft_length < plan.n_activations
     (354040, 256, True)
     >>> Convolution(atom_length=55_125, n_activations=385_874).n_blocks
-    1
+    3
 
     References
     ----------
@@ -333,8 +333,8 @@ class Convolution:
 
         def transform(blocks: slice) -> Array:
             start, stop = a * B * blocks.start, a * (B * (blocks.stop - 1) + F)
-            rows = frames(placed(x[start:stop], 0, stop - start), a * F, a * B)
-            return self.forward(rows.reshape(-1, F, a).swapaxes(1, 2))
+            piece = x[start:stop] if stop <= x.size else placed(x[start:], 0, stop - start)
+            return self.forward(frames(piece, a * F, a * B).reshape(-1, F, a).swapaxes(1, 2))
 
         return list(in_threads(transform, self.groups))
 
@@ -342,7 +342,7 @@ class Convolution:
         """Synthesised signal ``(length,)``: see :func:`synthesize`."""
 
         def transform(spectra: Array) -> Array:
-            return self.synthesis_of_group(atom_spectra, spectra)
+            return self.backward(self.product(spectra, atom_spectra))
 
         parts = in_threads(transform, activation_spectra)
         return self.joined(parts, atom_spectra.real.dtype)
@@ -403,18 +403,13 @@ class Convolution:
         """Spectra ``(a, K, F')`` of atoms that run backwards, to correlate with."""
         return np.conjugate(atom_spectra.swapaxes(0, 1), order="C")
 
-    def synthesis_of_group(self, atom_spectra: Array, spectra: Array) -> Array:
-        """What the activations of a group of blocks synthesise, from where it begins."""
-        rows = self.backward(self.product(spectra, atom_spectra))
-        return overlap_add(rows.swapaxes(1, 2).reshape(len(rows), -1), self.hop * self.block)
-
     def joined(self, parts: Iterable[Array], dtype: np.dtype) -> Array:
-        """The signal ``(length,)`` of what all groups synthesise, overlapped and added in order."""
-        a, B = self.hop, self.block
-        x = np.zeros(a * (B * (self.n_blocks - 1) + self.fft_length), dtype)
-        for blocks, part in zip(self.groups, parts, strict=True):
-            x[a * B * blocks.start :][: part.size] += part
-        return x[: self.length]
+        """The signal ``(length,)`` of rows ``(B, a, F)`` from all groups, overlapped and added."""
+        a, B, F = self.hop, self.block, self.fft_length
+        x = np.zeros((B * (self.n_blocks - 1) + F, a), dtype)
+        for b, rows in enumerate(rows for part in parts for rows in part):
+            x[B * b : B * b + F] += rows.T
+        return x.reshape(-1)[: self.length]
 
     @property
     def _workers(self) -> int:
