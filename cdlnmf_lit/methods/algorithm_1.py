@@ -25,7 +25,7 @@ from cdlnmf_lit.methods.factors import normalised, norms, shifts_to_middle
 from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change, require_length
 from cdlnmf_lit.methods.kernels import multiply, spectral_product
 from cdlnmf_lit.methods.options import OneOf, at_least, option
-from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES, coordinate_update
+from cdlnmf_lit.methods.semi_nmf import coordinate_update
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed
@@ -102,7 +102,10 @@ class Problem(method.Problem):
         ``V`` is ``μ Re(Wᴴ Φ*(r))`` and what ``Σ c_i W_i Z_iᵀ`` adds to it.
         """
         M, plan, updated = self.method.frame.channels, self.plan, np.empty_like(Z, order="C")
-        update, penalty = UPDATES[self.method.activation_update], step * self.method.penalty
+        update, penalty = (
+            ACTIVATION_UPDATES[self.method.activation_update],
+            step * self.method.penalty,
+        )
         mirrored, G = step * plan.mirrored(atom_spectra), gram(w, w) / M
         mixed, others = np.zeros_like(G), []
         for c, other in point:
@@ -305,7 +308,7 @@ def descended(
         out[:, start : start + n] = rows[:, :n]
 
 
-UPDATES = {"multiplicative": multiplied, "coordinate": descended}
+ACTIVATION_UPDATES = {"multiplicative": multiplied, "coordinate": descended}
 
 
 def combined(terms: list[tuple[float, Array]]) -> Array:

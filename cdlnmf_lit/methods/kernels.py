@@ -304,7 +304,7 @@ def multiply_in_loops(
                 for i in range(n):
                     p = up[i] + max(u[i], zero)
                     q = down[i] + max(-u[i], zero)
-                    some = q > share + share * p
+                    some = q > share * (one + p)
                     share_of = np.divide(p if some else one, q if some else one)
                     v[i] = before[i] * np.sqrt(share_of)
                 for i in range(n):
@@ -346,8 +346,9 @@ def multiply_in_numpy(
             up += v
             down -= np.minimum(u, 0, out=u)
             down += penalty
-            nothing = down <= share + share * up
-            up[nothing] = down[nothing] = 1
+            nothing = down <= share * (1 + up)
+            if nothing.any():
+                up[nothing] = down[nothing] = 1
             up /= down
             np.sqrt(up, out=up)
             np.multiply(before, up, out=v)

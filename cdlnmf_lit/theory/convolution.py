@@ -196,8 +196,6 @@ def operator_in_atoms(activations: ArrayLike, atom_length: int, hop: int = 1) ->
 def product(left: Array, right: Array) -> Array:
     """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls.
 
-    BLAS is quicker with real numbers: ``(a + ib)(c + id)`` is ``(a, b)`` times a matrix.
-
     Examples
     --------
     >>> product(np.full((1, 2, 1), 1j), np.full((2, 1, 1), 3 + 0j))
@@ -208,12 +206,11 @@ def product(left: Array, right: Array) -> Array:
         for j in range(1, len(right)):
             total += left[:, j, None] * right[j]
         return np.asarray(total)
-    pairs = np.ascontiguousarray(np.moveaxis(left, 2, 0)).view(left.real.dtype)
-    matrices = np.empty((right.shape[2], len(right), 2, right.shape[1]), right.dtype)
-    matrices[:, :, 0] = np.moveaxis(right, 2, 0)
-    np.multiply(matrices[:, :, 0], 1j, out=matrices[:, :, 1])
-    real = matrices.view(pairs.dtype).reshape(len(pairs), pairs.shape[2], -1)
-    return np.ascontiguousarray(np.moveaxis((pairs @ real).view(left.dtype), 0, 2))
+    by_frequency = (
+        np.ascontiguousarray(np.moveaxis(left, 2, 0)),
+        np.ascontiguousarray(np.moveaxis(right, 2, 0)),
+    )
+    return np.ascontiguousarray(np.moveaxis(np.matmul(*by_frequency), 0, 2))
 
 
 @dataclass(frozen=True)
