@@ -23,11 +23,12 @@ from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, shifts_to_middle
 from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change, require_length
+from cdlnmf_lit.methods.kernels import multiply, spectral_product
 from cdlnmf_lit.methods.options import OneOf, at_least, option
-from cdlnmf_lit.methods.semi_nmf import ACTIVATION_UPDATES
+from cdlnmf_lit.methods.semi_nmf import coordinate_update
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
 from cdlnmf_lit.theory.arguments import Array
-from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
+from cdlnmf_lit.theory.blocks import gram, in_threads, placed
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
@@ -37,6 +38,10 @@ SLOWER, FASTER, PATIENT = 0.5, 1.3, 1.05
 
 Point = list[tuple[float, "State"]]
 """Coefficients as a combination of factored ones: ``Σ c_i W_i Z_iᵀ``."""
+
+
+Update = tuple[Array, Array, Array, list[Array], Array]
+"""Weights, activations, the spectra of atoms and of activations, ``Z Zᵀ``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +60,7 @@ class Problem(method.Problem):
     >>> x = np.sin(0.3 * np.arange(200.0))
     >>> problem = Problem(method=Algorithm1(frame=hann(32, 4), penalty=0.0), x=x)
     >>> start = problem.first(np.ones((1, 32)), np.ones((1, 57)))
-    >>> w, z, _ = problem.updated(start, 1.0, [(1.0, start)])
+    >>> w, z, *_ = problem.updated(start, 1.0, [(1.0, start)])
     >>> w.shape, z.shape
     ((1, 32), (1, 57))
 
@@ -64,24 +69,21 @@ class Problem(method.Problem):
     Algorithm 1 and equation (15) of the paper; the semi-NMF is that of reference [15].
     """
 
-    def updated(self, state: State, step: float, point: Point) -> tuple[Array, Array, Array]:
+    def updated(self, state: State, step: float, point: Point) -> Update:
         """Weights ``(K, P)`` and activations ``(K, N)`` after a step of length ``step``.
 
         The gradient step begins at ``point``, the semi-NMF at the factors of ``state``. It needs
-        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` in two products, ``A Z`` and ``Re(Aᴴ W)``. The atoms'
-        spectra are the third value.
+        ``A = Σ c_i W_i Z_iᵀ + μ Φ*(r)`` in two products, ``A Z`` and ``Re(Aᴴ W)``. The atoms' and
+        the activations' spectra and ``Z Zᵀ`` come with them.
         """
         plan, theorem, options = self.plan, self.theorem, self.method
-        r = self.signal_spectra(np.asarray(sum(c * other.residual for c, other in point)))
-        w, Z, spectra = state.patterns, state.activations, state.spectra
+        r = self.signal_spectra(combined([(c, other.residual) for c, other in point]))
+        w, Z, spectra, ZZ = state.patterns, state.activations, state.spectra, state.gram
         atom_spectra = None
-        for inner in range(options.inner_iterations):
+        for _ in range(options.inner_iterations):
             if self.held != "patterns":
-                if inner and self.held is None:
-                    spectra = plan.activation_spectra(Z)
                 correlation = plan.correlation_with_activations(r, spectra)
                 AZ = step * options.frame.channels * theorem.fold(theorem.window * correlation)
-                ZZ = gram(Z, Z)
                 for c, other in point:
                     ZY = ZZ if other.activations is Z else gram(Z, other.activations)
                     AZ += c * ZY @ other.patterns
@@ -89,34 +91,41 @@ class Problem(method.Problem):
             if atom_spectra is None or self.held != "patterns":
                 atom_spectra = self.atom_spectra(w)
             if self.held != "activations":
-                V = step * plan.correlation_with_atoms(r, atom_spectra)
-                Z = self.activations_step(Z, V, w, point, step * options.penalty)
-                del V  # as large as Z, and of no use to what follows
-        return w, Z, np.asarray(atom_spectra)
+                Z, spectra, ZZ = self.activations_step(Z, w, r, atom_spectra, step, point)
+        return w, Z, np.asarray(atom_spectra), spectra, ZZ
 
     def activations_step(
-        self, Z: Array, V: Array, weights: Array, point: Point, penalty: float
-    ) -> Array:
-        """The semi-NMF's update of ``Z``, a stretch of columns at a time.
+        self, Z: Array, w: Array, r: list[Array], atom_spectra: Array, step: float, point: Point
+    ) -> tuple[Array, list[Array], Array]:
+        """The semi-NMF's update of ``Z``, a group of blocks at a time; its spectra and ``Z Zᵀ``.
 
-        ``V`` is ``μ Re(Wᴴ Φ*(r))``; what ``Σ c_i W_i Z_iᵀ`` adds to it is added here.
+        ``V`` is ``μ Re(Wᴴ Φ*(r))`` and what ``Σ c_i W_i Z_iᵀ`` adds to it.
         """
-        M, update = self.method.frame.channels, ACTIVATION_UPDATES[self.method.activation_update]
-        G = gram(weights, weights) / M
-        products = [
-            (c / M * gram(weights, other.patterns), other.activations) for c, other in point
-        ]
-        updated = np.empty_like(Z)
+        M, plan, updated = self.method.frame.channels, self.plan, np.empty_like(Z, order="C")
+        update, penalty = (
+            ACTIVATION_UPDATES[self.method.activation_update],
+            step * self.method.penalty,
+        )
+        mirrored, G = step * plan.mirrored(atom_spectra), gram(w, w) / M
+        mixed, others = np.zeros_like(G), []
+        for c, other in point:
+            product = (c / M * gram(w, other.patterns)).astype(Z.dtype, copy=False)
+            if other.activations is Z:
+                mixed += product
+            else:
+                others.append((product, other.activations))
 
-        def stretch(columns: slice) -> None:
-            v = V[:, columns]
-            for product, activations in products:
-                v += product.astype(v.dtype, copy=False) @ activations[:, columns]
-            updated[:, columns] = update(Z[:, columns], v, G, penalty)
+        def transform(group: tuple[slice, Array]) -> tuple[Array, Array]:
+            blocks, spectra = group
+            V = plan.backward(plan.product(spectra, mirrored))
+            for product, activations in others:
+                V += product @ plan.padded(activations[:, plan.columns(blocks)])
+            update(V, updated, Z, mixed, G, penalty, plan.block * blocks.start, plan.block)
+            z = updated[:, plan.columns(blocks)]
+            return plan.forward(V), gram(z, z)
 
-        for _ in in_threads(stretch, stretches(*Z.shape)):
-            pass
-        return updated
+        spectra, grams = zip(*in_threads(transform, zip(plan.groups, r, strict=True)), strict=True)
+        return updated, list(spectra), sum(grams)
 
     def weights_step(self, weights: Array, AZ: Array, ZZ: Array) -> Array:
         """Least squares ``(ZᵀZ)⁻¹ AZ``; with a penalty, atom by atom within the unit ball.
@@ -156,8 +165,9 @@ class Problem(method.Problem):
 
     def residual(self, atom_spectra: Array, spectra: list[Array]) -> Array:
         """``x - Φ(W Zᵀ)``, from the spectra of atoms and activations."""
+        begin = -self.method.frame.first_sample
         whole = self.plan.synthesis(atom_spectra, spectra)
-        return self.x - placed(whole, self.method.frame.first_sample, self.x.size)
+        return np.asarray(self.x - whole[begin : begin + self.x.size])
 
     # ---- starts and states ---------------------------------------------------------------------
 
@@ -217,14 +227,14 @@ class Problem(method.Problem):
             else:
                 W, Z = normalised(W, Z, sizes)
         spectra = self.plan.activation_spectra(Z)
-        return State(0, W, Z, self, self.residual(self.atom_spectra(W), spectra), 1.0, spectra)
+        residual = self.residual(self.atom_spectra(W), spectra)
+        return State(0, W, Z, self, residual, 1.0, spectra, gram(Z, Z))
 
     def after(self, state: State, step: float = 1.0, point: Point | None = None) -> State:
         """One outer iteration: from the state's own coefficients, or from those of ``point``."""
-        W, Z, atom_spectra = self.updated(state, step, point or [(1.0, state)])
-        spectra = state.spectra if Z is state.activations else self.plan.activation_spectra(Z)
+        W, Z, atom_spectra, spectra, ZZ = self.updated(state, step, point or [(1.0, state)])
         residual = self.residual(atom_spectra, spectra)
-        return State(state.iteration + 1, W, Z, self, residual, step, spectra)
+        return State(state.iteration + 1, W, Z, self, residual, step, spectra, ZZ)
 
     def states(self, state: Any) -> Iterator[State]:
         """All iterates, by the method's step rule; nothing is recentred where a factor is held."""
@@ -277,7 +287,7 @@ class State(method.State):
     """One iterate ``α = W Zᵀ`` of Algorithm 1; its patterns are the weights ``w_k``.
 
     ``residual`` is ``x - Φ(W Zᵀ)``, ``step`` the ``μ`` of the gradient step that led here, and
-    ``spectra`` are those of the activations, for the next iteration.
+    ``spectra`` and ``gram`` (``Z Zᵀ``) are those of the activations, for the next iteration.
 
     Examples
     --------
@@ -294,6 +304,43 @@ class State(method.State):
     residual: Array
     step: float
     spectra: list[Array]
+    gram: Array
+
+
+def multiplied(
+    V: Array, out: Array, Z: Array, mixed: Array, G: Array, penalty: float, begin: int, width: int
+) -> None:
+    """The multiplicative update of some blocks, written to ``out`` and in place of ``V``."""
+    limits = np.array([penalty, np.finfo(Z.dtype).tiny], Z.dtype)
+    multiply(V, out, Z, mixed, G, limits, begin, width)
+
+
+def descended(
+    V: Array, out: Array, Z: Array, mixed: Array, G: Array, penalty: float, begin: int, width: int
+) -> None:
+    """Coordinate descent in some blocks, written to ``out`` and in place of ``V``."""
+    for start, rows in zip(range(begin, Z.shape[1], width), V, strict=False):
+        z = Z[:, start : start + width]
+        n = z.shape[1]
+        rows[:, :n] = coordinate_update(z, rows[:, :n] + mixed @ z, G, penalty)
+        rows[:, n:] = 0
+        out[:, start : start + n] = rows[:, :n]
+
+
+ACTIVATION_UPDATES = {"multiplicative": multiplied, "coordinate": descended}
+
+
+def combined(terms: list[tuple[float, Array]]) -> Array:
+    """``Σ c_i x_i``; one signal alone is taken as it is.
+
+    Examples
+    --------
+    >>> combined([(2.0, np.ones(2)), (-1.0, np.ones(2))])
+    array([1., 1.])
+    """
+    if len(terms) == 1 and terms[0][0] == 1:
+        return terms[0][1]
+    return np.asarray(sum(c * x for c, x in terms))
 
 
 def within_ball(b: Array, c: float, shares: Array) -> Array:
@@ -548,9 +595,9 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
         """The arrays of the step rule that needs most."""
         plan = _plan(self.frame, n_samples)
         blocks = plan.n_blocks * plan.fft_length
-        signals = 5 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
+        signals = 3 * plan.length + 3 * n_samples + 2 * blocks * plan.hop
         activations = 6 * K * plan.n_activations + 3 * K * blocks
-        atoms = 8 * K * plan.hop * plan.fft_length
+        atoms = 5 * K * plan.hop * plan.fft_length
         return int((signals + activations + atoms) * dtype.itemsize)
 
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
@@ -562,4 +609,5 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
 
 
 def _plan(frame: GaborFrame, n_samples: int) -> Convolution:
-    return Convolution(frame.window.size, frame.n_frames(n_samples), frame.hop)
+    N = frame.n_frames(n_samples)
+    return Convolution(frame.window.size, N, frame.hop, spectral_product)

@@ -15,9 +15,13 @@ from typing import Any
 import numpy as np
 
 from cdlnmf_lit.theory.arguments import Array
+from cdlnmf_lit.theory.blocks import stretches
+from cdlnmf_lit.theory.convolution import product
 
 BLOCK = 64
 """Positions whose largest change is sought in one go."""
+PIECE = 256
+"""Activations of an atom that are updated in one go: few enough for the nearest cache."""
 
 
 def descend_in_loops(
@@ -224,6 +228,172 @@ def add_scaled_in_numpy(
         out[place : place + length] += value * source[begin : begin + length]
 
 
+def multiply_in_loops(
+    V: Array,
+    out: Array,
+    z: Array,
+    mixed: Array,
+    G: Array,
+    limits: Array,
+    begin: int,
+    width: int,
+) -> None:
+    r"""The semi-NMF's multiplicative update of some blocks of the activations.
+
+    .. math:: Z ← Z \sqrt{\frac{U^+ + G^- Z}{U^- + G^+ Z + λ}}, \qquad U = V + C Z
+
+    Where there is nothing to divide an activation stays as it is.
+
+    Parameters
+    ----------
+    V : array (B, K, F)
+        Becomes the new activations of the blocks, with zeros after the ``width`` columns of each.
+    out : array (K, N)
+        Is given them too, in the columns from ``begin`` on.
+    z : array (K, N)
+        The activations before.
+    mixed, G : array (K, K)
+        ``C`` and ``G``.
+    limits : array (2,)
+        ``λ``, and up to which share of its numerator (plus 1) a denominator counts as nothing, in
+        the precision of the rest.
+    begin, width : int
+
+    Examples
+    --------
+    >>> V, out, one = np.ones((1, 1, 2)), np.zeros((1, 2)), np.ones((1, 1))
+    >>> z, limits = np.array([[0.0, 4.0]]), np.array([0.0, 1e-300])
+    >>> multiply_in_loops(V, out, z, 0 * one, one, limits, 1, 1)
+    >>> out, V
+    (array([[0., 2.]]), array([[[2., 0.]]]))
+
+    References
+    ----------
+    Algorithm 1 of the paper, reference [15].
+    """
+    blocks, K, F = V.shape
+    penalty, share = limits[0], limits[1]
+    zero, one = penalty * 0, penalty * 0 + 1
+    u = np.zeros(PIECE, z.dtype)
+    up = np.zeros(PIECE, z.dtype)
+    down = np.zeros(PIECE, z.dtype)
+    for b in range(blocks):
+        start = begin + width * b
+        last = min(width, z.shape[1] - start)
+        for first in range(0, last, PIECE):
+            n = min(PIECE, last - first)
+            at = start + first
+            for k in range(K):
+                v = V[b, k, first : first + n]
+                for i in range(n):
+                    u[i] = v[i]
+                    up[i] = zero
+                    down[i] = penalty
+                for j in range(K):
+                    c, g = mixed[k, j], G[k, j]
+                    row = z[j, at : at + n]
+                    if g > 0:
+                        for i in range(n):
+                            u[i] += c * row[i]
+                            down[i] += g * row[i]
+                    else:
+                        for i in range(n):
+                            u[i] += c * row[i]
+                            up[i] -= g * row[i]
+                before, after = z[k, at : at + n], out[k, at : at + n]
+                for i in range(n):
+                    p = up[i] + max(u[i], zero)
+                    q = down[i] + max(-u[i], zero)
+                    some = q > share * (one + p)
+                    share_of = np.divide(p if some else one, q if some else one)
+                    v[i] = before[i] * np.sqrt(share_of)
+                for i in range(n):
+                    after[i] = v[i]
+        V[b, :, last:] = 0
+
+
+def multiply_in_numpy(
+    V: Array,
+    out: Array,
+    z: Array,
+    mixed: Array,
+    G: Array,
+    limits: Array,
+    begin: int,
+    width: int,
+) -> None:
+    """The update of :func:`multiply_in_loops`, some columns of all atoms at a time.
+
+    Examples
+    --------
+    >>> V, out, one = np.ones((1, 1, 2)), np.zeros((1, 2)), np.ones((1, 1))
+    >>> z, limits = np.array([[0.0, 4.0]]), np.array([0.0, 1e-300])
+    >>> multiply_in_numpy(V, out, z, 0 * one, one, limits, 1, 1)
+    >>> out, V
+    (array([[0., 2.]]), array([[[2., 0.]]]))
+    """
+    penalty, share = limits
+    negative, positive = np.maximum(-G, 0), np.maximum(G, 0)
+    for start, block in zip(range(begin, z.shape[1], width), V, strict=False):
+        last = min(width, z.shape[1] - start)
+        for part in stretches(len(z), last):
+            v = block[:, part]
+            columns = slice(start + part.start, start + part.stop)
+            before = z[:, columns]
+            up, down, u = negative @ before, positive @ before, mixed @ before
+            u += v
+            np.maximum(u, 0, out=v)
+            up += v
+            down -= np.minimum(u, 0, out=u)
+            down += penalty
+            nothing = down <= share * (1 + up)
+            if nothing.any():
+                up[nothing] = down[nothing] = 1
+            up /= down
+            np.sqrt(up, out=up)
+            np.multiply(before, up, out=v)
+            out[:, columns] = v
+        block[:, last:] = 0
+
+
+def product_in_loops(left: Array, right: Array) -> Array:
+    """The products of spectra of :func:`~cdlnmf_lit.theory.convolution.product`.
+
+    Examples
+    --------
+    >>> product_in_loops(np.full((1, 2, 1), 1j), np.full((2, 1, 1), 3 + 0j))
+    array([[[0.+6.j]]])
+    """
+    rows, J, F = left.shape
+    columns = right.shape[1]
+    out = np.empty((rows, columns, F), left.dtype)
+    singles = J % 4
+    for first in range(0, F, PIECE):
+        n = min(PIECE, F - first)
+        part = slice(first, first + n)
+        for i in range(rows):
+            for k in range(columns):
+                total = out[i, k, part]
+                if singles == 0:
+                    total[:] = 0
+                for j in range(singles):
+                    a, b = left[i, j, part], right[j, k, part]
+                    if j == 0:
+                        for m in range(n):
+                            total[m] = a[m] * b[m]
+                    else:
+                        for m in range(n):
+                            total[m] += a[m] * b[m]
+                for j in range(singles, J, 4):
+                    a, b = left[i, j, part], right[j, k, part]
+                    c, d = left[i, j + 1, part], right[j + 1, k, part]
+                    e, f = left[i, j + 2, part], right[j + 2, k, part]
+                    g, h = left[i, j + 3, part], right[j + 3, k, part]
+                    for m in range(n):
+                        total[m] += a[m] * b[m] + c[m] * d[m] + e[m] * f[m] + g[m] * h[m]
+    return out
+
+
 def nonzeros(z: Array) -> tuple[Array, Array, Array]:
     """Atoms, positions and values of the activations that are not zero.
 
@@ -284,3 +454,5 @@ class _Quickest:
 
 descend = _Quickest(descend_in_loops, descend_in_numpy)
 add_scaled = _Quickest(add_scaled_in_loops, add_scaled_in_numpy)
+multiply = _Quickest(multiply_in_loops, multiply_in_numpy)
+spectral_product = _Quickest(product_in_loops, product)

@@ -143,10 +143,44 @@ def gram(left: Array, right: Array) -> Array:
     """
 
     def product(columns: slice) -> Array:
-        return np.asarray(left[:, columns] @ right[:, columns].T)
+        other = right[:, columns]
+        if right is left:
+            other = other.copy()  # what BLAS does for one array with itself takes longer
+        return np.asarray(left[:, columns] @ other.T)
 
     columns = stretches(max(len(left), len(right)), left.shape[1])
     return np.asarray(sum(in_threads(product, columns)))
+
+
+def frames(x: Array, length: int, hop: int) -> Array:
+    """Overlapping stretches ``x[…, hop n : hop n + length]``, read where they are.
+
+    They lie as if each were a row of its own: such an array must not be larger than the machine
+    can address, though it takes no memory. So take those of a stretch of the signal at a time.
+
+    Parameters
+    ----------
+    x : array (…, T)
+    length : int
+    hop : int
+        Samples from one stretch to the next.
+
+    Returns
+    -------
+    array (…, (T - length) // hop + 1, length)
+        Not to be written to.
+
+    Examples
+    --------
+    >>> frames(np.arange(7), 3, 2)
+    array([[0, 1, 2],
+           [2, 3, 4],
+           [4, 5, 6]])
+    """
+    step = x.strides[-1]
+    shape = *x.shape[:-1], (x.shape[-1] - length) // hop + 1, length
+    strides = *x.strides[:-1], hop * step, step
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
 def overlap_add(frames: Array, hop: int) -> Array:

@@ -5,7 +5,8 @@ Equation (1) of the paper. Chapter: ``book/theory/convolution.md``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -13,13 +14,15 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, integer, signal
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, overlap_add, pieces, placed
+from cdlnmf_lit.theory.blocks import frames, in_threads, n_threads, pieces, placed
 from cdlnmf_lit.theory.operators import Operator
 
 GROUP, ROWS = 2**18, 8
 """Samples in one group of blocks, what one thread transforms at a time, and rows a block has."""
-CACHED = 2**15
+CACHED = 2**14
 """Points up to which a Fourier transform stays in the processor's cache."""
+EVEN = 16
+"""What the length of a block's transform is a multiple of: powers of two are quickest."""
 
 
 def synthesize(atoms: ArrayLike, activations: ArrayLike, hop: int = 1) -> Array:
@@ -190,6 +193,26 @@ def operator_in_atoms(activations: ArrayLike, atom_length: int, hop: int = 1) ->
     )
 
 
+def product(left: Array, right: Array) -> Array:
+    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls.
+
+    Examples
+    --------
+    >>> product(np.full((1, 2, 1), 1j), np.full((2, 1, 1), 3 + 0j))
+    array([[[0.+6.j]]])
+    """
+    if left.shape[0] * left.shape[1] * right.shape[1] <= 256:
+        total = left[:, 0, None] * right[0]
+        for j in range(1, len(right)):
+            total += left[:, j, None] * right[j]
+        return np.asarray(total)
+    by_frequency = (
+        np.ascontiguousarray(np.moveaxis(left, 2, 0)),
+        np.ascontiguousarray(np.moveaxis(right, 2, 0)),
+    )
+    return np.ascontiguousarray(np.moveaxis(np.matmul(*by_frequency), 0, 2))
+
+
 @dataclass(frozen=True)
 class Convolution:
     r"""The plan behind :func:`synthesize` and its adjoints: for loops that reuse spectra.
@@ -209,6 +232,8 @@ class Convolution:
         ``N``.
     hop : int
         ``a``.
+    product : callable
+        Of spectra: :func:`product`, or what computes the same more quickly.
 
     Raises
     ------
@@ -221,7 +246,7 @@ class Convolution:
     >>> plan.length, plan.taps, plan.fft_length < plan.n_activations
     (354040, 256, True)
     >>> Convolution(atom_length=55_125, n_activations=385_874).n_blocks
-    1
+    3
 
     References
     ----------
@@ -231,6 +256,7 @@ class Convolution:
     atom_length: int
     n_activations: int
     hop: int = 1
+    product: Callable[[Array, Array], Array] = field(default=product, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("atom_length", "n_activations", "hop"):
@@ -248,19 +274,24 @@ class Convolution:
 
     @cached_property
     def fft_length(self) -> int:
-        """Points of the transforms that cost least: ``F log F`` a block, twice out of cache."""
-        whole = self.n_activations + self.taps - 1
-        sizes = {scipy.fft.next_fast_len(whole, real=True)}
-        size = max(2 * self.taps, 64)
+        """Points of the transforms that cost least: the signal's in each block, the atoms' once.
+
+        A transform costs ``F log F``, and more and more beyond what the cache holds.
+        """
+        whole, overlap = self.n_activations + self.taps - 1, self.taps - 1
+        sizes, size = [scipy.fft.next_fast_len(whole, real=True)], max(2 * self.taps, 64)
         while size < whole:
-            sizes.add(scipy.fft.next_fast_len(size, real=True))
-            size = size * 5 // 4 + 1
+            n_blocks = -(-self.n_activations // (size - overlap))
+            fitting = max(-(-self.n_activations // n_blocks) + overlap, 2 * self.taps)
+            sizes.append(EVEN * scipy.fft.next_fast_len(-(-fitting // EVEN), real=True))
+            size = size * 9 // 8 + 1
 
         def cost(F: int) -> float:
-            blocks = -(-self.n_activations // (F - self.taps + 1))
-            return float(blocks * F * (4 + np.log2(F)) * (1 if F <= CACHED else 2))
+            n_blocks = -(-self.n_activations // (F - overlap))
+            transforms = n_blocks * (self.hop + 1) + self.hop
+            return transforms * F * (4 + np.log2(F)) * (4 + np.log2(max(F / CACHED, 1)))
 
-        return min(sorted(sizes), key=cost)
+        return min(sizes, key=cost)
 
     @property
     def block(self) -> int:
@@ -283,17 +314,13 @@ class Convolution:
 
     def atom_spectra(self, atoms: Array) -> Array:
         """Spectra of the polyphase components of atoms ``(K, T_d)``."""
-        return self._forward(_rows(atoms, self.hop))
+        return self.forward(_rows(atoms, self.hop))
 
     def activation_spectra(self, activations: Array) -> list[Array]:
         """Spectra of the blocks of activations ``(K, N)``."""
-        B = self.block
 
         def transform(blocks: slice) -> Array:
-            piece = activations[:, B * blocks.start : B * blocks.stop]
-            padded = np.zeros((len(piece), B * (blocks.stop - blocks.start)), piece.dtype)
-            padded[:, : piece.shape[1]] = piece
-            return self._forward(padded.reshape(len(piece), -1, B).swapaxes(0, 1))
+            return self.forward(self.padded(activations[:, self.columns(blocks)]))
 
         return list(in_threads(transform, self.groups))
 
@@ -303,38 +330,30 @@ class Convolution:
 
         def transform(blocks: slice) -> Array:
             start, stop = a * B * blocks.start, a * (B * (blocks.stop - 1) + F)
-            padded = placed(x[start:stop], 0, stop - start)
-            rows = np.lib.stride_tricks.sliding_window_view(padded, a * F)[:: a * B]
-            return self._forward(rows.reshape(-1, F, a).swapaxes(1, 2))
+            piece = x[start:stop] if stop <= x.size else placed(x[start:], 0, stop - start)
+            return self.forward(frames(piece, a * F, a * B).reshape(-1, F, a).swapaxes(1, 2))
 
         return list(in_threads(transform, self.groups))
 
     def synthesis(self, atom_spectra: Array, activation_spectra: list[Array]) -> Array:
         """Synthesised signal ``(length,)``: see :func:`synthesize`."""
-        a, B = self.hop, self.block
-        x = np.zeros(a * (B * (self.n_blocks - 1) + self.fft_length), atom_spectra.real.dtype)
 
         def transform(spectra: Array) -> Array:
-            rows = self._backward(_product(spectra, atom_spectra))
-            return overlap_add(rows.swapaxes(1, 2).reshape(len(spectra), -1), a * B)
+            return self.backward(self.product(spectra, atom_spectra))
 
-        for blocks, piece in zip(
-            self.groups, in_threads(transform, activation_spectra), strict=True
-        ):
-            start = a * B * blocks.start
-            x[start : start + piece.size] += piece
-        return x[: self.length]
+        parts = in_threads(transform, activation_spectra)
+        return self.joined(parts, atom_spectra.real.dtype)
 
     def correlation_with_atoms(self, signal_spectra: list[Array], atom_spectra: Array) -> Array:
         """Correlations ``(K, N)``: see :func:`correlate_with_atoms`."""
-        mirrored, B = atom_spectra.conj().swapaxes(0, 1), self.block
+        mirrored = self.mirrored(atom_spectra)
         found = np.empty((len(atom_spectra), self.n_activations), atom_spectra.real.dtype)
 
         def transform(pair: tuple[slice, Array]) -> None:
             blocks, spectra = pair
-            for b, rows in enumerate(self._backward(_product(spectra, mirrored)), blocks.start):
-                columns = found[:, B * b : B * (b + 1)]
-                columns[:] = rows[:, : columns.shape[1]]
+            for b, rows in enumerate(self.backward(self.product(spectra, mirrored)), blocks.start):
+                columns = self.columns(slice(b, b + 1))
+                found[:, columns] = rows[:, : columns.stop - columns.start]
 
         for _ in in_threads(transform, zip(self.groups, signal_spectra, strict=True)):
             pass
@@ -347,41 +366,66 @@ class Convolution:
 
         def multiply(pair: tuple[Array, Array]) -> Array:
             z, x = pair
-            return _product(z.conj().swapaxes(0, 1), x)
+            return self.product(np.ascontiguousarray(z.swapaxes(0, 1)), x.conj())
 
         pairs = zip(activation_spectra, signal_spectra, strict=True)
         total = sum(in_threads(multiply, pairs))
-        rows = self._backward(np.asarray(total))[:, :, : self.taps]
+        rows = self.backward(np.conj(total))[:, :, : self.taps]
         return rows.swapaxes(1, 2).reshape(len(rows), -1)[:, : self.atom_length]
 
-    def _forward(self, rows: Array) -> Array:
+    # The same for one group of blocks, where several things are done to it in one go.
+
+    def columns(self, blocks: slice) -> slice:
+        """The activations of a group of blocks."""
+        return slice(self.block * blocks.start, min(self.block * blocks.stop, self.n_activations))
+
+    def padded(self, activations: Array) -> Array:
+        """Activations of whole blocks, each a row ``(K, F)`` with zeros after it."""
+        (K, n), B = activations.shape, self.block
+        rows = np.zeros((-(-n // B), K, self.fft_length), activations.dtype)
+        for b, row in enumerate(rows):
+            piece = activations[:, B * b : B * (b + 1)]
+            row[:, : piece.shape[1]] = piece
+        return rows
+
+    def forward(self, rows: Array) -> Array:
+        """Spectra of rows as long as a transform."""
         return np.asarray(scipy.fft.rfft(rows, self.fft_length, workers=self._workers))
 
-    def _backward(self, spectra: Array) -> Array:
+    def backward(self, spectra: Array) -> Array:
+        """The rows of spectra."""
         return np.asarray(scipy.fft.irfft(spectra, self.fft_length, workers=self._workers))
+
+    def mirrored(self, atom_spectra: Array) -> Array:
+        """Spectra ``(a, K, F')`` of atoms that run backwards, to correlate with."""
+        return np.conjugate(atom_spectra.swapaxes(0, 1), order="C")
+
+    def joined(self, parts: Iterable[Array], dtype: np.dtype) -> Array:
+        """The signal ``(length,)`` of rows ``(B, a, F)`` from all groups, overlapped and added."""
+        a, B, F = self.hop, self.block, self.fft_length
+        x = np.zeros((B * (self.n_blocks - 1) + F, a), dtype)
+        for b, rows in enumerate(rows for part in parts for rows in part):
+            x[B * b : B * b + F] += rows.T
+        return x.reshape(-1)[: self.length]
 
     @property
     def _workers(self) -> int:
         return n_threads() if len(self.groups) == 1 else 1
 
 
-def _product(left: Array, right: Array) -> Array:
-    """``Σ_j left[i, j, f] right[j, l, f]``: by BLAS where the matrices are worth its calls."""
-    if left.shape[0] * left.shape[1] * right.shape[1] <= 256:
-        return np.asarray(np.einsum("ijf,jlf->ilf", left, right))
-    by_frequency = (
-        np.ascontiguousarray(np.moveaxis(left, 2, 0)),
-        np.ascontiguousarray(np.moveaxis(right, 2, 0)),
-    )
-    return np.ascontiguousarray(np.moveaxis(np.matmul(*by_frequency), 0, 2))
+def _padded(rows: Array, width: int) -> Array:
+    """Rows ``(K, n)`` with silence after them, as many columns as asked."""
+    if rows.shape[1] == width:
+        return rows
+    padded = np.zeros((len(rows), width), rows.dtype)
+    padded[:, : rows.shape[1]] = rows
+    return padded
 
 
 def _rows(atoms: Array, hop: int) -> Array:
     """Polyphase components ``(K, a, taps)`` of atoms: ``rows[k, p, j] = d_k[a j + p]``."""
     K, T_d = atoms.shape
-    padded = np.zeros((K, -(-T_d // hop) * hop), atoms.dtype)
-    padded[:, :T_d] = atoms
-    return padded.reshape(K, -1, hop).swapaxes(1, 2)
+    return _padded(atoms, -(-T_d // hop) * hop).reshape(K, -1, hop).swapaxes(1, 2)
 
 
 def _norm_bound(rows: Array, n_others: int) -> float:

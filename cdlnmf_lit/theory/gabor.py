@@ -15,7 +15,7 @@ import scipy.fft
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative, signal
-from cdlnmf_lit.theory.blocks import in_threads, overlap_add, pieces, placed
+from cdlnmf_lit.theory.blocks import frames, in_threads, overlap_add, pieces, placed
 from cdlnmf_lit.theory.frame_operator import FrameOperator
 from cdlnmf_lit.theory.operators import Operator
 from cdlnmf_lit.theory.windows import named_window
@@ -466,12 +466,13 @@ class GaborFrame:
         """What computes any rows of the analysis coefficients."""
         g, a, M = self.window.astype(x.real.dtype, copy=False), self.hop, self.channels
         padded = placed(x, -self.first_sample, a * (self.n_frames(x.size) - 1) + g.size)
-        frames = np.lib.stride_tricks.sliding_window_view(padded, g.size)[::a]
 
         def transform(rows: slice) -> Array:
+            start, stop = a * rows.start, a * (rows.stop - 1) + g.size
+            under_window = frames(padded[start:stop], g.size, a)
             folded = np.zeros((rows.stop - rows.start, M), x.dtype)
             for inside, outside in self._folds():
-                folded[:, outside] += frames[rows, inside] * g[inside]
+                folded[:, outside] += under_window[:, inside] * g[inside]
             spectra = scipy.fft.rfft(folded) if half else scipy.fft.fft(folded, overwrite_x=True)
             if self.phase == "frequency-invariant":
                 spectra *= self._turn(rows, spectra.shape[1], spectra.dtype)

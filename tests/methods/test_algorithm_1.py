@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cdlnmf_lit.methods import algorithm_1
+from cdlnmf_lit.methods import algorithm_1, kernels
 from cdlnmf_lit.methods.algorithm_1 import Algorithm1, within_ball
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.theory.blocks import placed, segment_energies
@@ -206,6 +206,70 @@ def test_how_a_start_is_scaled_makes_no_difference(dtype, quieter, update):
     tolerance = np.finfo(dtype).eps ** 0.5
     for state, other in zip(states, rescaled, strict=True):
         np.testing.assert_allclose(other.objective, state.objective, rtol=tolerance)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("hop", "update"), [(1, "multiplicative"), (8, "coordinate")])
+def test_threads_do_not_show_to_the_byte(monkeypatch, compiled, dtype, hop, update):
+    """With numba and without, each for itself."""
+    if compiled:
+        pytest.importorskip("numba")
+    else:
+        for kernel in (kernels.multiply, kernels.spectral_product):
+            monkeypatch.setitem(vars(kernel), "form", kernel.twin)
+    monkeypatch.setattr("cdlnmf_lit.theory.convolution.GROUP", 2**11)
+    asked = Algorithm1(
+        frame=hann(256, hop), penalty=0.1, activation_update=update, step_rule="accelerated"
+    )
+    found = set()
+    for threads in (1, 2, 3):
+        monkeypatch.setattr("cdlnmf_lit.theory.blocks.n_threads", lambda n=threads: n)
+        state = next(islice(asked.iterate(normal(0, 6000, dtype=dtype), 3), 5, None))
+        assert len(state.spectra) > 1
+        parts = state.patterns, state.activations, state.residual
+        found.add(b"".join(part.tobytes() for part in parts))
+    assert len(found) == 1
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 700), st.booleans(), seeds)
+def test_loops_and_twin_update_as_the_formula_says(K, blocks, width, silent, seed):
+    rng = np.random.default_rng(seed)
+    N = int(rng.integers(width * (blocks - 1) + 1, width * blocks + 1))
+    V, z = rng.standard_normal((blocks, K, width + 5)), rng.random((K, N + 3))
+    w, mixed = normal(seed, K, 5), normal(seed + 1, K, K)
+    if silent:
+        w[0], z[0], mixed[0], V[:, 0] = 0, 0, 0, 0
+    G, penalty = w @ w.T, 0.0 if silent else 0.1
+    joined = V[:, :, :width].swapaxes(0, 1).reshape(K, -1)[:, :N]
+    now = z[:, 3:]
+    U = joined + mixed @ now
+    up = np.maximum(U, 0) + np.maximum(-G, 0) @ now
+    down = np.maximum(-U, 0) + np.maximum(G, 0) @ now + penalty
+    wanted = now * np.sqrt(np.divide(up, down, out=np.ones_like(up), where=down > 0))
+    for update in (kernels.multiply, kernels.multiply.twin):
+        rows, out = V.copy(), np.full_like(z, 7.0)
+        update(rows, out, z, mixed, G, np.array([penalty, np.finfo(float).tiny]), 3, width)
+        np.testing.assert_allclose(out[:, 3:], wanted, rtol=1e-9, atol=1e-12)
+        assert np.all(out[:, :3] == 7)
+        found = rows[:, :, :width].swapaxes(0, 1).reshape(K, -1)
+        np.testing.assert_array_equal(found[:, :N], out[:, 3:])
+        assert not found[:, N:].any()
+        assert not rows[:, :, width:].any()
+
+
+@given(*3 * [st.integers(1, 9)], st.integers(1, 600), st.booleans(), seeds)
+def test_products_of_spectra_are_those_of_matrices(rows, middle, columns, F, single, seed):
+    dtype = np.complex64 if single else np.complex128
+    left, right = (
+        (normal(seed, *shape) + 1j * normal(seed + 1, *shape)).astype(dtype)
+        for shape in ((rows, middle, F), (middle, columns, F))
+    )
+    wanted = np.einsum("ijf,jkf->ikf", left, right)
+    for multiply in (kernels.spectral_product, kernels.spectral_product.twin):
+        found = multiply(left, right)
+        assert found.dtype == left.dtype
+        np.testing.assert_allclose(found, wanted, atol=1e-4 if single else 1e-12)
 
 
 @given(problems(penalised=False), seeds, st.floats(0.01, 100))
@@ -455,6 +519,7 @@ def test_memory_is_what_the_estimate_says_and_far_below_the_coefficients(hop, ru
     weights = np.pad(normal(0, 4, 150), ((0, 0), (0, 362)))
     N = asked.frame.n_frames(x.size)
     start = (weights, np.random.default_rng(0).random((4, N)))
+    next(islice(asked.iterate(x, 4, start=start), 1, None))  # imports and compiles
     tracemalloc.start()
     asked.decompose(x, 4, start=start)
     peak = tracemalloc.get_traced_memory()[1]

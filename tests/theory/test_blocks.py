@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cdlnmf_lit.theory import blocks
 from cdlnmf_lit.theory.blocks import (
+    frames,
     gram,
     in_threads,
     n_threads,
@@ -159,3 +160,13 @@ def test_the_energies_of_segments_are_the_literal_sums(T, length, dtype, seed):
     assert found.dtype == float
     np.testing.assert_allclose(found, wanted, atol=1e-12)
     assert segment_energies(np.r_[1e9, np.zeros(9)], 3).min() >= 0
+
+
+@given(st.integers(1, 20), st.integers(1, 9), st.integers(0, 30), st.booleans(), seeds)
+def test_frames_are_the_windows_that_slide_by_a_hop(length, hop, more, stacked, seed):
+    x = normal(seed, 3, length + more)[:, ::-1] if stacked else normal(seed, length + more)
+    windows = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)
+    found = frames(x, length, hop)
+    np.testing.assert_array_equal(found, windows[..., ::hop, :])
+    assert np.shares_memory(found, x)
+    assert not found.flags.writeable

@@ -4,11 +4,13 @@ import json
 
 import numpy as np
 import pytest
+import scipy.fft
 import scipy.signal
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.theory import gabor
+from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from tests import reference
 from tests.strategies import dot_test, dtypes, frames, lengths, normal, seeds
@@ -328,3 +330,26 @@ def test_too_few_channels_are_no_frame(make, channels):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_at_the_papers_sizes_no_view_is_beyond_a_small_machine(monkeypatch):
+    """A Python of 32 bits refuses arrays of 2 GB, views that overlap in memory included."""
+    sizes = []
+    for name in ("as_strided", "sliding_window_view"):
+        make = getattr(np.lib.stride_tricks, name)
+
+        def recorded(*arguments, make=make, **options):
+            view = make(*arguments, **options)
+            sizes.append(view.nbytes)
+            return view
+
+        monkeypatch.setattr(np.lib.stride_tricks, name, recorded)
+    x, frame = normal(0, 330_750), hann(55_125, 1)
+    rows = slice(200_000, 200_002)
+    found = frame.lazy_half_analysis(x)(rows)
+    start = rows.start + frame.first_sample
+    for n, spectrum in enumerate(found, start):
+        np.testing.assert_array_equal(spectrum, scipy.fft.rfft(x[n : n + 55_125] * frame.window))
+    plan = Convolution(55_125, frame.n_frames(x.size))
+    plan.signal_spectra(normal(0, plan.length))
+    assert 0 < max(sizes) < 2**31
