@@ -108,7 +108,8 @@ class Problem(method.Problem):
         Given the activations the channels do not know of each other, so that a stripe is finished
         once ``V`` has been seen there.
         """
-        (K, L, F), frames, updated = W.shape, slice(0, len(self.V)), np.empty_like(W)
+        frames, updated = slice(0, len(self.V)), np.empty_like(W)
+        K, L, _ = W.shape
         weights = self._prices(W) * Z.sum(axis=1) / np.square(norms(W)) if self.penalty else 0.0
         exponent = 1 / (3 - self.beta) if self.penalty else nmf.mm_exponent(self.beta)
         down_of = self._together(Z, L)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,11 @@ from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, norms, ratio
 from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
+from cdlnmf_lit.methods.nmf import ONE_THREAD
 from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import activations_of, loudness, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer
 from cdlnmf_lit.theory.blocks import (
-    SINGLE,
     gram,
     in_threads,
     n_threads,
@@ -38,7 +38,7 @@ from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra, half_spectrum_gains
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
-PASS, ROWS = 2**21, 256
+PASS, ROWS, LEAST_ROWS = 2**21, 256, 16
 """Numbers that one thread goes through in a pass, and rows that it reads at once: few enough to
 stay in the processor's cache between their two products."""
 
@@ -90,10 +90,10 @@ class Problem(method.Problem):
         if self.held == "patterns":
             return W, self._activations(Z, *products), products
         if self.held is None:
-            G, correlations, moved = gram(W, W), _correlator(W), np.empty_like(Z)
+            G, correlations, moved = gram(W, W), self._correlator(W), np.empty_like(Z)
 
-            def activations(rows: slice, *block: Array) -> Array:
-                z = self.update(Z[:, rows], correlations(*block), G, self.penalty)
+            def activations(rows: slice) -> Array:
+                z = self.update(Z[:, rows], correlations(rows), G, self.penalty)
                 moved[:, rows] = z
                 return z
 
@@ -115,13 +115,19 @@ class Problem(method.Problem):
     def misfit(self, state: State) -> float:
         """``‖A - Zᵀ W‖²`` from the products at hand: ``‖A‖² - 2⟨Z A, W⟩ + ⟨Z Zᵀ, W Wᵀ⟩``.
 
-        Where the spectra are held it is ``‖A‖² - 2⟨V, Z⟩ + ⟨G, Z Zᵀ⟩``. Its error is about the
-        rounding of ``‖A‖²``.
+        Where the spectra are held it is ``‖A‖² - 2⟨V, Z⟩ + ⟨G, Z Zᵀ⟩``. It is summed along the
+        eigenvectors of ``Z Zᵀ`` or ``G``: components that nearly cancel would be large numbers.
+        Its error is about the rounding of ``‖A‖²``.
         """
         free = state.activations if self.held == "patterns" else state.real_spectra
-        wide = free.astype(float, copy=False)
         linear, quadratic = state.products
-        found = self.energy - 2 * np.vdot(linear, wide) + np.vdot(quadratic, gram(wide, wide))
+        size, scale = _sizes(quadratic)
+        values, vectors = np.linalg.eigh(scale[:, None] * quadratic * scale)
+        there, here = vectors.T * scale, vectors.T * size
+        found = self.energy
+        for columns in stretches(*free.shape):
+            along = here @ free[:, columns]
+            found += np.sum(along * (values[:, None] * along - 2 * (there @ linear[:, columns])))
         return max(float(found), 0.0)
 
     @cached_property
@@ -133,31 +139,44 @@ class Problem(method.Problem):
 
     # ---- the products, in one pass over the data -----------------------------------------------
 
-    def products(self, activations: Callable[..., Array], K: int) -> Pair:
+    def products(self, activations: Callable[[slice], Array], K: int) -> Pair:
         """``Z A`` and ``Z Zᵀ`` in double precision; ``activations`` of a block are asked once."""
-        R, width = self.A.shape[1], _tile_width(K)
+        R = self.A.shape[1]
 
         def of_part(part: slice) -> Pair:
-            in_tiles, in_others = np.zeros((R // width, K, width)), np.zeros((K, R % width))
-            ZZ = np.zeros((K, K))
-            for rows, tiles, others in self._blocks(part, K):
-                z = activations(rows, tiles, others)
-                in_tiles += z @ tiles
-                in_others += z @ others
+            ZA, ZZ = np.zeros((K, R)), np.zeros((K, K))
+            for rows in _blocks(part):
+                z, here, data = activations(rows), np.zeros((K, R), self.A.dtype), self.A[rows]
+                for strip, columns in _tiles(len(data), K, R):
+                    here[:, columns] += z[:, strip] @ data[strip, columns]
+                ZA += here
                 wide = z.astype(float, copy=False)
                 ZZ += wide @ wide.T
-            return np.hstack([*in_tiles, in_others]), ZZ
+            return ZA, ZZ
 
         ZA, ZZ = summed(of_part, self.parts)
         return ZA, ZZ
 
+    def _correlator(self, W: Array) -> Callable[[slice], Array]:
+        """From some rows of ``A`` to their columns of ``V = W Aᵀ``."""
+        across = np.ascontiguousarray(W.T)
+
+        def correlations(rows: slice) -> Array:
+            data = self.A[rows]
+            V = np.zeros((len(data), len(W)), W.dtype)
+            for strip, columns in _tiles(len(data), *W.shape):
+                V[strip] += data[strip, columns] @ across[columns]
+            return np.ascontiguousarray(V.T)
+
+        return correlations
+
     def correlations(self, W: Array) -> Pair:
         """``V = W Aᵀ`` and ``G = W Wᵀ``, which stay the same while the spectra are held."""
-        V, correlations = np.empty((len(W), len(self.A)), W.dtype), _correlator(W)
+        V, correlations = np.empty((len(W), len(self.A)), W.dtype), self._correlator(W)
 
         def fill(part: slice) -> None:
-            for rows, *block in self._blocks(part, len(W)):
-                V[:, rows] = correlations(*block)
+            for rows in _blocks(part):
+                V[:, rows] = correlations(rows)
 
         for _ in in_threads(fill, self.parts):
             pass
@@ -169,18 +188,13 @@ class Problem(method.Problem):
         N, R = self.A.shape
         return pieces(N, max(1, PASS // R))
 
-    def _blocks(self, part: slice, K: int) -> Iterator[tuple[slice, Array, Array]]:
-        for begin in range(part.start, part.stop, ROWS):
-            rows = slice(begin, min(begin + ROWS, part.stop))
-            yield rows, *_tiles(self.A[rows], K)
-
     # ---- starts, states, atoms -----------------------------------------------------------------
 
     def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
         """Random activations, and the spectra that fit them best, as rows of ``A`` are."""
         N, R = self.A.shape
         Z = rng.random((K, N)).astype(self.A.dtype)
-        products = self.products(lambda rows, *_: Z[:, rows], K)
+        products = self.products(lambda rows: Z[:, rows], K)
         return _least_squares(np.zeros((K, R), Z.dtype), *products), Z
 
     def activations_for(self, W: Array) -> Array:
@@ -210,7 +224,7 @@ class Problem(method.Problem):
             real = in_ball(real)
         elif self.penalty:
             real, Z = normalised(real, Z)
-        products = self.products(lambda rows, *_: Z[:, rows], len(Z))
+        products = self.products(lambda rows: Z[:, rows], len(Z))
         return State(0, self.spectra(real), Z, self, real, products)
 
     def after(self, state: State) -> State:
@@ -363,9 +377,9 @@ ACTIVATION_UPDATES: dict[str, Update] = {
 
 def _least_squares(W: Array, ZA: Array, ZZ: Array) -> Array:
     """``(Z Zᵀ)⁻¹ Z A``; in directions that the activations do not have, ``W`` stays as it is."""
-    info, size = np.finfo(W.dtype), np.sqrt(np.diag(ZZ))
-    alive = size > info.tiny**0.25 * size.max()  # else ‖W‖² could overflow
-    scale = np.divide(1.0, size, out=np.zeros_like(size), where=alive)
+    info = np.finfo(W.dtype)
+    size, scale = _sizes(ZZ, info.tiny**0.25)  # below, ‖W‖² could overflow
+    alive = scale > 0
     values, vectors = np.linalg.eigh(scale[:, None] * ZZ * scale)
     kept = values > len(ZZ) * info.eps * values[-1]
     directions = scale[:, None] * vectors[:, kept]
@@ -390,33 +404,28 @@ def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
     return moved.astype(W.dtype, copy=False)
 
 
-def _correlator(W: Array) -> Callable[..., Array]:
-    """From the tiles of some rows of ``A`` to their columns of ``V``."""
-    across, rest = _tiles(W, len(W))
-    down = np.ascontiguousarray(across.swapaxes(1, 2))
-
-    def correlations(tiles: Array, others: Array) -> Array:
-        V = (tiles @ down).sum(axis=0)
-        V += others @ rest.T
-        return np.ascontiguousarray(V.T)
-
-    return correlations
-
-
-def _tiles(rows: Array, K: int) -> Pair:
-    """Rows (n, R) as a stack of tiles (q, n, c), and the columns left over.
-
-    They are so small that BLAS multiplies them by K rows without threads of its own, which would
-    stand in the way of ours; all tiles are one product to NumPy.
+def _sizes(products: Array, least: float = 0.0) -> Pair:
+    """Square roots of the diagonal, and their inverses; 0 for what is at most a share of the
+    largest.
     """
-    n, R = rows.shape
-    width = _tile_width(K)
-    q = R // width
-    return rows[:, : q * width].reshape(n, q, width).swapaxes(0, 1), rows[:, q * width :]
+    size = np.sqrt(np.diag(products))
+    return size, np.divide(1.0, size, out=np.zeros_like(size), where=size > least * size.max())
 
 
-def _tile_width(K: int) -> int:
-    return max(1, SINGLE // (K * ROWS))
+def _blocks(part: slice) -> Iterator[slice]:
+    for begin in range(part.start, part.stop, ROWS):
+        yield slice(begin, min(begin + ROWS, part.stop))
+
+
+@lru_cache(maxsize=16)
+def _tiles(n: int, K: int, R: int) -> list[tuple[slice, slice]]:
+    """Tiles of ``n`` rows of the data that BLAS multiplies by ``K`` rows without threads of its own.
+
+    These would stand in the way of ours. A tile is as wide as the data where it can be.
+    """
+    width = min(R, max(1, ONE_THREAD // (K * LEAST_ROWS)))
+    height = max(1, ONE_THREAD // (K * width))
+    return [(rows, columns) for rows in pieces(n, height) for columns in pieces(R, width)]
 
 
 # ---- options ---------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def test_held_spectra_keep_any_norm_and_spectra_of_held_activations_are_moved_in
 def test_with_a_held_factor_the_data_are_read_once(held, monkeypatch):
     W, Z = matrix(0, 2, 5, complex), np.abs(normal(1, 2, 23))
     states = SemiNMF(frame=FRAME).iterate(X, 2, start=(W, Z), held=held)
-    monkeypatch.delattr(semi_nmf.Problem, "_blocks")
+    monkeypatch.delattr(semi_nmf, "_blocks")
     wanted = {"patterns": W, "activations": Z}[held]
     np.testing.assert_array_equal(getattr(last(states, 3), held), wanted)
 
@@ -241,7 +241,9 @@ def test_blocks_do_not_show(width, monkeypatch):
     whole = last(factorize(X, 3, rng=0), 6)
     monkeypatch.setattr(semi_nmf, "PASS", 7 * 24)
     monkeypatch.setattr(semi_nmf, "ROWS", 3)
-    monkeypatch.setattr(semi_nmf, "SINGLE", 3 * 3 * width)
+    monkeypatch.setattr(semi_nmf, "ONE_THREAD", 3 * 2 * width)
+    monkeypatch.setattr(semi_nmf, "LEAST_ROWS", 2)
+    monkeypatch.setattr(semi_nmf, "_tiles", semi_nmf._tiles.__wrapped__)
     pieces = last(factorize(X, 3, rng=0), 6)
     assert len(pieces.problem.parts) == 8
     np.testing.assert_allclose(pieces.activations, whole.activations, atol=1e-10)
