@@ -38,9 +38,13 @@ from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra, half_spectrum_gains
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
-PASS, ROWS, LEAST_ROWS = 2**21, 256, 16
+PASS, ROWS = 2**21, 256
 """Numbers that one thread goes through in a pass, and rows that it reads at once: few enough to
 stay in the processor's cache between their two products."""
+LEAST_ROWS = 16
+"""Of data so wide that a strip of this many has to be cut."""
+CANCELLING = 1e4
+"""Energy of the components, as a multiple of that of the data, from which digits are lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,20 +119,27 @@ class Problem(method.Problem):
     def misfit(self, state: State) -> float:
         """``‖A - Zᵀ W‖²`` from the products at hand: ``‖A‖² - 2⟨Z A, W⟩ + ⟨Z Zᵀ, W Wᵀ⟩``.
 
-        Where the spectra are held it is ``‖A‖² - 2⟨V, Z⟩ + ⟨G, Z Zᵀ⟩``. It is summed along the
-        eigenvectors of ``Z Zᵀ`` or ``G``: components that nearly cancel would be large numbers.
-        Its error is about the rounding of ``‖A‖²``.
+        Where the spectra are held it is ``‖A‖² - 2⟨V, Z⟩ + ⟨G, Z Zᵀ⟩``. Its error is about the
+        rounding of ``‖A‖²``. Where components are so large that they nearly cancel, the data are
+        read once more instead.
         """
         free = state.activations if self.held == "patterns" else state.real_spectra
+        wide = free.astype(float, copy=False)
         linear, quadratic = state.products
-        size, scale = _sizes(quadratic)
-        values, vectors = np.linalg.eigh(scale[:, None] * quadratic * scale)
-        there, here = vectors.T * scale, vectors.T * size
-        found = self.energy
-        for columns in stretches(*free.shape):
-            along = here @ free[:, columns]
-            found += np.sum(along * (values[:, None] * along - 2 * (there @ linear[:, columns])))
+        products = gram(wide, wide)
+        if np.diag(quadratic) @ np.diag(products) > CANCELLING * self.energy:
+            return self._distance(state.real_spectra, state.activations)
+        found = self.energy - 2 * np.vdot(linear, wide) + np.vdot(quadratic, products)
         return max(float(found), 0.0)
+
+    def _distance(self, W: Array, Z: Array) -> float:
+        """``‖A - Zᵀ W‖²``, block by block."""
+        blocks = pieces(len(self.A), max(1, BLOCK // self.A.shape[1]))
+        wide, left = W.astype(float, copy=False), 0.0
+        for rows in blocks:
+            rest = self.A[rows] - Z[:, rows].T @ wide
+            left += float(np.sum(np.square(rest, out=rest)))
+        return left
 
     @cached_property
     def energy(self) -> float:
@@ -377,9 +388,9 @@ ACTIVATION_UPDATES: dict[str, Update] = {
 
 def _least_squares(W: Array, ZA: Array, ZZ: Array) -> Array:
     """``(Z Zᵀ)⁻¹ Z A``; in directions that the activations do not have, ``W`` stays as it is."""
-    info = np.finfo(W.dtype)
-    size, scale = _sizes(ZZ, info.tiny**0.25)  # below, ‖W‖² could overflow
-    alive = scale > 0
+    info, size = np.finfo(W.dtype), np.sqrt(np.diag(ZZ))
+    alive = size > info.tiny**0.25 * size.max()  # else ‖W‖² could overflow
+    scale = np.divide(1.0, size, out=np.zeros_like(size), where=alive)
     values, vectors = np.linalg.eigh(scale[:, None] * ZZ * scale)
     kept = values > len(ZZ) * info.eps * values[-1]
     directions = scale[:, None] * vectors[:, kept]
@@ -402,14 +413,6 @@ def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
             w = moved[k] + (ZA[k] - row @ moved) / row[k]
             moved[k] = w / max(1.0, float(np.linalg.norm(w)))
     return moved.astype(W.dtype, copy=False)
-
-
-def _sizes(products: Array, least: float = 0.0) -> Pair:
-    """Square roots of the diagonal, and their inverses; 0 for what is at most a share of the
-    largest.
-    """
-    size = np.sqrt(np.diag(products))
-    return size, np.divide(1.0, size, out=np.zeros_like(size), where=size > least * size.max())
 
 
 def _blocks(part: slice) -> Iterator[slice]:

@@ -339,6 +339,18 @@ def test_the_residual_of_a_perfect_fit_is_as_small_as_the_docstring_says(dtype, 
     assert found.relative_residual < floor
 
 
+@pytest.mark.parametrize("held", [None, "patterns"])
+def test_the_misfit_of_nearly_dependent_components_keeps_its_digits(held):
+    """Two activations alike but for a millionth: their spectra are large and nearly cancel."""
+    rng = np.random.default_rng(0)
+    z, X = rng.random(400), matrix(1, 400, 30, complex)
+    Z = np.stack([z, z + 1e-6 * rng.random(400)])
+    W = np.linalg.lstsq(Z.T.astype(complex), X, rcond=None)[0]
+    found = next(factorize(X, 2, start=(W, Z), held=held))
+    wanted = np.linalg.norm(X - found.activations.T @ found.patterns) ** 2 / 2
+    assert found.objective == pytest.approx(wanted, rel=1e-8)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_over_many_blocks_are_in_double_precision(seed, monkeypatch):
     monkeypatch.setattr(semi_nmf, "ROWS", 8)
