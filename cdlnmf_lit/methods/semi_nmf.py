@@ -39,8 +39,8 @@ from cdlnmf_lit.theory.equivalence import AtomsOfSpectra, half_spectrum_gains
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
 PASS, ROWS = 2**21, 256
-"""Numbers that one thread goes through in a pass, and rows that it reads at once: few enough to
-stay in the processor's cache between their two products."""
+"""Numbers that one thread goes through in a pass, and of a matrix of more than these the rows that
+it reads at once: few enough to stay in the processor's cache between their two products."""
 LEAST_ROWS = 16
 """Of data so wide that a strip of this many has to be cut."""
 CANCELLING = 1e4
@@ -156,7 +156,7 @@ class Problem(method.Problem):
 
         def of_part(part: slice) -> Pair:
             ZA, ZZ = np.zeros((K, R)), np.zeros((K, K))
-            for rows in _blocks(part):
+            for rows in self._blocks(part):
                 z, here, data = activations(rows), np.zeros((K, R), self.A.dtype), self.A[rows]
                 for strip, columns in _tiles(len(data), K, R):
                     here[:, columns] += z[:, strip] @ data[strip, columns]
@@ -186,7 +186,7 @@ class Problem(method.Problem):
         V, correlations = np.empty((len(W), len(self.A)), W.dtype), self._correlator(W)
 
         def fill(part: slice) -> None:
-            for rows in _blocks(part):
+            for rows in self._blocks(part):
                 V[:, rows] = correlations(rows)
 
         for _ in in_threads(fill, self.parts):
@@ -198,6 +198,11 @@ class Problem(method.Problem):
         """Rows that one thread goes through; a small matrix is not worth a second one."""
         N, R = self.A.shape
         return pieces(N, max(1, PASS // R))
+
+    def _blocks(self, part: slice) -> Iterator[slice]:
+        size = ROWS if len(self.parts) > 1 else len(self.A)
+        for begin in range(part.start, part.stop, size):
+            yield slice(begin, min(begin + size, part.stop))
 
     # ---- starts, states, atoms -----------------------------------------------------------------
 
@@ -413,11 +418,6 @@ def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
             w = moved[k] + (ZA[k] - row @ moved) / row[k]
             moved[k] = w / max(1.0, float(np.linalg.norm(w)))
     return moved.astype(W.dtype, copy=False)
-
-
-def _blocks(part: slice) -> Iterator[slice]:
-    for begin in range(part.start, part.stop, ROWS):
-        yield slice(begin, min(begin + ROWS, part.stop))
 
 
 @lru_cache(maxsize=16)

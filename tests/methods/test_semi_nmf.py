@@ -138,7 +138,7 @@ def test_held_spectra_keep_any_norm_and_spectra_of_held_activations_are_moved_in
 def test_with_a_held_factor_the_data_are_read_once(held, monkeypatch):
     W, Z = matrix(0, 2, 5, complex), np.abs(normal(1, 2, 23))
     states = SemiNMF(frame=FRAME).iterate(X, 2, start=(W, Z), held=held)
-    monkeypatch.delattr(semi_nmf, "_blocks")
+    monkeypatch.delattr(semi_nmf.Problem, "_blocks")
     wanted = {"patterns": W, "activations": Z}[held]
     np.testing.assert_array_equal(getattr(last(states, 3), held), wanted)
 
