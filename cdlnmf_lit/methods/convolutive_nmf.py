@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import isqrt
 from typing import Any
 
@@ -20,16 +20,19 @@ import numpy as np
 from cdlnmf_lit.methods import method, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, ratio
+from cdlnmf_lit.methods.nmf import ONE_THREAD
 from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import opened
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
-from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces
+from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces
 from cdlnmf_lit.theory.gabor import BLOCK
 
-ROWS, COLUMNS = 128, 128
-"""Frames in one block, and channels in one stripe: one thread's work each."""
-DEEPEST = 256
-"""Terms in the sums of a product of matrices beyond which its tiles would be too small."""
+ROWS, COLUMNS = 128, 512
+"""Frames in one block, and channels in the smallest stripe."""
+WORTH = 2**22
+"""Multiplications in a product of matrices from which on another thread pays."""
+SHORTEST, SHORT = 96, 128
+"""The most of the shortest side of a product, and of the next, that one tile of it has."""
 LEAST = 1e-3
 """What a start from a sound has in place of zeros, relative to its largest number."""
 
@@ -72,33 +75,32 @@ class Problem(method.Problem):
 
     def updated_activations(self, W: Array, Z: Array) -> tuple[float, Array]:
         """The objective at ``W, Z``, and the activations that lower it, in one pass over ``V``."""
-        K, L, F = W.shape
-        flat, sizes = W.reshape(K * L, F), np.linalg.norm(W, axis=(1, 2))
-        sums = flat.sum(axis=1, keepdims=True)
+        (K, L, F), prices = W.shape, self._prices(W)
+        look = self._look(W.reshape(K * L, F))
 
-        def block(rows: slice) -> tuple[Any, ...]:
-            v, M = self.V[rows], self._model(delayed(Z, L, rows).reshape(K * L, -1), flat)
-            value = float(nmf.beta_divergence(v, M, self.beta).sum(dtype=float))
-            if self.held == "activations":
-                return (value,)
-            q, p = self._weighed(v, M)
-            up = _product(flat, q.T)
-            down = np.repeat(sums, len(v), axis=1) if p is None else _product(flat, p.T)
-            if self.activation_update == "averaged":
-                up, down = ratio(up, down), np.ones_like(up)
-            return value, undelayed(up.reshape(K, L, -1)), undelayed(down.reshape(K, L, -1))
+        def share(frames: slice) -> tuple[float, Array]:
+            value, sides = 0.0, np.zeros((2, K, frames.stop - frames.start + L - 1), Z.dtype)
+            for rows, s in blocks_of(Z, L, frames, self._rows):
+                more, *found = look(self.V[rows], s)
+                if self.activation_update == "averaged":
+                    found = [ratio(*found), np.ones_like(found[0])]
+                for side, part in zip(sides, found, strict=True):
+                    place = slice(rows.start - frames.start, rows.stop - frames.start + L - 1)
+                    side[:, place] += undelayed(part.reshape(K, L, -1))
+                value += more
+            return value, sides
 
-        objective = self.penalty * float(sizes @ Z.sum(axis=1))
-        up, down = np.zeros_like(Z), np.zeros_like(Z)
-        blocks = pieces(len(self.V), ROWS)
-        for rows, (value, *sides) in zip(blocks, in_threads(block, blocks), strict=True):
+        objective, (up, down) = self._constant(W, Z), np.zeros((2, *Z.shape), Z.dtype)
+        shares = self._shares(K * L)
+        for frames, (value, sides) in zip(shares, in_threads(share, shares), strict=True):
             objective += value
-            for whole, part in zip((up, down), sides, strict=False):
-                whole[:, rows.start : rows.stop + L - 1] += part
+            for whole, side in zip((up, down), sides, strict=True):
+                whole[:, frames.start : frames.stop + L - 1] += side
+        objective = max(objective, 0.0) + float(prices @ Z.sum(axis=1))
         if self.held == "activations":
             return objective, Z
-        down += self.penalty * sizes[:, None]
-        return objective, Z * ratio(up, down) ** nmf.mm_exponent(self.beta)
+        down += prices[:, None]
+        return objective, _moved(Z, up, down, nmf.mm_exponent(self.beta))
 
     def updated_patterns(self, W: Array, Z: Array) -> Array:
         """Patterns ``(K, L, F)`` that lower the objective, a stripe of channels at a time.
@@ -106,39 +108,118 @@ class Problem(method.Problem):
         Given the activations the channels do not know of each other, so that a stripe is finished
         once ``V`` has been seen there.
         """
-        K, L, F = W.shape
-        weights = self.penalty * Z.sum(axis=1) / norms(W)
+        frames, updated = slice(0, len(self.V)), np.empty_like(W)
+        K, L, _ = W.shape
+        weights = self._prices(W) * Z.sum(axis=1) / np.square(norms(W)) if self.penalty else 0.0
         exponent = 1 / (3 - self.beta) if self.penalty else nmf.mm_exponent(self.beta)
-        updated = np.empty_like(W)
+        down_of = self._together(Z, L)
 
         def stripe(columns: slice) -> None:
             w = np.ascontiguousarray(W[:, :, columns]).reshape(K * L, -1)
-            up, down = np.zeros_like(w), np.repeat(weights, L)[:, None] * w
-            for rows in pieces(len(self.V), ROWS):
-                S = delayed(Z, L, rows).reshape(K * L, -1)
-                q, p = self._weighed(self.V[rows, columns], self._model(S, w))
-                up += _product(S, q)
-                down += S.sum(axis=1, keepdims=True) if p is None else _product(S, p)
-            updated[:, :, columns] = (w * ratio(up, down) ** exponent).reshape(K, L, -1)
+            up, down = np.zeros_like(w), down_of(w)
+            for rows, s in blocks_of(Z, L, frames, ROWS):
+                q, p = self._weighed(self.V[rows, columns], s, w)
+                up += _product(s, q)
+                if p is not None:
+                    down += _product(s, p)
+            if self.penalty:
+                down += np.repeat(weights, L)[:, None] * w
+            updated[:, :, columns] = _moved(w, up, down, exponent).reshape(K, L, -1)
 
-        for _ in in_threads(stripe, pieces(F, COLUMNS)):
+        for _ in in_threads(stripe, self._stripes(K * L)):
             pass
         return updated
 
-    def _model(self, S: Array, W: Array) -> Array:
-        M = _product(S.T, W)
-        if self.beta != 2:
-            M += self.matrix.offset
-        return M
+    # ---- what patterns and frames say of each other, without a model where there is no need ------
 
-    def _weighed(self, v: Array, M: Array) -> tuple[Array, Array | None]:
-        """``V M**(β - 2)`` and ``M**(β - 1)`` of a block; None where that is 1."""
+    def _look(self, W: Array) -> Callable[[Array, Array], tuple[float, Array, Array]]:
+        """From some frames and their delayed activations ``s`` to what the patterns see there.
+
+        That is the share of these frames in the objective, but for :meth:`_constant`, and the
+        products of ``W (KL, F)`` with ``Q`` and with ``P``, both ``(KL, n)``. For ``β = 2`` the
+        latter is ``W Wᵀ s``, and no model is made.
+        """
+        across, sums = np.ascontiguousarray(W.T), W.sum(axis=1, keepdims=True)
+        gram = _product(W, across) if self.beta == 2 else None
+
+        def look(v: Array, s: Array) -> tuple[float, Array, Array]:
+            q, p = self._weighed(v, s, W)
+            up = _product(q, across).T
+            if gram is not None:
+                down = _product(gram, s)
+                return float(np.sum((down / 2 - up) * s, dtype=float)), up, down
+            down = np.broadcast_to(sums, s.shape) if p is None else _product(p, across).T
+            return self._fit(v, q if p is None else v * p), up, down
+
+        return look
+
+    def _together(self, Z: Array, L: int) -> Callable[[Array], Array]:
+        """From some channels of the patterns to the products of ``P`` with the activations.
+
+        For ``β = 2`` that is ``Sᵀ S w``; for ``β = 0``, where it takes a model, nothing yet.
+        """
+        if self.beta == 1:
+            heard = delayed(Z, L).sum(axis=2, dtype=float).reshape(-1, 1).astype(Z.dtype)
+            return lambda w: np.repeat(heard, w.shape[1], axis=1)
+        if self.beta == 0:
+            return np.zeros_like
+        blocks = blocks_of(Z, L, slice(0, len(self.V)), ROWS)
+        gram = np.asarray(sum(_product(s, s.T) for _, s in blocks))
+        return lambda w: _product(gram, w)
+
+    def _weighed(self, v: Array, s: Array, w: Array) -> tuple[Array, Array | None]:
+        """``V M**(β - 2)`` and ``M**(β - 1)`` of a block; None where it needs no model."""
         if self.beta == 2:
-            return v, M
+            return v, None
+        M = _product(s.T, w)
+        M += self.matrix.offset
         if self.beta == 1:
             return np.divide(v, M, out=M), None
-        p = 1 / M
-        return np.multiply(v * p, p, out=M), p
+        p = np.divide(v.dtype.type(1), M, out=M)
+        return v * p * p, p
+
+    def _fit(self, v: Array, quotient: Array) -> float:
+        """What a block adds to the divergence, given ``V / M``, but for :meth:`_constant`."""
+        logs = np.maximum(quotient, np.finfo(v.dtype).tiny)
+        np.log(logs, out=logs)
+        sums = np.einsum("nf,nf->n", v, logs) if self.beta == 1 else (quotient - logs).sum(axis=1)
+        return float(sums.sum(dtype=float))
+
+    def _constant(self, W: Array, Z: Array) -> float:
+        """What the divergence has beside the sum over blocks."""
+        if self.beta == 2:
+            return self.energy / 2
+        if self.beta == 0:
+            return -float(self.V.size)
+        return self.V.size * (self._mean_of(W, Z) + float(self.matrix.offset) - self.matrix.mean)
+
+    def _prices(self, W: Array) -> Array:
+        """``λ ‖W_k‖``, what a unit of each row of activations costs."""
+        if not self.penalty:
+            return np.zeros(len(W), W.dtype)
+        return np.asarray(self.penalty * np.linalg.norm(W, axis=(1, 2)))
+
+    @cached_property
+    def energy(self) -> float:
+        """``‖V‖²``, in double precision."""
+        blocks = pieces(len(self.V), ROWS)
+        return float(sum(np.sum(np.square(self.V[rows], dtype=float)) for rows in blocks))
+
+    @property
+    def _rows(self) -> int:
+        """Frames in a block: a model of all channels is to stay in the processor's cache."""
+        return ROWS if self.beta == 2 else ROWS // 2
+
+    def _shares(self, n_rows: int) -> list[slice]:
+        """Frames that are worth a thread, in whole blocks."""
+        worth = WORTH // (ROWS * self.V.shape[1] * n_rows) + 1
+        return pieces(len(self.V), ROWS * worth)
+
+    def _stripes(self, n_rows: int) -> list[slice]:
+        """Channels that are worth a thread."""
+        N, F = self.V.shape
+        n_stripes = max(1, F // max(COLUMNS, WORTH // (N * n_rows)))
+        return pieces(F, -(-F // n_stripes))
 
     @cached_property
     def matrix(self) -> nmf.Problem:
@@ -190,8 +271,7 @@ class Problem(method.Problem):
         return scale * W, scale * Z
 
     def _mean_of(self, W: Array, Z: Array) -> float:
-        windows = np.lib.stride_tricks.sliding_window_view(Z, len(self.V), axis=1)
-        heard = windows[:, ::-1].sum(axis=2, dtype=float)
+        heard = delayed(Z, W.shape[1]).sum(axis=2, dtype=float)
         return float(np.sum(heard * W.sum(axis=2, dtype=float))) / self.V.size
 
     def first(self, W: Array, Z: Array) -> State:
@@ -241,16 +321,15 @@ class State(method.State):
 # ---- delays --------------------------------------------------------------------------------
 
 
-def delayed(activations: Array, length: int, rows: slice) -> Array:
-    r"""Rows of activations at ``L`` delays, ``S[k, l, n] = z_k[n - l]``.
+def delayed(activations: Array, length: int) -> Array:
+    r"""Rows of activations at ``L`` delays, ``S[k, l, n] = z_k[n - l]``: a view, nothing is copied.
 
     With them the model is a product of matrices, ``V̂[n] = Σ_{kl} S[k, l, n] W_k[l]``. The
-    activations ``(K, N + L - 1)`` begin at position ``-(L - 1)``, ``length`` is ``L`` and
-    ``rows`` are the frames ``n``.
+    activations ``(K, N + L - 1)`` begin at position ``-(L - 1)``, and ``length`` is ``L``.
 
     Examples
     --------
-    >>> delayed(np.array([[1.0, 2.0, 3.0]]), 2, slice(0, 2))
+    >>> delayed(np.array([[1.0, 2.0, 3.0]]), 2)
     array([[[2., 3.],
             [1., 2.]]])
 
@@ -258,9 +337,26 @@ def delayed(activations: Array, length: int, rows: slice) -> Array:
     ----------
     References [22] and [23] of the paper.
     """
-    seen = activations[:, rows.start : rows.stop + length - 1]
-    windows = np.lib.stride_tricks.sliding_window_view(seen, rows.stop - rows.start, axis=1)
-    return np.ascontiguousarray(windows[:, ::-1])
+    N = activations.shape[1] - length + 1
+    return np.lib.stride_tricks.sliding_window_view(activations, N, axis=1)[:, ::-1]
+
+
+def blocks_of(
+    activations: Array, length: int, frames: slice, size: int
+) -> Iterator[tuple[slice, Array]]:
+    """Some frames, ``size`` at a time, and their delayed activations as a matrix ``(K L, n)``.
+
+    Examples
+    --------
+    >>> list(blocks_of(np.array([[1.0, 2.0, 3.0]]), 2, slice(0, 2), 1))
+    [(slice(0, 1, None), array([[2.],
+           [1.]])), (slice(1, 2, None), array([[3.],
+           [2.]]))]
+    """
+    S = delayed(activations, length)
+    for start in range(frames.start, frames.stop, size):
+        rows = slice(start, min(start + size, frames.stop))
+        yield rows, S[:, :, rows].reshape(-1, rows.stop - rows.start)
 
 
 def undelayed(sums: Array) -> Array:
@@ -278,10 +374,20 @@ def undelayed(sums: Array) -> Array:
     References [22] and [23] of the paper.
     """
     K, L, n = sums.shape
-    total = np.zeros((K, n + L - 1), sums.dtype)
-    for delay in range(L):
-        total[:, L - 1 - delay : L - 1 - delay + n] += sums[:, delay]
-    return total
+    rows = np.zeros((K, L, n + L), sums.dtype)
+    rows[:, :, :n] = sums[:, ::-1]
+    # read with rows that are one shorter, each lies one further to the right than the one above
+    slanted = rows.reshape(K, -1)[:, : L * (n + L - 1)].reshape(K, L, n + L - 1)
+    return np.asarray(slanted.sum(axis=1))
+
+
+def _moved(factor: Array, up: Array, down: Array, exponent: float) -> Array:
+    """``factor (up / down)**exponent``."""
+    moved = ratio(up, down)
+    if exponent != 1:
+        moved **= exponent
+    moved *= factor
+    return moved
 
 
 def model(patterns: Array, activations: Array, rows: slice | None = None) -> Array:
@@ -304,25 +410,34 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     """
     K, L, F = patterns.shape
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
-    seen, flat = activations[:, rows.start : rows.stop + L - 1], patterns.reshape(K * L, F)
-    found = np.empty((rows.stop - rows.start, F), patterns.dtype)
-    for block in pieces(len(found), ROWS):
-        found[block] = _product(delayed(seen, L, block).reshape(K * L, -1).T, flat)
-    return found
+    flat = patterns.reshape(K * L, F)
+    blocks = blocks_of(activations, L, rows, ROWS)
+    return np.concatenate([_product(s.T, flat) for _, s in blocks])
 
 
 def _product(left: Array, right: Array) -> Array:
-    """``left @ right``, in tiles so small that BLAS leaves each to the thread that asks for it."""
-    depth = left.shape[1]
-    if depth > DEEPEST:
-        half = depth // 2
-        return _product(left[:, :half], right[:half]) + _product(left[:, half:], right[half:])
-    product = np.empty((len(left), right.shape[1]), np.result_type(left, right))
-    side = isqrt(SINGLE // depth)
-    for rows in pieces(product.shape[0], side):
-        for columns in pieces(product.shape[1], side):
-            np.matmul(left[rows], right[:, columns], out=product[rows, columns])
+    """``left @ right``, in tiles that BLAS leaves to the thread that asks for them."""
+    product = np.empty((len(left), right.shape[1]), left.dtype)
+    for rows, columns, first, others in _tiles(*left.shape, right.shape[1]):
+        part = np.matmul(left[rows, first], right[first, columns], out=product[rows, columns])
+        for inner in others:
+            part += left[rows, inner] @ right[inner, columns]
     return product
+
+
+@lru_cache(maxsize=64)
+def _tiles(*sides: int) -> list[tuple[slice, slice, slice, list[slice]]]:
+    """Rows, columns and inner parts of a product's tiles.
+
+    The shortest of its sides is cut least; the longest into as many parts as it takes.
+    """
+    sizes, room = list(sides), ONE_THREAD
+    for rank, axis in enumerate(np.argsort(sides, kind="stable").tolist()):
+        most = (SHORTEST, max(SHORT, isqrt(room)), room)[rank]
+        sizes[axis] = -(-sides[axis] // -(-sides[axis] // most))
+        room //= sizes[axis]
+    rows, inner, columns = map(pieces, sides, sizes)
+    return [(i, j, inner[0], inner[1:]) for i in rows for j in columns]
 
 
 def masks(patterns: Array, activations: Array, rows: slice) -> Iterator[Array]:

@@ -24,8 +24,11 @@ def ratio(up: Array, down: Array) -> Array:
     >>> ratio(np.array([1.0, 0.0, 0.0]), np.array([2.0, 2.0, 0.0]))
     array([0.5, 0. , 1. ])
     """
+    tiny = np.finfo(up.dtype).tiny
+    if down.min() > tiny * (1 + up.max()):
+        return np.asarray(up / down)
     found = np.ones_like(up)
-    np.divide(up, down, out=found, where=down > np.finfo(up.dtype).tiny * (1 + up))
+    np.divide(up, down, out=found, where=down > tiny * (1 + up))
     return found
 
 

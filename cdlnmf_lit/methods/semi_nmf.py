@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,11 @@ from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, norms, ratio
 from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
+from cdlnmf_lit.methods.nmf import ONE_THREAD
 from cdlnmf_lit.methods.options import OneOf, option
 from cdlnmf_lit.methods.starts import activations_of, loudness, opened
 from cdlnmf_lit.theory.arguments import Array, array, integer
 from cdlnmf_lit.theory.blocks import (
-    SINGLE,
     gram,
     in_threads,
     n_threads,
@@ -39,8 +39,12 @@ from cdlnmf_lit.theory.equivalence import AtomsOfSpectra, half_spectrum_gains
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
 PASS, ROWS = 2**21, 256
-"""Numbers that one thread goes through in a pass, and rows that it reads at once: few enough to
-stay in the processor's cache between their two products."""
+"""Numbers that one thread goes through in a pass, and of a matrix of more than these the rows that
+it reads at once: few enough to stay in the processor's cache between their two products."""
+LEAST_ROWS = 16
+"""Of data so wide that a strip of this many has to be cut."""
+CANCELLING = 1e4
+"""Energy of the components, as a multiple of that of the data, from which digits are lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +94,10 @@ class Problem(method.Problem):
         if self.held == "patterns":
             return W, self._activations(Z, *products), products
         if self.held is None:
-            G, correlations, moved = gram(W, W), _correlator(W), np.empty_like(Z)
+            G, correlations, moved = gram(W, W), self._correlator(W), np.empty_like(Z)
 
-            def activations(rows: slice, *block: Array) -> Array:
-                z = self.update(Z[:, rows], correlations(*block), G, self.penalty)
+            def activations(rows: slice) -> Array:
+                z = self.update(Z[:, rows], correlations(rows), G, self.penalty)
                 moved[:, rows] = z
                 return z
 
@@ -116,13 +120,26 @@ class Problem(method.Problem):
         """``‖A - Zᵀ W‖²`` from the products at hand: ``‖A‖² - 2⟨Z A, W⟩ + ⟨Z Zᵀ, W Wᵀ⟩``.
 
         Where the spectra are held it is ``‖A‖² - 2⟨V, Z⟩ + ⟨G, Z Zᵀ⟩``. Its error is about the
-        rounding of ``‖A‖²``.
+        rounding of ``‖A‖²``. Where components are so large that they nearly cancel, the data are
+        read once more instead.
         """
         free = state.activations if self.held == "patterns" else state.real_spectra
         wide = free.astype(float, copy=False)
         linear, quadratic = state.products
-        found = self.energy - 2 * np.vdot(linear, wide) + np.vdot(quadratic, gram(wide, wide))
+        products = gram(wide, wide)
+        if np.diag(quadratic) @ np.diag(products) > CANCELLING * self.energy:
+            return self._distance(state.real_spectra, state.activations)
+        found = self.energy - 2 * np.vdot(linear, wide) + np.vdot(quadratic, products)
         return max(float(found), 0.0)
+
+    def _distance(self, W: Array, Z: Array) -> float:
+        """``‖A - Zᵀ W‖²``, block by block."""
+        blocks = pieces(len(self.A), max(1, BLOCK // self.A.shape[1]))
+        wide, left = W.astype(float, copy=False), 0.0
+        for rows in blocks:
+            rest = self.A[rows] - Z[:, rows].T @ wide
+            left += float(np.sum(np.square(rest, out=rest)))
+        return left
 
     @cached_property
     def energy(self) -> float:
@@ -133,31 +150,44 @@ class Problem(method.Problem):
 
     # ---- the products, in one pass over the data -----------------------------------------------
 
-    def products(self, activations: Callable[..., Array], K: int) -> Pair:
+    def products(self, activations: Callable[[slice], Array], K: int) -> Pair:
         """``Z A`` and ``Z Zᵀ`` in double precision; ``activations`` of a block are asked once."""
-        R, width = self.A.shape[1], _tile_width(K)
+        R = self.A.shape[1]
 
         def of_part(part: slice) -> Pair:
-            in_tiles, in_others = np.zeros((R // width, K, width)), np.zeros((K, R % width))
-            ZZ = np.zeros((K, K))
-            for rows, tiles, others in self._blocks(part, K):
-                z = activations(rows, tiles, others)
-                in_tiles += z @ tiles
-                in_others += z @ others
+            ZA, ZZ = np.zeros((K, R)), np.zeros((K, K))
+            for rows in self._blocks(part):
+                z, here, data = activations(rows), np.zeros((K, R), self.A.dtype), self.A[rows]
+                for strip, columns in _tiles(len(data), K, R):
+                    here[:, columns] += z[:, strip] @ data[strip, columns]
+                ZA += here
                 wide = z.astype(float, copy=False)
                 ZZ += wide @ wide.T
-            return np.hstack([*in_tiles, in_others]), ZZ
+            return ZA, ZZ
 
         ZA, ZZ = summed(of_part, self.parts)
         return ZA, ZZ
 
+    def _correlator(self, W: Array) -> Callable[[slice], Array]:
+        """From some rows of ``A`` to their columns of ``V = W Aᵀ``."""
+        across = np.ascontiguousarray(W.T)
+
+        def correlations(rows: slice) -> Array:
+            data = self.A[rows]
+            V = np.zeros((len(data), len(W)), W.dtype)
+            for strip, columns in _tiles(len(data), *W.shape):
+                V[strip] += data[strip, columns] @ across[columns]
+            return np.ascontiguousarray(V.T)
+
+        return correlations
+
     def correlations(self, W: Array) -> Pair:
         """``V = W Aᵀ`` and ``G = W Wᵀ``, which stay the same while the spectra are held."""
-        V, correlations = np.empty((len(W), len(self.A)), W.dtype), _correlator(W)
+        V, correlations = np.empty((len(W), len(self.A)), W.dtype), self._correlator(W)
 
         def fill(part: slice) -> None:
-            for rows, *block in self._blocks(part, len(W)):
-                V[:, rows] = correlations(*block)
+            for rows in self._blocks(part):
+                V[:, rows] = correlations(rows)
 
         for _ in in_threads(fill, self.parts):
             pass
@@ -169,10 +199,10 @@ class Problem(method.Problem):
         N, R = self.A.shape
         return pieces(N, max(1, PASS // R))
 
-    def _blocks(self, part: slice, K: int) -> Iterator[tuple[slice, Array, Array]]:
-        for begin in range(part.start, part.stop, ROWS):
-            rows = slice(begin, min(begin + ROWS, part.stop))
-            yield rows, *_tiles(self.A[rows], K)
+    def _blocks(self, part: slice) -> Iterator[slice]:
+        size = ROWS if len(self.parts) > 1 else len(self.A)
+        for begin in range(part.start, part.stop, size):
+            yield slice(begin, min(begin + size, part.stop))
 
     # ---- starts, states, atoms -----------------------------------------------------------------
 
@@ -180,7 +210,7 @@ class Problem(method.Problem):
         """Random activations, and the spectra that fit them best, as rows of ``A`` are."""
         N, R = self.A.shape
         Z = rng.random((K, N)).astype(self.A.dtype)
-        products = self.products(lambda rows, *_: Z[:, rows], K)
+        products = self.products(lambda rows: Z[:, rows], K)
         return _least_squares(np.zeros((K, R), Z.dtype), *products), Z
 
     def activations_for(self, W: Array) -> Array:
@@ -210,7 +240,7 @@ class Problem(method.Problem):
             real = in_ball(real)
         elif self.penalty:
             real, Z = normalised(real, Z)
-        products = self.products(lambda rows, *_: Z[:, rows], len(Z))
+        products = self.products(lambda rows: Z[:, rows], len(Z))
         return State(0, self.spectra(real), Z, self, real, products)
 
     def after(self, state: State) -> State:
@@ -390,33 +420,15 @@ def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
     return moved.astype(W.dtype, copy=False)
 
 
-def _correlator(W: Array) -> Callable[..., Array]:
-    """From the tiles of some rows of ``A`` to their columns of ``V``."""
-    across, rest = _tiles(W, len(W))
-    down = np.ascontiguousarray(across.swapaxes(1, 2))
+@lru_cache(maxsize=16)
+def _tiles(n: int, K: int, R: int) -> list[tuple[slice, slice]]:
+    """Tiles of ``n`` rows of the data that BLAS multiplies by ``K`` rows without threads of its own.
 
-    def correlations(tiles: Array, others: Array) -> Array:
-        V = (tiles @ down).sum(axis=0)
-        V += others @ rest.T
-        return np.ascontiguousarray(V.T)
-
-    return correlations
-
-
-def _tiles(rows: Array, K: int) -> Pair:
-    """Rows (n, R) as a stack of tiles (q, n, c), and the columns left over.
-
-    They are so small that BLAS multiplies them by K rows without threads of its own, which would
-    stand in the way of ours; all tiles are one product to NumPy.
+    These would stand in the way of ours. A tile is as wide as the data where it can be.
     """
-    n, R = rows.shape
-    width = _tile_width(K)
-    q = R // width
-    return rows[:, : q * width].reshape(n, q, width).swapaxes(0, 1), rows[:, q * width :]
-
-
-def _tile_width(K: int) -> int:
-    return max(1, SINGLE // (K * ROWS))
+    width = min(R, max(1, ONE_THREAD // (K * LEAST_ROWS)))
+    height = max(1, ONE_THREAD // (K * width))
+    return [(rows, columns) for rows in pieces(n, height) for columns in pieces(R, width)]
 
 
 # ---- options ---------------------------------------------------------------------------------

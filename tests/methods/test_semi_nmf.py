@@ -241,7 +241,9 @@ def test_blocks_do_not_show(width, monkeypatch):
     whole = last(factorize(X, 3, rng=0), 6)
     monkeypatch.setattr(semi_nmf, "PASS", 7 * 24)
     monkeypatch.setattr(semi_nmf, "ROWS", 3)
-    monkeypatch.setattr(semi_nmf, "SINGLE", 3 * 3 * width)
+    monkeypatch.setattr(semi_nmf, "ONE_THREAD", 3 * 2 * width)
+    monkeypatch.setattr(semi_nmf, "LEAST_ROWS", 2)
+    monkeypatch.setattr(semi_nmf, "_tiles", semi_nmf._tiles.__wrapped__)
     pieces = last(factorize(X, 3, rng=0), 6)
     assert len(pieces.problem.parts) == 8
     np.testing.assert_allclose(pieces.activations, whole.activations, atol=1e-10)
@@ -335,6 +337,18 @@ def test_the_residual_of_a_perfect_fit_is_as_small_as_the_docstring_says(dtype, 
     Z = np.abs(normal(1, 3, 8000)).astype(W.real.dtype)
     found = last(factorize(Z.T @ W, 3, start=(W, Z)), 3)
     assert found.relative_residual < floor
+
+
+@pytest.mark.parametrize("held", [None, "patterns"])
+def test_the_misfit_of_nearly_dependent_components_keeps_its_digits(held):
+    """Two activations alike but for a millionth: their spectra are large and nearly cancel."""
+    rng = np.random.default_rng(0)
+    z, X = rng.random(400), matrix(1, 400, 30, complex)
+    Z = np.stack([z, z + 1e-6 * rng.random(400)])
+    W = np.linalg.lstsq(Z.T.astype(complex), X, rcond=None)[0]
+    found = next(factorize(X, 2, start=(W, Z), held=held))
+    wanted = np.linalg.norm(X - found.activations.T @ found.patterns) ** 2 / 2
+    assert found.objective == pytest.approx(wanted, rel=1e-8)
 
 
 @pytest.mark.parametrize("seed", range(4))
