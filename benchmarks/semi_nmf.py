@@ -19,7 +19,7 @@ K = 8
 
 
 def compare(size: str, dtype: str) -> dict[str, Any]:
-    """Best and median processor seconds of an iteration, of the two products, and of parts of it."""
+    """Best and median processor seconds of an iteration, of the products, and of parts of it."""
     import numpy as np
 
     from cdlnmf_lit.methods import semi_nmf
