@@ -80,7 +80,7 @@ class Problem(method.Problem):
 
         def share(frames: slice) -> tuple[float, Array]:
             value, sides = 0.0, np.zeros((2, K, frames.stop - frames.start + L - 1), Z.dtype)
-            for rows, s in blocks_of(Z, L, frames, self._rows):
+            for rows, s in _blocks_of(Z, L, frames, self._rows):
                 more, *found = look(self.V[rows], s)
                 if self.activation_update == "averaged":
                     found = [ratio(*found), np.ones_like(found[0])]
@@ -117,7 +117,7 @@ class Problem(method.Problem):
         def stripe(columns: slice) -> None:
             w = np.ascontiguousarray(W[:, :, columns]).reshape(K * L, -1)
             up, down = np.zeros_like(w), down_of(w)
-            for rows, s in blocks_of(Z, L, frames, ROWS):
+            for rows, s in _blocks_of(Z, L, frames, ROWS):
                 q, p = self._weighed(self.V[rows, columns], s, w)
                 up += _product(s, q)
                 if p is not None:
@@ -163,7 +163,7 @@ class Problem(method.Problem):
             return lambda w: np.repeat(heard, w.shape[1], axis=1)
         if self.beta == 0:
             return np.zeros_like
-        blocks = blocks_of(Z, L, slice(0, len(self.V)), ROWS)
+        blocks = _blocks_of(Z, L, slice(0, len(self.V)), ROWS)
         gram = np.asarray(sum(_product(s, s.T) for _, s in blocks))
         return lambda w: _product(gram, w)
 
@@ -341,18 +341,10 @@ def delayed(activations: Array, length: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(activations, N, axis=1)[:, ::-1]
 
 
-def blocks_of(
+def _blocks_of(
     activations: Array, length: int, frames: slice, size: int
 ) -> Iterator[tuple[slice, Array]]:
-    """Some frames, ``size`` at a time, and their delayed activations as a matrix ``(K L, n)``.
-
-    Examples
-    --------
-    >>> list(blocks_of(np.array([[1.0, 2.0, 3.0]]), 2, slice(0, 2), 1))
-    [(slice(0, 1, None), array([[2.],
-           [1.]])), (slice(1, 2, None), array([[3.],
-           [2.]]))]
-    """
+    """Some frames, ``size`` at a time, and their delayed activations as a matrix ``(K L, n)``."""
     S = delayed(activations, length)
     for start in range(frames.start, frames.stop, size):
         rows = slice(start, min(start + size, frames.stop))
@@ -411,7 +403,7 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     K, L, F = patterns.shape
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
     flat = patterns.reshape(K * L, F)
-    blocks = blocks_of(activations, L, rows, ROWS)
+    blocks = _blocks_of(activations, L, rows, ROWS)
     return np.concatenate([_product(s.T, flat) for _, s in blocks])
 
 
@@ -549,7 +541,9 @@ class ConvolutiveNMF(nmf.OfSpectrogram, name="convolutive-nmf"):
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The spectrogram, the iterates, the sounds twice, and each thread's blocks."""
         (N, F), L = self.shape(n_samples), self.pattern_length
-        kept = N * F + 3 * K * L * F + 6 * K * (N + L) + 2 * (K + 1) * n_samples
+        kept = N * F + 4 * K * L * F + 6 * K * (N + L) + 2 * (K + 1) * n_samples
+        if self.beta == 2:
+            kept += 2 * (K * L) ** 2
         block = min(N * max(self.frame.channels, self.frame.window.size), BLOCK)
         at_once = max(3 * (K * L + F) * min(N, ROWS), 6 * block)
         return int((kept + n_threads() * at_once) * dtype.itemsize)

@@ -422,7 +422,7 @@ def _within_ball(W: Array, ZA: Array, ZZ: Array) -> Array:
 
 @lru_cache(maxsize=16)
 def _tiles(n: int, K: int, R: int) -> list[tuple[slice, slice]]:
-    """Tiles of ``n`` rows of the data that BLAS multiplies by ``K`` rows in the thread that asks.
+    """Tiles of ``n`` rows of data that BLAS multiplies by ``K`` rows without threads of its own.
 
     These would stand in the way of ours. A tile is as wide as the data where it can be.
     """
