@@ -73,8 +73,8 @@ def si_sdr_of_products(es: ArrayLike, ee: ArrayLike, ss: ArrayLike) -> Any:
     >>> print(round(si_sdr_of_products(2.0, 2.02, 2.0), 6))
     20.0
     """
-    part = np.square(es) / ss
-    return decibels(part, np.maximum(ee - part, 0))
+    part = np.square(es) / np.asarray(ss)
+    return decibels(part, np.maximum(np.asarray(ee) - part, 0))
 
 
 def relative_residual(residual: ArrayLike, x: ArrayLike) -> float:
@@ -165,8 +165,8 @@ def bss_eval(estimates: ArrayLike, sources: ArrayLike, filter_length: int = 512)
 
     Notes
     -----
-    Needs ``fast_bss_eval`` where there are delays. Its switch ``compute_permutation=False`` does not work with NumPy 2,
-    so all pairs are compared.
+    Delays need ``fast_bss_eval``. Its switch ``compute_permutation=False`` does not work with
+    NumPy 2, so all pairs are compared.
 
     Examples
     --------
