@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import joblib
 
 from cdlnmf_lit.experiments.fingerprints import code_alone, fingerprint
-from cdlnmf_lit.theory import arguments
 
 Result = TypeVar("Result")
 Point = Mapping[str, Any]
@@ -161,27 +160,6 @@ def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
-def seeds(few: int, full: int) -> range:
-    """The first ``few`` seeds; the first ``full`` where the variable ``CDLNMF_FULL`` is 1.
-
-    ``make book FULL=1`` sets it.
-
-    Raises
-    ------
-    ValueError
-        If not 1 ≤ few ≤ full, or the variable is neither 0, 1 nor empty.
-
-    Examples
-    --------
-    >>> seeds(5, 5)
-    range(0, 5)
-    """
-    full = arguments.integer(full, "full")
-    few = arguments.integer(few, "few", at_most=full)
-    wish = arguments.choice(os.environ.get("CDLNMF_FULL", ""), "CDLNMF_FULL", ("", "0", "1"))
-    return range(full if wish == "1" else few)
-
-
 # ---- what a result is kept by --------------------------------------------------------------------
 
 
@@ -216,7 +194,7 @@ def _compute(kept: Any, library: str, call: Call) -> Any:
 
 def _calls(function: Callable[..., Any], points: Iterable[Point]) -> list[Call]:
     name, source = _identity(function)
-    return [((name, source, _key_of(point)), function, point) for point in points]
+    return [((name, source, key_of(point)), function, point) for point in points]
 
 
 def _identity(function: Callable[..., Any]) -> tuple[str, str]:
@@ -233,15 +211,15 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     return f"{module.__name__}.{name}", fingerprint([path], path.parent, [], code_alone)
 
 
-def _key_of(value: Any) -> Any:
+def key_of(value: Any) -> Any:
     """What a value counts by: a dataclass by its fields, without what it cached beside them."""
     if is_dataclass(value) and not isinstance(value, type):
-        own = {field.name: _key_of(getattr(value, field.name)) for field in fields(value)}
+        own = {field.name: key_of(getattr(value, field.name)) for field in fields(value)}
         return f"{type(value).__module__}.{type(value).__qualname__}", own
     if isinstance(value, Mapping):
-        return {name: _key_of(each) for name, each in value.items()}
+        return {name: key_of(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_key_of(each) for each in value]
+        return [key_of(each) for each in value]
     if isinstance(value, tuple):
-        return tuple(_key_of(each) for each in value)
+        return tuple(key_of(each) for each in value)
     return value
