@@ -11,7 +11,6 @@ Nor does Sphinx look at style sheets and extensions: when one changed, all pages
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import jupytext
 
 from cdlnmf_lit.experiments import fingerprints
-from cdlnmf_lit.experiments.fingerprints import imports, reached
+from cdlnmf_lit.experiments.fingerprints import reached
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -33,7 +32,8 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 PACKAGE = "cdlnmf_lit"
-VARIABLES = ("CDLNMF_FULL", "CDLNMF_PIANO")
+VARIABLES = ("CDLNMF_KEPT", "CDLNMF_PIANO")
+KEPT = re.compile(r'"(kept/\w+\.json)"')
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
@@ -63,11 +63,16 @@ def environment(sources: Iterable[str]) -> Iterator[bytes]:
                 yield hashlib.sha256(Path(value).read_bytes()).digest()
 
 
-def fingerprint(source: str, root: Path) -> str:
-    """A digest of all that a chapter's code uses, beside the code itself."""
+def fingerprint(source: str, root: Path, folder: Path | None = None) -> str:
+    """A digest of all that a chapter's code uses, beside the code itself.
+
+    The numbers of its sweeps, which it names, are kept beside the chapter, in the folder.
+    """
     files, outside = reached(source, root)
     used = {each for name in outside for each in distributions(name)}
     digest = hashlib.sha256(fingerprints.fingerprint(files, root, used).encode())
+    for path in [(folder or root) / name for name in KEPT.findall(source)]:
+        digest.update(path.read_bytes() if path.exists() else b"")
     for part in environment([source, *(file.read_text(encoding="utf8") for file in files)]):
         digest.update(part)
     return digest.hexdigest()
@@ -102,7 +107,10 @@ def outdated(
     for name in env.found_docs:
         path = Path(env.doc2path(name))
         if path.suffix == ".md" and "{code-cell}" in (text := path.read_text(encoding="utf8")):
-            chapters[path.relative_to(root).as_posix()] = (name, fingerprint(code(text), root))
+            chapters[path.relative_to(root).as_posix()] = (
+                name,
+                fingerprint(code(text), root, path.parent),
+            )
     stale = changed(
         {path: digest for path, (_, digest) in chapters.items()}, folder / "library.json"
     )

@@ -11,6 +11,7 @@ import io
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -113,6 +114,10 @@ def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
     outside: set[str] = set()
     seen: set[Import] = set()
 
+    @cache
+    def imports_of(file: Path, package: str) -> list[Import]:
+        return list(imports(file.read_text(encoding="utf8"), package))
+
     def file_of(module: str) -> Path | None:
         path = root.joinpath(*module.split("."))
         return next(
@@ -135,7 +140,7 @@ def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
         files.update(filter(None, parents))
         if name is not None and file_of(f"{module}.{name}"):
             return follow(f"{module}.{name}", None)
-        found = list(imports(file.read_text(encoding="utf8"), package_of(module, file)))
+        found = imports_of(file, package_of(module, file))
         origin = [i for i in found if i[1] == name] if file.name == "__init__.py" and name else []
         for imported in origin or found:
             follow(*imported)

@@ -107,7 +107,7 @@ def kept(
     path = Path(path)
     wish = arguments.choice(os.environ.get("CDLNMF_KEPT", ""), "CDLNMF_KEPT", WISHES)
     calls = [(label, point) for label, each in points.items() for point in each]
-    if path.parent.is_dir():
+    if wish == "renew" or path.parent.is_dir():
         rows = _rows(path, function, calls, renew=wish == "renew")
         _hold(path, function, calls, rows, everything=wish == "check")
         kind = get_type_hints(function)["return"]
@@ -175,8 +175,9 @@ def _write(
             for row, (_, point) in zip(rows, calls, strict=True)
         },
     }
-    lines = (json.dumps(row, ensure_ascii=False) for row in rows)
+    lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
     text = json.dumps(head, indent=1)[:-2] + ',\n "results": [\n' + ",\n".join(lines) + "\n]}\n"
+    path.parent.mkdir(exist_ok=True)
     beside = path.with_suffix(".part")
     beside.write_text(text, "utf8")
     beside.replace(path)
@@ -287,8 +288,8 @@ def _apart(one: Any, other: Any, column: str = "") -> Iterator[tuple[str, Any, A
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for pair in zip(one, other, strict=True):
             yield from _apart(*pair, column)
-    elif column in TOLERANCES and None not in (one, other):
-        absolute, relative = TOLERANCES[column]
+    elif isinstance(one, float | int) and isinstance(other, float | int):
+        absolute, relative = TOLERANCES.get(column, (0.0, 0.0))
         undefined = math.isnan(one) and math.isnan(other)
         if not undefined and not math.isclose(one, other, abs_tol=absolute, rel_tol=relative):
             yield column, one, other
