@@ -18,9 +18,17 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 import joblib
 import numpy as np
+from numpy.typing import NDArray
 
 from cdlnmf_lit.experiments.fingerprints import installed, source_digest
-from cdlnmf_lit.experiments.sweeps import LIBRARY, VERSIONS, Point, key_of, sweep
+from cdlnmf_lit.experiments.sweeps import (
+    LIBRARY,
+    VERSIONS,
+    Point,
+    key_of,
+    once_an_array,
+    sweep,
+)
 from cdlnmf_lit.theory import arguments
 
 Label = TypeVar("Label", bound=Hashable)
@@ -95,7 +103,6 @@ def kept(
 
     Examples
     --------
-    >>> import tempfile
     >>> from cdlnmf_lit.experiments.paper import piano_trials
     >>> from cdlnmf_lit.experiments.trials import peak_of_trial, without_score
     >>> points = {"KL-NMF": map(without_score, piano_trials("KL-NMF", [0]))}
@@ -145,7 +152,7 @@ def _rows(
     path: Path, function: Callable[..., Any], calls: Sequence[Call], *, renew: bool
 ) -> list[Row]:
     """The file's row of each call, all of the code as it is; those that are not, computed anew."""
-    rows = [_heading(function, *call) for call in calls]
+    rows = _headings(function, calls)
     old = json.loads(path.read_text("utf8"))["results"] if path.exists() else []
     there = {_name(row): row for row in old}
     missing = [n for n, row in enumerate(rows) if _name(row) not in there]
@@ -183,17 +190,28 @@ def _write(
     beside.replace(path)
 
 
-def _heading(function: Callable[..., Any], label: Hashable, point: Point) -> Row:
-    words = label if isinstance(label, tuple) else (label,)
-    return {
-        "row": ", ".join(map(str, words)),
-        "seed": int(point["seed"]),
-        "point": _point_digest(point),
-        "source": _source(tuple(_modules(function, point))),
-    }
+def _headings(function: Callable[..., Any], calls: Iterable[Call]) -> list[Row]:
+    of_array, of_source = once_an_array(_digits), cache(source_digest)
+    return [
+        {
+            "row": ", ".join(map(str, label if isinstance(label, tuple) else (label,))),
+            "seed": int(point["seed"]),
+            "point": _digest(json.dumps(key_of(point, of_array), sort_keys=True).encode()),
+            "source": of_source(tuple(_modules(function, point))),
+        }
+        for label, point in calls
+    ]
 
 
-_source = cache(source_digest)
+def _digits(array: NDArray[Any]) -> tuple[Any, ...]:
+    """An array to a millionth of its peak: elsewhere the last digits may be computed otherwise."""
+    peak = float(np.abs(array).max(initial=0)) or 1.0
+    whole = np.rint(array / peak * 1e6).astype("<i4")
+    return array.dtype.str, array.shape, f"{peak:.5g}", _digest(whole.tobytes())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _name(row: Row) -> tuple[str, str, str]:
@@ -214,23 +232,6 @@ def _homes(value: Any) -> Iterator[str]:
     if isinstance(value, list | tuple):
         for each in value:
             yield from _homes(each)
-
-
-def _point_digest(point: Point) -> str:
-    """Of what a point says, and of its arrays to a millionth of their peak.
-
-    Another machine may compute their last digits otherwise.
-    """
-    text = json.dumps(key_of(point), sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    peak = np.abs(value).max(initial=0) or 1
-    digest = hashlib.sha256(np.rint(value / peak * 1e6).astype(np.int32).tobytes())
-    return [str(value.dtype), value.shape, f"{peak:.5g}", digest.hexdigest()]
 
 
 # ---- numbers -------------------------------------------------------------------------------------

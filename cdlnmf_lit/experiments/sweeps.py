@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
+import numpy as np
+from numpy.typing import NDArray
 
 from cdlnmf_lit.experiments.fingerprints import code_alone, fingerprint
 
@@ -194,7 +196,8 @@ def _compute(kept: Any, library: str, call: Call) -> Any:
 
 def _calls(function: Callable[..., Any], points: Iterable[Point]) -> list[Call]:
     name, source = _identity(function)
-    return [((name, source, key_of(point)), function, point) for point in points]
+    digest = once_an_array(joblib.hash)
+    return [((name, source, key_of(point, digest)), function, point) for point in points]
 
 
 def _identity(function: Callable[..., Any]) -> tuple[str, str]:
@@ -211,15 +214,29 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     return f"{module.__name__}.{name}", fingerprint([path], path.parent, [], code_alone)
 
 
-def key_of(value: Any) -> Any:
+def key_of(value: Any, of_array: Callable[[NDArray[Any]], Any]) -> Any:
     """What a value counts by: a dataclass by its fields, without what it cached beside them."""
+    if isinstance(value, np.ndarray):
+        return of_array(value)
     if is_dataclass(value) and not isinstance(value, type):
-        own = {field.name: key_of(getattr(value, field.name)) for field in fields(value)}
+        own = {field.name: key_of(getattr(value, field.name), of_array) for field in fields(value)}
         return f"{type(value).__module__}.{type(value).__qualname__}", own
     if isinstance(value, Mapping):
-        return {name: key_of(each) for name, each in value.items()}
+        return {name: key_of(each, of_array) for name, each in value.items()}
     if isinstance(value, list):
-        return [key_of(each) for each in value]
+        return [key_of(each, of_array) for each in value]
     if isinstance(value, tuple):
-        return tuple(key_of(each) for each in value)
+        return tuple(key_of(each, of_array) for each in value)
     return value
+
+
+def once_an_array(function: Callable[[NDArray[Any]], Result]) -> Callable[[NDArray[Any]], Result]:
+    """The function, called once for each array: points share theirs, and keep them alive."""
+    found: dict[int, Result] = {}
+
+    def call(array: NDArray[Any]) -> Result:
+        if id(array) not in found:
+            found[id(array)] = function(array)
+        return found[id(array)]
+
+    return call

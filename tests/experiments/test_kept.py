@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -39,6 +40,7 @@ def page(tmp_path, monkeypatch):
     monkeypatch.setenv("CDLNMF_SWEEPS", str(tmp_path / "sweeps"))
     monkeypatch.delenv("CDLNMF_KEPT", raising=False)
     monkeypatch.setattr(module, "drawn", lambda: 7)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
     (tmp_path / "kept").mkdir()
     return tmp_path / "kept" / "page.json"
 
@@ -187,7 +189,7 @@ def test_missing_and_stale_results_fail_until_they_are_made_anew(page, swept, mo
     ):
         with pytest.raises(ValueError, match="10 of 10 are missing"):
             kept(page, trial, other)
-    monkeypatch.setattr(module, "_source", lambda modules: "changed")
+    monkeypatch.setattr(module, "source_digest", lambda modules: "changed")
     with pytest.raises(ValueError, match="10 of 10 are missing"):
         kept(page, trial, {"row": points()})
 
