@@ -47,7 +47,7 @@ book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build 
 
 sweeps: $(READY) ## compute anew the kept numbers of sweeps that are missing or stale
 	@# One chapter at a time: each takes all processors. What was computed before a stop is found again.
-	CDLNMF_KEPT=renew $(PYTEST) -n 0 $$(grep -l 'kept("kept/' book/*/*.md)
+	CDLNMF_KEPT=renew $(PYTEST) -n 0 $$(grep -l '"kept/' book/*/*.md)
 
 pdf: book ## print the whole book as a PDF (needs Chromium: CHROMIUM=/path/to/it)
 	$(BIN)/python book/_ext/pdf.py

@@ -74,8 +74,8 @@ def test_what_is_kept_is_what_the_sweep_finds(page, monkeypatch, capsys):
         for one, other in zip(found[label], sweep(trial, each), strict=True):
             assert type(one) is type(other)
             assert one.scores.names == other.scores.names
-            np.testing.assert_allclose(one.scores.si_sdr, other.scores.si_sdr, rtol=1e-5)
-            np.testing.assert_allclose(one.objective, other.objective, rtol=1e-5)
+            np.testing.assert_allclose(one.scores.si_sdr, other.scores.si_sdr, rtol=1e-4)
+            np.testing.assert_allclose(one.objective, other.objective, rtol=1e-4)
             assert math.isnan(one.scores.onset_f[0])
     assert "page.json: 20 results kept, 2 of them computed again" in capsys.readouterr().out
 
@@ -121,7 +121,7 @@ def test_each_tree_draws_a_seed_and_so_does_a_copy_without_history(tmp_path, mon
 
 @pytest.mark.parametrize(
     ("column", "change"),
-    [("si_sdr", 0.6), ("objective", 1e9), ("iterations", 1), ("owners", 1), ("names", "x")],
+    [("si_sdr", 0.6), ("objective", 1e9), ("iterations", 2), ("owners", 1), ("names", "x")],
 )
 def test_a_number_that_comes_out_otherwise_is_refused(page, monkeypatch, column, change):
     asked = {"row": points()}
@@ -166,7 +166,7 @@ def numbers(seed: int) -> Numbers:
 def test_any_dataclass_of_numbers_can_be_kept(page, monkeypatch):
     (found,) = renew(monkeypatch, page, numbers, {"n": [{"seed": 7}]})["n"]
     assert math.isnan(found.undefined)
-    assert (found.word, found.pair) == (None, (1.0, 0.666667))
+    assert (found.word, found.pair) == (None, (1.0, 0.66667))
 
 
 # ---- stale ---------------------------------------------------------------------------------------
