@@ -94,7 +94,13 @@ def _docstrings(text: str) -> list[ast.Constant]:
 
 
 def imports(source: str, package: str = "") -> Iterator[Import]:
-    """Every import of a source, at any depth; relative ones are resolved against `package`."""
+    """Every import of a source, at any depth; relative ones are resolved against `package`.
+
+    Examples
+    --------
+    >>> list(imports("import numpy as np\\nfrom .two import two", "lib.room"))
+    [('numpy', None), ('lib.room.two', 'two')]
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
@@ -109,6 +115,12 @@ def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
 
     A name that a package re-exports leads to the module that defines it, and not to everything
     that the package's ``__init__`` imports.
+
+    Examples
+    --------
+    >>> files, outside = reached("from cdlnmf_lit import CDL", PACKAGE.parent)
+    >>> PACKAGE / "methods" / "cdl.py" in files, "numpy" in outside
+    (True, True)
     """
     files: set[Path] = set()
     outside: set[str] = set()

@@ -78,7 +78,7 @@ def kept(
     all is computed and nothing written.
 
     A result is stale when its point differs or the code that the function and the point's
-    dataclasses reach by their imports, see :func:`~.fingerprints.source_digest`. Versions stand in
+    dataclasses reach by their imports, see :func:`.source_digest`. Versions stand in
     the file beside the numbers, and count for nothing.
 
     Parameters
@@ -86,7 +86,7 @@ def kept(
     path
         Of a JSON file, one result a line.
     function
-        Of a module, see :func:`~.sweeps.sweep`. It returns a number, or a dataclass of numbers.
+        Of a module, see :func:`.sweep`. It returns a number, or a dataclass of numbers.
     points
         By label; each has a ``seed``.
 
@@ -166,7 +166,7 @@ def _rows(
     for n, result in zip(missing, computed, strict=True):
         there[_name(rows[n])] = rows[n] | {"result": _numbers(function, result)}
     rows = [there[_name(row)] for row in rows]
-    if rows != old and renew:
+    if renew and (rows != old or not path.exists()):
         _write(path, function, calls, rows)
     return rows
 

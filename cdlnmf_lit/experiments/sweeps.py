@@ -215,7 +215,13 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
 
 
 def key_of(value: Any, of_array: Callable[[NDArray[Any]], Any]) -> Any:
-    """What a value counts by: a dataclass by its fields, without what it cached beside them."""
+    """What a value counts by: a dataclass by its fields, without what it cached beside them.
+
+    Examples
+    --------
+    >>> key_of({"seed": 3, "x": [np.ones(2)]}, of_array=lambda array: array.size)
+    {'seed': 3, 'x': [2]}
+    """
     if isinstance(value, np.ndarray):
         return of_array(value)
     if is_dataclass(value) and not isinstance(value, type):
@@ -231,7 +237,14 @@ def key_of(value: Any, of_array: Callable[[NDArray[Any]], Any]) -> Any:
 
 
 def once_an_array(function: Callable[[NDArray[Any]], Result]) -> Callable[[NDArray[Any]], Result]:
-    """The function, called once for each array: points share theirs, and keep them alive."""
+    """The function, called once for each array: points share theirs, and keep them alive.
+
+    Examples
+    --------
+    >>> x, digest = np.ones(3), once_an_array(joblib.hash)
+    >>> digest(x) is digest(x)
+    True
+    """
     found: dict[int, Result] = {}
 
     def call(array: NDArray[Any]) -> Result:
