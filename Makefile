@@ -23,11 +23,12 @@ PYTEST := JUPYTER_PLATFORM_DIRS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Tests and book find each other's results of long sweeps.
 export CDLNMF_SWEEPS ?= $(CURDIR)/_build/sweeps
-ifdef FULL
-export CDLNMF_FULL := $(FULL)
+# FRESH=1 computes all kept numbers of the sweeps again, and holds them to what is kept.
+ifeq ($(FRESH),1)
+export CDLNMF_KEPT := check
 endif
 
-.PHONY: help decompose book pdf serve test test-browser test-nightly lint format picture clean distclean
+.PHONY: help decompose book sweeps pdf serve test test-browser test-nightly lint format picture clean distclean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -36,13 +37,17 @@ decompose: $(READY) ## take a sound apart (SOUND=file or folder, K=4 components,
 	@test -n "$(SOUND)" || { echo "SOUND must name a file or a folder: make decompose SOUND=my.wav" >&2; exit 2; }
 	$(BIN)/cdlnmf-lit decompose "$(SOUND)" -K $(K) -o "$(OUT)"
 
-book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build the HTML (FULL=1: with all seeds)
+book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build the HTML (FRESH=1: every sweep is run again)
 	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
 	@test -f _build/.complete || rm -rf _build/.doctrees _build/lite $(HTML)
 	@rm -f _build/.complete
 	JUPYTER_PLATFORM_DIRS=1 $(BIN)/jupyter-book build --warningiserror --nitpick --keep-going .
 	@touch _build/.complete
 	@echo "The book is built: file://$(CURDIR)/$(HTML)/index.html"
+
+sweeps: $(READY) ## compute anew the kept numbers of sweeps that are missing or stale
+	@# One chapter at a time: each takes all processors. What was computed before a stop is found again.
+	CDLNMF_KEPT=renew $(PYTEST) -n 0 $$(grep -l '"kept/' book/*/*.md)
 
 pdf: book ## print the whole book as a PDF (needs Chromium: CHROMIUM=/path/to/it)
 	$(BIN)/python book/_ext/pdf.py
@@ -60,9 +65,9 @@ test-browser: book ## open every page of the built book in Chromium (CHROMIUM=/p
 	$(BIN)/python book/_ext/chromium.py
 	$(PYTEST) --dist load tests/browser
 
-test-nightly: $(READY) ## the same with at least 200 examples of each property
+test-nightly: $(READY) ## the same with at least 200 examples of each property, and every sweep run again
 	$(PYTEST) tests cdlnmf_lit --ignore=tests/browser --cov --hypothesis-profile=nightly
-	$(PYTEST) book
+	CDLNMF_KEPT=check $(PYTEST) book
 
 lint: $(READY) ## formatting, style and types
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ import stale
 import yaml
 
 import cdlnmf_lit
+from cdlnmf_lit.experiments.fingerprints import imports
 from cdlnmf_lit.methods.method import Method, State
 
 ROOT = Path(__file__).parents[1]
@@ -40,7 +41,7 @@ def modules(*rooms: str) -> list[Path]:
 def imported(path: Path) -> set[str]:
     """The modules and names that a file imports, dotted."""
     package = ".".join(path.relative_to(ROOT).parent.parts)
-    found = stale.imports(path.read_text("utf8"), package)
+    found = imports(path.read_text("utf8"), package)
     return {f"{module}.{name}" if name else module for module, name in found}
 
 

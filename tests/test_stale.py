@@ -7,6 +7,8 @@ from pathlib import Path
 
 import stale
 
+from cdlnmf_lit.experiments.fingerprints import imports
+
 ROOT = Path(__file__).parents[1]
 
 TREE = {
@@ -75,7 +77,7 @@ def test_the_fingerprint_changes_with_what_is_reached_only(tmp_path):
 
 def test_the_fingerprint_changes_with_the_variables_that_are_read_only(tmp_path, monkeypatch):
     root = tree(tmp_path)
-    (root / "lib/other.py").write_text('import os\n\nFULL = os.environ.get("CDLNMF_FULL")\n')
+    (root / "lib/other.py").write_text('import os\n\nKEPT = os.environ.get("CDLNMF_KEPT")\n')
     recording = tmp_path / "recording"
     recording.write_bytes(b"one")
     sources = "from lib import one", "from lib import two_of", 'print(os.environ["CDLNMF_PIANO"])'
@@ -92,9 +94,9 @@ def test_the_fingerprint_changes_with_the_variables_that_are_read_only(tmp_path,
         return [a != b for a, b in zip(one, other, strict=True)]
 
     unset = fingerprints()
-    assert differ(fingerprints(CDLNMF_FULL="", CDLNMF_PIANO=""), unset) == [False, False, False]
-    assert differ(fingerprints(CDLNMF_FULL=1), unset) == [False, True, False]
-    assert differ(fingerprints(CDLNMF_FULL=1), fingerprints(CDLNMF_FULL=0))[1]
+    assert differ(fingerprints(CDLNMF_KEPT="", CDLNMF_PIANO=""), unset) == [False, False, False]
+    assert differ(fingerprints(CDLNMF_KEPT=1), unset) == [False, True, False]
+    assert differ(fingerprints(CDLNMF_KEPT=1), fingerprints(CDLNMF_KEPT=0))[1]
     before = fingerprints(CDLNMF_PIANO=recording)
     assert differ(before, unset) == [False, False, True]
     recording.write_bytes(b"two")
@@ -130,14 +132,14 @@ mystnb:
 from lib import one
 ````
 """
-    assert list(stale.imports(stale.code(chapter))) == [("lib", None), ("lib", "one")]
+    assert list(imports(stale.code(chapter))) == [("lib", None), ("lib", "one")]
 
 
-def test_make_says_where_sweeps_are_kept_and_how_many_seeds_they_have(tmp_path):
+def test_make_says_where_sweeps_are_kept_and_what_is_computed_again(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
 
     def told(*arguments, **variables):
-        recipe = 'told: ; @echo "$$CDLNMF_SWEEPS $$CDLNMF_FULL"'
+        recipe = 'told: ; @echo "$$CDLNMF_SWEEPS $$CDLNMF_KEPT"'
         command = ["make", "--no-print-directory", f"--eval={recipe}", "told", *arguments]
         outer = ("CDLNMF", "MAKE", "MFLAGS")  # this test may run under make
         kept = {name: os.environ[name] for name in os.environ if not name.startswith(outer)}
@@ -148,5 +150,6 @@ def test_make_says_where_sweeps_are_kept_and_how_many_seeds_they_have(tmp_path):
 
     sweeps = tmp_path / "_build" / "sweeps"
     assert told() == f"{sweeps} "
-    assert told("FULL=1") == f"{sweeps} 1"
-    assert told(CDLNMF_FULL="1", CDLNMF_SWEEPS="elsewhere") == "elsewhere 1"
+    assert told("FRESH=1") == f"{sweeps} check"
+    assert told("FRESH=0") == f"{sweeps} "
+    assert told(CDLNMF_KEPT="renew", CDLNMF_SWEEPS="elsewhere") == "elsewhere renew"

@@ -19,7 +19,7 @@ from stale import MAGIC
 
 ABSENT = ("distributed", "verovio")
 """Packages that no browser has."""
-HEAVY = frozenset({"sources_apart", "trial"})
+HEAVY = frozenset({"kept", "sources_apart", "trial"})
 """What an experiment sweeps: it takes minutes where it has threads and compiled loops."""
 TOLD_TAG = "not-in-browser"
 """The tag of a cell of which the chapter knows that it is only to be read there."""

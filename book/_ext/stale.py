@@ -11,7 +11,6 @@ Nor does Sphinx look at style sheets and extensions: when one changed, all pages
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import jupytext
 
 from cdlnmf_lit.experiments import fingerprints
+from cdlnmf_lit.experiments.fingerprints import reached
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -32,71 +32,15 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 PACKAGE = "cdlnmf_lit"
-VARIABLES = ("CDLNMF_FULL", "CDLNMF_PIANO")
+VARIABLES = ("CDLNMF_KEPT", "CDLNMF_PIANO")
+KEPT = re.compile(r'"(kept/\w+\.json)"')
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
-
-Import = tuple[
-    str, str | None
-]  # a module, and the one name taken from it (None: the module itself)
 
 
 def code(chapter: str) -> str:
     """The Python of a chapter's code cells, without IPython's own commands."""
     cells = jupytext.reads(chapter, fmt="md:myst").cells
     return MAGIC.sub("", "\n".join(cell.source for cell in cells if cell.cell_type == "code"))
-
-
-def imports(source: str, package: str = "") -> Iterator[Import]:
-    """Every import of a source, at any depth; relative ones are resolved against `package`."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) - node.level + 1]
-            base = ".".join([*above * (node.level > 0), *filter(None, [node.module])])
-            yield from ((base, None if alias.name == "*" else alias.name) for alias in node.names)
-
-
-def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
-    """Files of the package under `root`, and top-level names outside it, that a source uses.
-
-    A name that a package re-exports leads to the module that defines it, and not to everything
-    that the package's ``__init__`` imports.
-    """
-    files: set[Path] = set()
-    outside: set[str] = set()
-    seen: set[Import] = set()
-
-    def file_of(module: str) -> Path | None:
-        path = root.joinpath(*module.split("."))
-        return next(
-            (f for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()), None
-        )
-
-    def package_of(module: str, file: Path) -> str:
-        return module if file.name == "__init__.py" else module.rpartition(".")[0]
-
-    def follow(module: str, name: str | None) -> None:
-        if (module, name) in seen:
-            return
-        seen.add((module, name))
-        file = file_of(module)
-        if file is None:
-            outside.add(module.partition(".")[0])
-            return
-        parts = module.split(".")
-        parents = (file_of(".".join(parts[:n])) for n in range(1, len(parts) + 1))
-        files.update(filter(None, parents))
-        if name is not None and file_of(f"{module}.{name}"):
-            return follow(f"{module}.{name}", None)
-        found = list(imports(file.read_text(encoding="utf8"), package_of(module, file)))
-        origin = [i for i in found if i[1] == name] if file.name == "__init__.py" and name else []
-        for imported in origin or found:
-            follow(*imported)
-
-    for imported in imports(source):
-        follow(*imported)
-    return files, outside
 
 
 @cache
@@ -119,11 +63,16 @@ def environment(sources: Iterable[str]) -> Iterator[bytes]:
                 yield hashlib.sha256(Path(value).read_bytes()).digest()
 
 
-def fingerprint(source: str, root: Path) -> str:
-    """A digest of all that a chapter's code uses, beside the code itself."""
+def fingerprint(source: str, root: Path, folder: Path | None = None) -> str:
+    """A digest of all that a chapter's code uses, beside the code itself.
+
+    The numbers of its sweeps, which it names, are kept beside the chapter, in the folder.
+    """
     files, outside = reached(source, root)
     used = {each for name in outside for each in distributions(name)}
     digest = hashlib.sha256(fingerprints.fingerprint(files, root, used).encode())
+    for path in [(folder or root) / name for name in KEPT.findall(source)]:
+        digest.update(path.read_bytes() if path.exists() else b"")
     for part in environment([source, *(file.read_text(encoding="utf8") for file in files)]):
         digest.update(part)
     return digest.hexdigest()
@@ -158,7 +107,10 @@ def outdated(
     for name in env.found_docs:
         path = Path(env.doc2path(name))
         if path.suffix == ".md" and "{code-cell}" in (text := path.read_text(encoding="utf8")):
-            chapters[path.relative_to(root).as_posix()] = (name, fingerprint(code(text), root))
+            chapters[path.relative_to(root).as_posix()] = (
+                name,
+                fingerprint(code(text), root, path.parent),
+            )
     stale = changed(
         {path: digest for path, (_, digest) in chapters.items()}, folder / "library.json"
     )

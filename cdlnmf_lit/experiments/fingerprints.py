@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import sys
-from collections.abc import Callable, Iterable
+import tokenize
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+Import = tuple[str, str | None]
+"""A module, and the one name taken from it; None is the module itself."""
 
 
 def fingerprint(
@@ -54,22 +61,132 @@ def fingerprint(
 
 
 def code_alone(path: Path) -> bytes:
-    """What a source computes, without comments and docstrings.
+    """The lines of a source, without comments, docstrings and empty lines.
+
+    The same in every version of Python, as its syntax trees are not.
 
     Examples
     --------
     >>> b"Fingerprints of code" in code_alone(Path(__file__))
     False
     """
-    return ast.dump(_WithoutProse().visit(ast.parse(path.read_bytes()))).encode()
+    text = path.read_text("utf8")
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    code = [line.encode() for line in lines]
+    for node in _docstrings(text):
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        after = code[last][node.end_col_offset :]
+        code[first : last + 1] = [code[first][: node.col_offset], *[b""] * (last - first)]
+        code[last] += after
+    return b"\n".join(line.rstrip() for line in code if line.strip())
 
 
-class _WithoutProse(ast.NodeTransformer):
-    """Drop what stands as a string by itself: docstrings."""
+def _docstrings(text: str) -> list[ast.Constant]:
+    """What stands as a string by itself."""
+    alone = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Expr)]
+    return [
+        each for each in alone if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    ]
 
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
+
+def imports(source: str, package: str = "") -> Iterator[Import]:
+    """Every import of a source, at any depth; relative ones are resolved against `package`.
+
+    Examples
+    --------
+    >>> list(imports("import numpy as np\\nfrom .two import two", "lib.room"))
+    [('numpy', None), ('lib.room.two', 'two')]
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            base = ".".join([*above * (node.level > 0), *filter(None, [node.module])])
+            yield from ((base, None if alias.name == "*" else alias.name) for alias in node.names)
+
+
+def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
+    """Files of the package under `root`, and top-level names outside it, that a source uses.
+
+    A name that a package re-exports leads to the module that defines it, and not to everything
+    that the package's ``__init__`` imports.
+
+    Examples
+    --------
+    >>> files, outside = reached("from cdlnmf_lit import CDL", PACKAGE.parent)
+    >>> PACKAGE / "methods" / "cdl.py" in files, "numpy" in outside
+    (True, True)
+    """
+    files: set[Path] = set()
+    outside: set[str] = set()
+    seen: set[Import] = set()
+
+    @cache
+    def imports_of(file: Path, package: str) -> list[Import]:
+        return list(imports(file.read_text(encoding="utf8"), package))
+
+    def file_of(module: str) -> Path | None:
+        path = root.joinpath(*module.split("."))
+        return next(
+            (f for f in (path / "__init__.py", path.with_suffix(".py")) if f.is_file()), None
+        )
+
+    def package_of(module: str, file: Path) -> str:
+        return module if file.name == "__init__.py" else module.rpartition(".")[0]
+
+    def follow(module: str, name: str | None) -> None:
+        if (module, name) in seen:
+            return
+        seen.add((module, name))
+        file = file_of(module)
+        if file is None:
+            outside.add(module.partition(".")[0])
+            return
+        parts = module.split(".")
+        parents = (file_of(".".join(parts[:n])) for n in range(1, len(parts) + 1))
+        files.update(filter(None, parents))
+        if name is not None and file_of(f"{module}.{name}"):
+            return follow(f"{module}.{name}", None)
+        found = imports_of(file, package_of(module, file))
+        origin = [i for i in found if i[1] == name] if file.name == "__init__.py" and name else []
+        for imported in origin or found:
+            follow(*imported)
+
+    for imported in imports(source):
+        follow(*imported)
+    return files, outside
+
+
+def source_digest(modules: Iterable[str], root: Path = PACKAGE.parent) -> str:
+    """Digest the code that modules of the package reach by their imports, in 16 digits.
+
+    Neither prose nor versions are part of it, nor what a package's ``__init__`` exports.
+
+    Parameters
+    ----------
+    modules
+        Dotted names.
+    root
+        The folder of the package's folder.
+
+    Examples
+    --------
+    >>> nmf, cdl = (source_digest([f"cdlnmf_lit.methods.{name}"]) for name in ("nmf", "cdl"))
+    >>> nmf != cdl
+    True
+    """
+    files, _ = reached("".join(f"import {module}\n" for module in modules), root)
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if path.name != "__init__.py":
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(code_alone(path)).digest())
+    return digest.hexdigest()[:16]
 
 
 def installed(name: str) -> str | None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import joblib
+import numpy as np
+from numpy.typing import NDArray
 
 from cdlnmf_lit.experiments.fingerprints import code_alone, fingerprint
-from cdlnmf_lit.theory import arguments
 
 Result = TypeVar("Result")
 Point = Mapping[str, Any]
@@ -161,27 +162,6 @@ def grid(**axes: Iterable[Any]) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
 
 
-def seeds(few: int, full: int) -> range:
-    """The first ``few`` seeds; the first ``full`` where the variable ``CDLNMF_FULL`` is 1.
-
-    ``make book FULL=1`` sets it.
-
-    Raises
-    ------
-    ValueError
-        If not 1 ≤ few ≤ full, or the variable is neither 0, 1 nor empty.
-
-    Examples
-    --------
-    >>> seeds(5, 5)
-    range(0, 5)
-    """
-    full = arguments.integer(full, "full")
-    few = arguments.integer(few, "few", at_most=full)
-    wish = arguments.choice(os.environ.get("CDLNMF_FULL", ""), "CDLNMF_FULL", ("", "0", "1"))
-    return range(full if wish == "1" else few)
-
-
 # ---- what a result is kept by --------------------------------------------------------------------
 
 
@@ -216,7 +196,8 @@ def _compute(kept: Any, library: str, call: Call) -> Any:
 
 def _calls(function: Callable[..., Any], points: Iterable[Point]) -> list[Call]:
     name, source = _identity(function)
-    return [((name, source, _key_of(point)), function, point) for point in points]
+    digest = once_an_array(joblib.hash)
+    return [((name, source, key_of(point, digest)), function, point) for point in points]
 
 
 def _identity(function: Callable[..., Any]) -> tuple[str, str]:
@@ -233,15 +214,42 @@ def _identity(function: Callable[..., Any]) -> tuple[str, str]:
     return f"{module.__name__}.{name}", fingerprint([path], path.parent, [], code_alone)
 
 
-def _key_of(value: Any) -> Any:
-    """What a value counts by: a dataclass by its fields, without what it cached beside them."""
+def key_of(value: Any, of_array: Callable[[NDArray[Any]], Any]) -> Any:
+    """What a value counts by: a dataclass by its fields, without what it cached beside them.
+
+    Examples
+    --------
+    >>> key_of({"seed": 3, "x": [np.ones(2)]}, of_array=lambda array: array.size)
+    {'seed': 3, 'x': [2]}
+    """
+    if isinstance(value, np.ndarray):
+        return of_array(value)
     if is_dataclass(value) and not isinstance(value, type):
-        own = {field.name: _key_of(getattr(value, field.name)) for field in fields(value)}
+        own = {field.name: key_of(getattr(value, field.name), of_array) for field in fields(value)}
         return f"{type(value).__module__}.{type(value).__qualname__}", own
     if isinstance(value, Mapping):
-        return {name: _key_of(each) for name, each in value.items()}
+        return {name: key_of(each, of_array) for name, each in value.items()}
     if isinstance(value, list):
-        return [_key_of(each) for each in value]
+        return [key_of(each, of_array) for each in value]
     if isinstance(value, tuple):
-        return tuple(_key_of(each) for each in value)
+        return tuple(key_of(each, of_array) for each in value)
     return value
+
+
+def once_an_array(function: Callable[[NDArray[Any]], Result]) -> Callable[[NDArray[Any]], Result]:
+    """The function, called once for each array: points share theirs, and keep them alive.
+
+    Examples
+    --------
+    >>> x, digest = np.ones(3), once_an_array(joblib.hash)
+    >>> digest(x) is digest(x)
+    True
+    """
+    found: dict[int, Result] = {}
+
+    def call(array: NDArray[Any]) -> Result:
+        if id(array) not in found:
+            found[id(array)] = function(array)
+        return found[id(array)]
+
+    return call

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 import cdlnmf_lit
 from cdlnmf_lit.experiments import fingerprints, sweeps
-from cdlnmf_lit.experiments.sweeps import finished, grid, library_fingerprint, seeds, sweep
+from cdlnmf_lit.experiments.sweeps import finished, grid, library_fingerprint, sweep
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 PACKAGE = Path(cdlnmf_lit.__file__).parent
@@ -466,22 +466,6 @@ def test_only_functions_of_a_module_are_swept(study, tmp_path, monkeypatch):
 def test_points_must_fit_the_function(study, tmp_path):
     with pytest.raises(TypeError, match="unexpected keyword argument 'm'"):
         sweep(study.trial, [{"log": os.devnull, "m": 1}], folder=tmp_path)
-
-
-def test_the_environment_says_how_many_seeds(monkeypatch):
-    for wish in ("", "0"):
-        monkeypatch.setenv("CDLNMF_FULL", wish)
-        assert seeds(3, 10) == range(3)
-    monkeypatch.setenv("CDLNMF_FULL", "1")
-    assert seeds(3, full=10) == range(10)
-    monkeypatch.setenv("CDLNMF_FULL", "yes")
-    with pytest.raises(ValueError, match="CDLNMF_FULL must be one of , 0, 1, got 'yes'"):
-        seeds(3, 10)
-    monkeypatch.delenv("CDLNMF_FULL")
-    assert seeds(3, 10) == range(3)
-    for few, full in [(0, 3), (4, 3), (1.5, 3), (1, 0)]:
-        with pytest.raises(ValueError, match="must be a whole number"):
-            seeds(few, full)
 
 
 def test_the_environment_says_where_results_are_kept(study, tmp_path, monkeypatch):
