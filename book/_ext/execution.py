@@ -237,4 +237,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ["CDLNMF_STATIC"] = "1"
-    sys.exit(bool(execute(Path(__file__).parents[2], sys.stdout)))
+    sys.exit(bool(execute(Path.cwd(), sys.stdout)))
