@@ -66,6 +66,7 @@ def make(target, folder):
     return done.returncode == 0, set(executed), done.stdout
 
 
+@pytest.mark.long
 def test_what_tests_or_book_execute_the_other_finds_and_no_failure_is_forgotten(small_book):
     assert make("chapters", small_book)[:2] == (True, {"one", "two"})
     done, executed, said = make("book", small_book)

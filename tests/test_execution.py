@@ -79,6 +79,7 @@ def execute(root, terminal=False):
 @pytest.mark.skipif(
     execution.joblib.cpu_count() < 2, reason="one processor runs one page at a time"
 )
+@pytest.mark.long
 def test_two_pages_run_side_by_side_and_once(tmp_path):
     one, two = WAITS.format(own="one", other="two"), WAITS.format(own="two", other="one")
     root = book(tmp_path, one=one, two=two)
@@ -99,6 +100,7 @@ def test_two_pages_run_side_by_side_and_once(tmp_path):
         assert (root / "book" / f"{name}.log").read_text() == "run "
 
 
+@pytest.mark.long
 def test_a_page_that_fails_is_named_with_its_cell_and_never_kept(tmp_path):
     root = book(tmp_path, bad=FAILS, good=PASSES)
     done, said = execute(root)
@@ -115,6 +117,7 @@ def test_a_page_that_fails_is_named_with_its_cell_and_never_kept(tmp_path):
     assert get_cache(root / "_build" / ".jupyter_cache").list_cache_records() == []
 
 
+@pytest.mark.long
 def test_a_kernel_that_dies_is_a_failure_of_its_page(tmp_path):
     dies = "```{code-cell} ipython3\nimport os\nos._exit(1)\n```\n"
     done, said = execute(book(tmp_path, dies=dies))

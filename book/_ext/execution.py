@@ -37,17 +37,19 @@ if TYPE_CHECKING:
     from sphinx.environment import BuildEnvironment
 
 SECONDS = {
-    "piano": 40,
-    "chirps": 35,
-    "overlap": 65,
-    "initialisation": 75,
-    "claims": 15,
-    "your_own_sound": 90,
-    "evaluation": 65,
-    "gabor": 40,
+    "piano": 30,
+    "chirps": 30,
+    "overlap": 50,
+    "initialisation": 60,
+    "your_own_sound": 85,
+    "evaluation": 40,
+    "algorithm_1": 23,
+    "gabor": 22,
+    "cdl": 19,
+    "claims": 12,
 }
 """The chapters to begin with, and about how long each takes; what they sweep, others find."""
-OTHERS = 15
+OTHERS = 10
 """Seconds of any other chapter."""
 AT_ONCE = 4
 """Chapters at a time, at most: each has threads and memory of its own."""
