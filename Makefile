@@ -19,7 +19,9 @@ export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export MKL_NUM_THREADS := 1
 
-PYTEST := JUPYTER_PLATFORM_DIRS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal tests cdlnmf_lit --ignore=tests/browser
+CHAPTERS := $(BIN)/python book/_ext/execution.py
+export JUPYTER_PLATFORM_DIRS := 1
 
 # Tests and book find each other's results of long sweeps.
 export CDLNMF_SWEEPS ?= $(CURDIR)/_build/sweeps
@@ -28,7 +30,7 @@ ifeq ($(FRESH),1)
 export CDLNMF_KEPT := check
 endif
 
-.PHONY: help decompose book sweeps pdf serve test test-browser test-nightly lint format picture clean distclean
+.PHONY: help decompose book sweeps pdf serve chapters test test-fast test-browser test-nightly lint format picture clean distclean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -41,13 +43,13 @@ book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build 
 	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
 	@test -f _build/.complete || rm -rf _build/.doctrees _build/lite $(HTML)
 	@rm -f _build/.complete
-	JUPYTER_PLATFORM_DIRS=1 $(BIN)/jupyter-book build --warningiserror --nitpick --keep-going .
+	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going .
 	@touch _build/.complete
 	@echo "The book is built: file://$(CURDIR)/$(HTML)/index.html"
 
 sweeps: $(READY) ## compute anew the kept numbers of sweeps that are missing or stale
 	@# One chapter at a time: each takes all processors. What was computed before a stop is found again.
-	CDLNMF_KEPT=renew $(PYTEST) -n 0 $$(grep -l '"kept/' book/*/*.md)
+	CDLNMF_KEPT=renew $(BIN)/python -m pytest -q $$(grep -l '"kept/' book/*/*.md)
 
 pdf: book ## print the whole book as a PDF (needs Chromium: CHROMIUM=/path/to/it)
 	$(BIN)/python book/_ext/pdf.py
@@ -57,17 +59,23 @@ serve: book ## build the book and open it on localhost (PORT=8000)
 	@(sleep 1; $(BIN)/python -m webbrowser "http://localhost:$(PORT)/" >/dev/null 2>&1) & \
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(HTML) $(PORT)
 
-test: $(READY) ## unit, property, doctest and chapter tests, with coverage
-	$(PYTEST) tests cdlnmf_lit --ignore=tests/browser --cov
-	$(PYTEST) book
+test: $(READY) ## unit, property and doctest tests with coverage, then the chapters
+	$(PYTEST) --cov
+	$(CHAPTERS)
+
+test-fast: $(READY) ## the same without chapters, long tests and coverage
+	$(PYTEST) -m "not long"
+
+chapters: $(READY) ## execute every chapter whose code or library changed; an assertion fails it
+	$(CHAPTERS)
 
 test-browser: book ## open every page of the built book in Chromium (CHROMIUM=/path/to/it)
 	$(BIN)/python book/_ext/chromium.py
-	$(PYTEST) --dist load tests/browser
+	$(BIN)/python -m pytest -n 2 tests/browser
 
 test-nightly: $(READY) ## the same with at least 200 examples of each property, and every sweep run again
-	$(PYTEST) tests cdlnmf_lit --ignore=tests/browser --cov --hypothesis-profile=nightly
-	CDLNMF_KEPT=check $(PYTEST) book
+	$(PYTEST) --cov --hypothesis-profile=nightly
+	CDLNMF_KEPT=check $(CHAPTERS)
 
 lint: $(READY) ## formatting, style and types
 	$(BIN)/ruff format --check .

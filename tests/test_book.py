@@ -1,4 +1,4 @@
-"""`make book` on a small book: what it executes again, and that a failure stays a failure."""
+"""A small book: what is executed again, by whom, and that a failure stays a failure."""
 
 import re
 import shutil
@@ -56,27 +56,37 @@ def small_book(tmp_path, monkeypatch):
     return tmp_path
 
 
-def make_book(folder):
-    """Run `make book` with this environment: did it succeed, and which pages were executed?"""
+def make(target, folder):
+    """Run make with this environment: did it succeed, and which pages were executed?"""
     environment = [f"BIN={Path(sys.executable).parent}", "READY=pyproject.toml", "SCRIPTS="]
     done = subprocess.run(
-        ["make", "book", *environment], cwd=folder, capture_output=True, text=True, check=False
+        ["make", target, *environment], cwd=folder, capture_output=True, text=True, check=False
     )
-    executed = re.findall(r"(\w+)\.md: Executed notebook", done.stdout + done.stderr)
-    return done.returncode == 0, set(executed)
+    executed = re.findall(r"chapter \d of \d: book/(\w+), \d+ s; about", done.stdout)
+    return done.returncode == 0, set(executed), done.stdout
 
 
-def test_a_build_executes_what_changed_and_never_forgets_a_failure(small_book):
-    assert make_book(small_book) == (True, {"one", "two"})
+@pytest.mark.long
+def test_what_tests_or_book_execute_the_other_finds_and_no_failure_is_forgotten(small_book):
+    assert make("chapters", small_book)[:2] == (True, {"one", "two"})
+    done, executed, said = make("book", small_book)
+    assert (done, executed) == (True, set())
+    assert "Executing notebook" not in said
     assert (small_book / "_build" / "html" / "index.html").exists()
 
     (small_book / "cdlnmf_lit" / "a.py").write_text("def one():\n    return 2 - 1\n")
-    assert make_book(small_book) == (True, {"one"})
+    assert make("chapters", small_book)[:2] == (True, {"one"})
+    _, executed, said = make("book", small_book)
+    assert executed == set()
+    assert re.search(r"reading sources.*book/one", said)
+    assert not re.search(r"reading sources.*book/two", said)
 
     (small_book / "cdlnmf_lit" / "b.py").write_text("def two():\n    return 3\n")
-    assert make_book(small_book) == (False, set())
-    assert make_book(small_book) == (False, set())
+    for target in ("chapters", "book", "book"):
+        done, executed, said = make(target, small_book)
+        assert (done, executed) == (False, set())
+        assert "assert two() == 1" in said
 
     (small_book / "cdlnmf_lit" / "b.py").write_text("def two():\n    return 1\n")
-    assert make_book(small_book) == (True, {"two"})
-    assert make_book(small_book) == (True, set())
+    assert make("book", small_book)[:2] == (True, {"two"})
+    assert make("chapters", small_book)[:2] == (True, set())

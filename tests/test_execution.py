@@ -1,12 +1,16 @@
 """Chapters run side by side, what they give is kept, and what fails is still reported."""
 
+import doctest
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import execution
 import pytest
+from jupyter_cache import get_cache
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,61 +39,101 @@ else:
 print("met", "{other}")
 ```
 """
-FAILS = "```{code-cell} ipython3\nraise ValueError('on purpose')\n```\n"
-CONFIG = f"""
+FAILS = '```{code-cell} ipython3\nraise ValueError("on purpose")\n```\n'
+PASSES = """```{code-cell} ipython3
 import sys
 
-sys.path.insert(0, {str(ROOT / "book" / "_ext")!r})
-extensions = ["myst_nb", "execution"]
-nb_execution_mode = "cache"
-nb_execution_timeout = 60
+sys.path.insert(0, "..")
+from cdlnmf_lit import one
+```
 """
-
-
-def build(folder):
-    command = [sys.executable, "-m", "sphinx", "-b", "html", folder, folder / "_build"]
-    return subprocess.run(command, capture_output=True, text=True, check=True)
+CONFIG = "execute: {timeout: 60}\nparse: {myst_enable_extensions: [colon_fence]}\n"
 
 
 def book(folder, **pages):
-    (folder / "conf.py").write_text(CONFIG)
-    toctree = "".join(f"{name}\n" for name in pages)
-    (folder / "index.md").write_text(f"# Book\n\n```{{toctree}}\n{toctree}```\n")
+    (folder / "_config.yml").write_text(CONFIG)
+    (folder / "cdlnmf_lit").mkdir()
+    (folder / "cdlnmf_lit" / "__init__.py").write_text("one = 1\n")
+    (folder / "book").mkdir()
     for name, cells in pages.items():
-        (folder / f"{name}.md").write_text(HEADER + cells)
+        (folder / "book" / f"{name}.md").write_text(HEADER + cells)
     return folder
+
+
+def execute(root, terminal=False):
+    """Did it succeed, and what was printed, without colours?"""
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, ROOT / "book" / "_ext" / "execution.py"],
+        cwd=root,
+        stdout=theirs if terminal else subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    os.close(theirs)
+    said = os.read(ours, 100_000) if terminal else done.stdout
+    os.close(ours)
+    return done.returncode == 0, re.sub(r"\x1b\[[0-9;]*m", "", said.decode())
 
 
 @pytest.mark.skipif(
     execution.joblib.cpu_count() < 2, reason="one processor runs one page at a time"
 )
+@pytest.mark.long
 def test_two_pages_run_side_by_side_and_once(tmp_path):
     one, two = WAITS.format(own="one", other="two"), WAITS.format(own="two", other="one")
-    folder = book(tmp_path, one=one, two=two)
-    build(folder)
-    for own, other in (("one", "two"), ("two", "one")):
-        assert f"met {other}" in (folder / "_build" / f"{own}.html").read_text("utf8")
-        assert (folder / f"{own}.log").read_text() == "run "
-    (folder / "two.md").write_text(HEADER + "More words.\n\n" + two)
-    build(folder)
-    assert (folder / "two.log").read_text() == "run "
+    root = book(tmp_path, one=one, two=two)
+    done, said = execute(root)
+    assert done
+    assert re.fullmatch(  # and no kernel says anything
+        r"Chapters to execute: 2, \d+ at a time\n"
+        r"chapter 1 of 2: book/(one|two), \d+ s; about \d+ s left\n"
+        r"chapter 2 of 2: book/(one|two), \d+ s; about 0 s left\n"
+        r"Executed 2 chapters in \d+ s\n",
+        said,
+    )
+    kept = get_cache(root / "_build" / ".jupyter_cache").list_cache_records()
+    assert {Path(record.uri).name for record in kept} == {"one.md", "two.md"}
+    (root / "book" / "two.md").write_text(HEADER + "More words.\n\n" + two)
+    assert execute(root) == (True, "No chapter changed since it was executed.\n")
+    for name in ("one", "two"):
+        assert (root / "book" / f"{name}.log").read_text() == "run "
 
 
-def test_a_page_that_fails_is_reported_and_not_kept(tmp_path):
-    folder = book(tmp_path, bad=FAILS)
-    for _ in range(2):
-        told = build(folder).stderr
-        assert "Executing notebook failed: CellExecutionError" in told
-        (folder / "bad.md").touch()
+@pytest.mark.long
+def test_a_page_that_fails_is_named_with_its_cell_and_never_kept(tmp_path):
+    root = book(tmp_path, bad=FAILS, good=PASSES)
+    done, said = execute(root)
+    assert not done
+    assert 'raise ValueError("on purpose")' in said
+    assert "ValueError: on purpose" in said
+    assert said.endswith("; failed: book/bad\n")
+    done, said = execute(root, terminal=True)
+    assert not done
+    assert "good" not in said
+    assert "\r\x1b[2K0 of 1 chapters; no pace yet; now book/bad" in said
+    (root / "cdlnmf_lit" / "__init__.py").write_text("two = 1\n")
+    assert re.search("; failed: book/(bad|good), book/(bad|good)\n", execute(root)[1])
+    assert get_cache(root / "_build" / ".jupyter_cache").list_cache_records() == []
+
+
+@pytest.mark.long
+def test_a_kernel_that_dies_is_a_failure_of_its_page(tmp_path):
+    dies = "```{code-cell} ipython3\nimport os\nos._exit(1)\n```\n"
+    done, said = execute(book(tmp_path, dies=dies))
+    assert not done
+    assert "Kernel died" in said
 
 
 def test_the_longest_chapters_come_first_and_exist():
-    pages = [path.with_suffix("").as_posix() for path in (ROOT / "book").rglob("*.md")]
-    first = execution.in_order(["book/intro", *(f"book/experiments/{n}" for n in "ba")])
-    assert first == ["book/intro", "book/experiments/b", "book/experiments/a"]
-    assert [Path(p).stem for p in execution.in_order(pages)[: len(execution.LONGEST)]] == [
-        *execution.LONGEST
-    ]
+    first = execution.in_order(Path(name) for name in ("intro.md", "b.md", "piano.md", "a.md"))
+    assert [path.stem for path in first] == ["piano", "a", "b", "intro"]
+    longest = execution.in_order((ROOT / "book").rglob("*.md"))[: len(execution.SECONDS)]
+    assert [path.stem for path in longest] == [*execution.SECONDS]
+
+
+def test_the_examples_run():
+    assert doctest.testmod(execution).failed == 0
 
 
 def test_processors_are_those_of_this_process():

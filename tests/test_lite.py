@@ -134,6 +134,7 @@ assert "data:audio/wav" in players.data
 
 
 @pytest.mark.parametrize("sound", ["piano", "chirps"])
+@pytest.mark.long
 def test_small_variants_run_without_threads_processes_and_compiled_packages(sound, tmp_path):
     (variant,) = lite_notebooks.variants([f"sweep(trial, {sound}_trials('CDL', SEEDS))"])
     *lines, last = variant.rstrip().splitlines()

@@ -135,6 +135,7 @@ def test_the_figure_is_a_picture(recording, place):
         assert picture.width > 1000
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_bytes(recording, place):
     contents = []
     for seed, out in ((1, "a"), (1, "b"), (2, "c")):
@@ -254,6 +255,7 @@ def test_what_an_encoding_lacks_is_shown_by_a_question_mark(encoding):
 
 
 @pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.long
 def test_a_recipe_does_what_it_does_in_the_library(place, name):
     audio.write("long.wav", np.tile(sound(), 8), RATE)
     argv = ["--recipe", name, "-K", "2", "--iterations", "2"]
@@ -264,6 +266,7 @@ def test_a_recipe_does_what_it_does_in_the_library(place, name):
     np.testing.assert_array_equal(found.components(), wanted.components())
 
 
+@pytest.mark.long
 def test_a_penalty_that_is_named_takes_the_place_of_the_recipes(place):
     audio.write("long.wav", np.tile(sound(), 8), RATE)
     argv = ["decompose", "long.wav", "--recipe", "chirps", "-K", "1", "--iterations", "1"]
@@ -278,6 +281,7 @@ def test_a_penalty_that_is_named_takes_the_place_of_the_recipes(place):
         assert_allclose(found.parameters["penalty"], penalty, rtol=1e-6)
 
 
+@pytest.mark.long
 def test_notes_are_what_is_looked_for_by_default(place, capsys):
     audio.write("long.wav", np.tile(sound(), 3), RATE)
     assert main(["decompose", "long.wav", "-K", "2", "--iterations", "1"]) == 0
@@ -504,6 +508,7 @@ def test_an_interrupt_in_the_start_of_a_recipe_keeps_what_was_reached(place, mon
     assert_allclose(sum(parts), audio.read("long.wav")[0], atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_recipe_goes_on_from_the_stage_that_its_checkpoint_is_of(place, monkeypatch):
     audio.write("long.wav", np.tile(sound(), 8), RATE)
     x, rate = audio.read("long.wav")
@@ -525,6 +530,7 @@ def start_process(recording, *options):
     return subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=here)
 
 
+@pytest.mark.long
 def test_a_killed_run_is_continued_from_its_checkpoint(recording, place, capsys):
     checkpoint = place / "out.checkpoint.npz"
     with start_process(recording, "--iterations", "1000000", "--checkpoint-every", "0") as process:
@@ -682,6 +688,7 @@ def test_a_missing_package_is_named_with_its_remedy(sounds, capsys, monkeypatch)
     assert 'pip install "cdlnmf-lit[audio,plot]"' in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_a_process_ends_with_code_2_and_no_traceback(place):
     with start_process("missing.wav") as process:
         message = process.communicate()[1].decode()
@@ -694,8 +701,9 @@ def test_a_process_ends_with_code_2_and_no_traceback(place):
 
 
 @pytest.fixture
-def folder(place):
-    """Sounds of which two have one stem, and one file that is none."""
+def folder(place, monkeypatch):
+    """Sounds of which two have one stem, and one file that is none; figures are left empty."""
+    monkeypatch.setattr(plotting, "components", lambda *_: Figure())
     sounds = place / "sounds"
     for name in ("a.wav", "a.flac", "deep/a.wav"):
         (sounds / name).parent.mkdir(parents=True, exist_ok=True)

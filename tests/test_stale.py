@@ -104,11 +104,13 @@ def test_the_fingerprint_changes_with_the_variables_that_are_read_only(tmp_path,
     assert differ(fingerprints(CDLNMF_PIANO=root / "missing"), unset) == [False, False, True]
 
 
-def test_changed_names_new_and_different_chapters_once(tmp_path):
-    store = tmp_path / "cache" / "library.json"
-    assert stale.changed({"a.md": "1", "b.md": "1"}, store) == {"a.md", "b.md"}
-    assert stale.changed({"a.md": "1", "b.md": "2"}, store) == {"b.md"}
-    assert stale.changed({"a.md": "1", "b.md": "2"}, store) == set()
+def test_chapters_are_the_pages_with_code_and_what_they_reach(tmp_path):
+    root = tree(tmp_path)
+    (root / "book" / "theory").mkdir(parents=True)
+    (root / "book" / "words.md").write_text("# Words\n")
+    chapter = root / "book" / "theory" / "one.md"
+    chapter.write_text("# One\n\n```{code-cell} ipython3\nfrom lib import one\n```\n")
+    assert stale.chapters(root) == {chapter: stale.fingerprint("from lib import one", root)}
 
 
 def test_code_is_the_python_of_the_cells():

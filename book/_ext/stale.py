@@ -1,10 +1,10 @@
-"""Execute a chapter again when the library behind it changed.
+"""Read a chapter again when the library behind it changed.
 
-The execution cache of the book looks at a chapter's own cells and at nothing else. This Sphinx
-extension follows the imports of those cells through the package. The files and the installed
-versions that a chapter reaches make its fingerprint, with those environment variables that they
-read; when it differs from the fingerprint of the last build, the chapter's cached outputs are
-dropped and the page is read anew.
+The execution cache of the book looks at a chapter's own cells and at nothing else. This module
+follows the imports of those cells through the package. The files and the installed versions that
+a chapter reaches make its fingerprint, with those environment variables that they read. Where it
+differs from that of the cached outputs, the chapter is executed again (``execution.py``); where
+it differs from that of the last build, this Sphinx extension has the page read anew.
 
 Nor does Sphinx look at style sheets and extensions: when one changed, all pages are read anew.
 """
@@ -12,7 +12,6 @@ Nor does Sphinx look at style sheets and extensions: when one changed, all pages
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -78,44 +77,26 @@ def fingerprint(source: str, root: Path, folder: Path | None = None) -> str:
     return digest.hexdigest()
 
 
-def changed(digests: dict[str, str], store: Path) -> set[str]:
-    """The chapters whose fingerprint is not the stored one; the store is brought up to date."""
-    old = json.loads(store.read_text()) if store.exists() else {}
-    store.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(json.dumps(digests, indent=1))
-    return {chapter for chapter, digest in digests.items() if old.get(chapter) != digest}
-
-
-def forget(chapters: Iterable[str], folder: Path) -> None:
-    """Drop the cached outputs of these chapters (paths relative to the book's root)."""
-    from jupyter_cache import get_cache
-
-    store = get_cache(folder)
-    ends = tuple(f"/{chapter}" for chapter in chapters)
-    for record in store.list_cache_records() if ends else []:
-        if Path(record.uri).as_posix().endswith(ends):
-            store.remove_cache(record.pk)
+def chapters(root: Path) -> dict[Path, str]:
+    """The chapters of the book under a folder, each with its fingerprint."""
+    texts = {path: path.read_text(encoding="utf8") for path in sorted(root.glob("book/**/*.md"))}
+    return {
+        path: fingerprint(code(text), root, path.parent)
+        for path, text in texts.items()
+        if "{code-cell}" in text
+    }
 
 
 def outdated(
-    app: Sphinx, env: BuildEnvironment, added: set[str], changed_: set[str], removed: set[str]
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> list[str]:
     """The pages that Sphinx has to read again because the library changed."""
-    root = Path(app.srcdir)
-    folder = Path(env.mystnb_config.execution_cache_path)  # type: ignore[attr-defined]
-    chapters = {}
-    for name in env.found_docs:
-        path = Path(env.doc2path(name))
-        if path.suffix == ".md" and "{code-cell}" in (text := path.read_text(encoding="utf8")):
-            chapters[path.relative_to(root).as_posix()] = (
-                name,
-                fingerprint(code(text), root, path.parent),
-            )
-    stale = changed(
-        {path: digest for path, (_, digest) in chapters.items()}, folder / "library.json"
-    )
-    forget(stale, folder)
-    return [chapters[path][0] for path in stale]
+    old = getattr(env, "chapters", {})
+    new = {env.path2doc(path): digest for path, digest in chapters(Path(app.srcdir)).items()}
+    env.chapters = new  # type: ignore[attr-defined]
+    return [
+        name for name, digest in new.items() if name in env.found_docs and old.get(name) != digest
+    ]
 
 
 def digest_of_theme(app: Sphinx, config: Config) -> None:

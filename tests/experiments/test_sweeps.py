@@ -115,6 +115,7 @@ numbers = st.lists(st.integers(0, 5), max_size=8)
 
 
 @given(numbers, numbers)
+@pytest.mark.long
 def test_results_are_those_of_the_loop_and_no_point_is_computed_twice(one, two):
     with tempfile.TemporaryDirectory() as folder:
         log = f"{folder}/log"
@@ -136,6 +137,7 @@ def test_two_processes_find_what_one_finds_in_order(study, tmp_path):
     same(again, found)
 
 
+@pytest.mark.long
 def test_a_dask_cluster_finds_the_same_and_leaves_it_on_disk(study, tmp_path):
     distributed = pytest.importorskip("distributed")
     log, folder = str(tmp_path / "log"), tmp_path / "results"
@@ -260,6 +262,7 @@ def copy_of_the_package(tmp_path):
 
 
 @pytest.mark.parametrize("room", ["theory", "methods", "experiments"])
+@pytest.mark.long
 def test_the_fingerprint_follows_the_code_that_computes(tmp_path, room):
     copy = copy_of_the_package(tmp_path)
     before = library_fingerprint(copy)
@@ -292,6 +295,7 @@ def test_the_fingerprint_follows_versions_and_not_what_only_draws(tmp_path, monk
     assert library_fingerprint(copy) != before
 
 
+@pytest.mark.long
 def test_an_edited_library_computes_again_and_an_edited_figure_does_not(study, tmp_path):
     copy = copy_of_the_package(tmp_path)
 
@@ -338,6 +342,7 @@ def in_process(tmp_path, function, *, n_jobs=1, path=PACKAGE.parent, **axes):
 @pytest.mark.parametrize(
     ("blow", "n_jobs"), [(signal.SIGKILL, 1), (signal.SIGKILL, 2), (signal.SIGINT, 1)]
 )
+@pytest.mark.long
 def test_a_sweep_that_was_killed_half_way_is_finished_with_nothing_lost(
     study, tmp_path, blow, n_jobs
 ):
@@ -374,6 +379,7 @@ def waited_for(condition, run):
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_a_worker_that_dies_takes_no_other_result_with_it(study, tmp_path):
     log, gate = tmp_path / "log", tmp_path / "gate"
     points = grid(log=[str(log)], n=range(6), gate=[str(gate)])
@@ -391,6 +397,7 @@ def test_a_worker_that_dies_takes_no_other_result_with_it(study, tmp_path):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.long
 def test_an_error_names_its_point_and_leaves_the_finished_ones(study, tmp_path, n_jobs):
     points = grid(log=[str(tmp_path / "log")], n=[0, 1, 3, 2])
     with joblib.parallel_config(n_jobs=n_jobs):
@@ -434,6 +441,7 @@ def test_a_result_that_cannot_be_written_is_an_error(study, tmp_path):
         sweep(study.unwritable, grid(n=[3]), folder=tmp_path)
 
 
+@pytest.mark.long
 def test_a_worker_with_another_library_refuses(study, tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "LIBRARY", "0" * 16)
     with joblib.parallel_config(n_jobs=2), pytest.raises(RuntimeError, match="start both again"):

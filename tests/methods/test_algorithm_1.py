@@ -71,6 +71,7 @@ def never_rising(states, slack=1e-9):
 
 
 @given(problems(), seeds)
+@pytest.mark.long
 def test_the_iterates_are_those_of_the_literal_algorithm(problem, seed):
     asked, x, K = problem
     first = next(asked.iterate(x, K, rng=seed))

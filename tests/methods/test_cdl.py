@@ -107,6 +107,7 @@ def test_the_atoms_gap_bounds_what_is_left(case):
 
 
 @given(quadratics())
+@pytest.mark.long
 def test_both_solvers_fit_the_same_atoms(case):
     quadratic, d = case
     one, other = (
@@ -123,6 +124,7 @@ def test_both_solvers_fit_the_same_atoms(case):
 
 
 @given(problems(), dtypes, seeds)
+@pytest.mark.long
 def test_the_objective_does_not_rise(problem, dtype, seed):
     x, K, method = problem
     states = method.iterate(x.astype(dtype), K, rng=seed)
@@ -222,6 +224,7 @@ def test_real_activations_change_sign_with_the_signal():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.long
 def test_what_was_sown_is_found_from_near(solver):
     x, d, z = sown()
     near = d + 0.3 * normal(1, *d.shape) / 8

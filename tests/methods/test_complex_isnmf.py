@@ -518,6 +518,7 @@ def test_a_start_from_another_method_is_better_than_chance():
     ("hop", "channels", "K", "dtype"),
     [(8, 512, 4, np.float32), (64, 512, 4, np.float64), (256, 1024, 8, np.float32)],
 )
+@pytest.mark.long
 def test_memory_is_what_the_estimate_says_and_three_spectrograms(hop, channels, K, dtype):
     method, x = ComplexISNMF(frame=hann(channels, hop)), normal(0, 60_000, dtype=dtype)
     needed = method.estimate(x.size, K, dtype).memory_bytes

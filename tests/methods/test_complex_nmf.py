@@ -245,6 +245,7 @@ def test_one_component_takes_the_mixtures_phase_at_once(problem, seed):
 
 
 @given(st.integers(2, 5), seeds)
+@pytest.mark.long
 def test_the_best_phases_leave_the_distance_to_an_interval(K, seed):
     """With the phases free, magnitudes are reached exactly wherever a polygon closes."""
     rng = np.random.default_rng(seed)
@@ -350,6 +351,7 @@ def test_the_smallest_numbers_stay_finite(phases, seed):
             assert np.isfinite(found.activations).all()
 
 
+@pytest.mark.long
 def test_the_number_of_threads_changes_nothing(monkeypatch):
     X = complex_normal(0, 600, 513)
 
@@ -498,6 +500,7 @@ def test_a_state_whose_phases_have_been_overwritten_says_so():
     ("hop", "channels", "K"), [(8, 512, 4), (64, 512, 4), (256, 1024, 8), (200, 8192, 10)]
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.long
 def test_memory_is_what_the_estimate_says_and_a_few_spectrograms(phases, hop, channels, K, dtype):
     frame, x = hann(channels, hop), normal(0, 60_000, dtype=dtype)
     method = ComplexNMF(frame=frame, phases=phases)

@@ -527,6 +527,7 @@ def test_patterns_alone_begin_as_loud_as_the_signal():
     ("channels", "hop", "L", "K"),
     [(512, 64, 1, 4), (512, 64, 40, 2), (512, 64, 40, 6), (64, 16, 150, 8)],
 )
+@pytest.mark.long
 def test_memory_is_what_the_estimate_says(channels, hop, L, K):
     """With the patterns longer than the window has channels too, and from another's sounds."""
     method = ConvolutiveNMF(frame=hann(channels, hop), pattern_length=L, iterations=2)

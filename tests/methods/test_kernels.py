@@ -140,6 +140,7 @@ assert (descend.form is descend_in_numpy) == (sys.modules["numba"] is None) == b
 """
 
 
+@pytest.mark.long
 def test_numba_is_loaded_at_first_use_and_the_package_does_the_same_without(tmp_path):
     pytest.importorskip("numba")
     found = []

@@ -342,6 +342,7 @@ def test_of_several_starts_the_lowest_objective_is_kept():
     assert best.parameters["starts"] == 5
 
 
+@pytest.mark.long
 def test_one_result_of_several_starts_is_kept_at_a_time(monkeypatch):
     kept, alive = [], []
 

@@ -62,6 +62,7 @@ def test_the_penalty_falls_from_stage_to_stage():
     assert RECIPES["chirps"](8000).stages[0].frame == hann(20_000, 10_000)
 
 
+@pytest.mark.long
 def test_the_notes_of_a_seeded_piano_come_apart():
     mixture = piano(rng=0)
     found = RECIPES["notes"](mixture.sample_rate).decompose(mixture.signal, 4)
@@ -69,6 +70,7 @@ def test_the_notes_of_a_seeded_piano_come_apart():
     assert notes == ("D♭4", "F4", "A♭4", "C5")
 
 
+@pytest.mark.long
 def test_chirps_come_apart():
     mixture = chirps(rng=0)
     components = RECIPES["chirps"](mixture.sample_rate).decompose(mixture.signal, 2).components()
@@ -76,6 +78,7 @@ def test_chirps_come_apart():
     assert si_sdr(grouped(components, owners, 2), mixture.sources).min() > 25
 
 
+@pytest.mark.long
 def test_clicks_of_two_kinds_come_apart_over_a_hum():
     rate, random = 22_050, np.random.default_rng(3)
     t, u = np.arange(5 * rate) / rate, np.arange(440) / rate

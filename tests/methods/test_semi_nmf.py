@@ -252,6 +252,7 @@ def test_blocks_do_not_show(width, monkeypatch):
     assert pieces.objective == pytest.approx(whole.objective)
 
 
+@pytest.mark.long
 def test_the_number_of_threads_does_not_show():
     """Of ours and of BLAS; each process has one thread more than the one before."""
     code = (
@@ -364,6 +365,7 @@ def test_sums_over_many_blocks_are_in_double_precision(seed, monkeypatch):
 
 
 @given(st.integers(1, 4), st.integers(1, 5), penalties, seeds)
+@pytest.mark.long
 def test_the_updates_of_the_activations_lower_their_quadratic(K, n, penalty, seed):
     rng = np.random.default_rng(seed)
     W = rng.standard_normal((6, K)) + 1j * rng.standard_normal((6, K))

@@ -117,6 +117,7 @@ def test_lambda_max_is_the_largest_correlation(problem):
 
 
 @given(problems(), solvers)
+@pytest.mark.long
 def test_from_lambda_max_on_all_activations_are_zero(problem, solver):
     x, d, options = problem
     largest = lambda_max(x, d, options["activations"])
@@ -130,6 +131,7 @@ def test_from_lambda_max_on_all_activations_are_zero(problem, solver):
 
 
 @given(problems(longest=12))
+@pytest.mark.long
 def test_it_is_the_literal_problem_that_is_solved(problem):
     x, d, options = problem
     z, least = literal(x, d, **options)
@@ -142,6 +144,7 @@ def test_it_is_the_literal_problem_that_is_solved(problem):
 
 
 @given(problems(longest=25), solvers)
+@pytest.mark.long
 def test_the_gap_bounds_what_is_left(problem, solver):
     x, d, options = problem
     least = decompose(x, d, **options, iterations=300).objective
@@ -151,6 +154,7 @@ def test_the_gap_bounds_what_is_left(problem, solver):
 
 
 @given(problems(longest=25))
+@pytest.mark.long
 def test_all_solvers_find_the_same(problem):
     x, d, options = problem
     least = decompose(x, d, **options, iterations=300).objective
@@ -182,6 +186,7 @@ def test_louder_signals_have_louder_activations(problem, solver, gain):
 
 
 @given(problems(), solvers)
+@pytest.mark.long
 def test_the_order_of_the_atoms_does_not_matter(problem, solver):
     x, d, options = problem
     iterations = 300 if solver == "greedy" else 5
