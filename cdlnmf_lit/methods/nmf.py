@@ -31,7 +31,7 @@ from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
 ONE_THREAD = 2 * SINGLE - 1
 """Multiplications in a product that BLAS leaves to the thread that asks for it."""
-LEAST_BLOCK, LEAST_SHARE, MOST_SHARES = 2**14, 2**18, 16
+LEAST_BLOCK, LEAST_SHARE, MOST_SHARES = 2**14, 2**20, 16
 """Numbers in the smallest block and the smallest share of the work, and the most shares."""
 
 
@@ -468,6 +468,12 @@ class NMF(OfSpectrogram, name="nmf"):
         "``0 ≤ β < 1``.",
         OneOf("minimise", "full"),
     )
+    acceleration: str = option(
+        "none",
+        "The updates as they are; or extrapolation, each iteration begun ahead of the last two, "
+        "and for the Euclidean divergence by coordinate descent.",
+        OneOf("none", "extrapolation"),
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -480,7 +486,12 @@ class NMF(OfSpectrogram, name="nmf"):
         return 1.0 if self.update == "full" else mm_exponent(self.beta)
 
     def problem_of(self, V: Array, **asked: Any) -> Problem:
-        return Problem(V, self.beta, self.exponent, **asked)
+        from cdlnmf_lit.methods.extrapolation import CoordinateDescent, Extrapolated
+
+        kind: type[Problem] = Problem
+        if self.acceleration == "extrapolation":
+            kind = CoordinateDescent if self.beta == 2 else Extrapolated
+        return kind(V, self.beta, self.exponent, **asked)
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The spectrogram, three iterates, the sounds twice, and each thread's blocks."""
