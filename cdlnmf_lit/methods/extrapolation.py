@@ -135,13 +135,17 @@ class Extrapolated(nmf.Problem):
         offset_W = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
 
         def share(blocks: list[slice]) -> tuple[Any, ...]:
-            return self._told_share(blocks, W, offset_W, Z, new_Z)
+            return self._told_share(blocks, offset_W, Z, new_Z)
 
-        up, down, told = summed(share, self.shares(len(W)))
-        if self._near(1):
-            down = new_Z.sum(axis=1, keepdims=True)
-        value = self._value(W, up, down, told)
-        following = W if self.held == "patterns" else self._moved(W.copy(), up, down)
+        up, down, logarithms = summed(share, self.shares(len(W)))
+        if self.held != "activations":
+            nmf.without_traces(new_Z)
+        if self.beta == 1:
+            down = np.append(new_Z.sum(axis=1), new_Z.shape[1])[:, None].astype(W.dtype)
+        value = self._value(offset_W.astype(float), up, down, logarithms)
+        following = W
+        if self.held != "patterns":
+            following = nmf.without_traces(self._moved(W.copy(), up[:-1], down[:-1]))
         return self.reached(state, W, new_Z, following, value)
 
     def begun(self, rule: Any, state: Ahead, b: float) -> tuple[Array, Array]:
@@ -170,58 +174,58 @@ class Extrapolated(nmf.Problem):
         )
 
     def _told_share(
-        self, blocks: list[slice], W: Array, offset_W: Array, Z: Array, new_Z: Array
+        self, blocks: list[slice], offset_W: Array, Z: Array, new_Z: Array
     ) -> tuple[Any, ...]:
         """Move the activations of some frames; what these say of the spectra and the objective."""
-        K, F = W.shape
+        W, F = offset_W[:-1], offset_W.shape[1]
         longest = max(rows.stop - rows.start for rows in blocks)
         buffers = np.empty((2, longest, F), W.dtype)
-        activations = np.ones((K + 1, longest), W.dtype)  # the last row is that of the offset
-        sums, told = W.sum(axis=1, keepdims=True), 0.0
-        up, down = np.zeros_like(W), np.zeros_like(W)
+        activations = np.ones((len(W) + 1, longest), W.dtype)  # the last row is that of the offset
+        up, down = np.zeros_like(offset_W), np.zeros_like(offset_W)
+        sums, logarithms = W.sum(axis=1, keepdims=True), 0.0
         for rows in blocks:
             v = self.V[rows]
             offset_z = activations[:, : len(v)]
-            z = offset_z[:K]
+            z = offset_z[:-1]
             z[:] = Z[:, rows]
             if self.held != "activations":
                 q, p = self._weighed(v, offset_z, offset_W, buffers)
                 new_Z[:, rows] = self._moved(z, W @ q.T, sums if p is None else W @ p.T)
             q, p = self._weighed(v, offset_z, offset_W, buffers)
-            up += z @ q
+            up += offset_z @ q
             if p is not None:
-                down += z @ p
-            told += self._told(v, q, p)
-        return up, down, told
+                down += offset_z @ p
+            logarithms += self._logarithms(v, q, p)
+        return up, down, logarithms
 
     def _near(self, beta: float) -> bool:
+        """Whether the divergence is that of a limit, as in :func:`~..nmf.beta_divergence`."""
         return abs(self.beta - beta) < 1e-8
 
-    def _told(self, v: Array, q: Array, p: Array | None) -> float:
-        """What of a block's objective the sums for the spectra do not tell; spoils ``q``, ``p``."""
+    def _logarithms(self, v: Array, q: Array, p: Array | None) -> float:
+        """Of a block ``Σ v log(v/M)`` for ``β = 1``, ``Σ log M`` for 0; spoils ``q`` and ``p``."""
         if self._near(1):
-            np.maximum(q, np.finfo(q.dtype).tiny, out=q)
-            np.log(q, out=q)
-            q *= v
-            return float(q.sum())
-        assert p is not None
-        offset, beta = float(self.offset), self.beta
-        by_offset = offset * float(q.sum()), offset * float(p.sum())
+            if not self.is_positive:
+                np.maximum(q, np.finfo(q.dtype).tiny, out=q)
+            return float(np.vecdot(v, np.log(q, out=q)).sum(dtype=float))
         if self._near(0):
-            np.log(p, out=p)
-            return by_offset[0] - float(p.sum())
-        return ((beta - 1) * by_offset[1] - beta * by_offset[0]) / (beta * (beta - 1))
+            return -float(np.log(p, out=p).sum(dtype=float))
+        return 0.0
 
-    def _value(self, W: Array, up: Array, down: Array, told: float) -> float:
+    @cached_property
+    def is_positive(self) -> bool:
+        """Whether no quotient of an entry and its model is zero, to rounding either."""
+        return bool(self.V.min() > np.sqrt(np.finfo(self.V.dtype).tiny) * self.mean)
+
+    def _value(self, W: Array, up: Array, down: Array, logarithms: float) -> float:
         """The objective: ``W · up`` is ``Σ V M**(β - 1)``, and ``W · down`` is ``Σ M**β``."""
-        W, beta = W.astype(float), self.beta
+        told, beta = self.constant + logarithms, self.beta
         if self._near(1):
-            return self.constant + told + float(np.sum(W * down))
-        fitted = float(np.vdot(W, up))
+            return told + float(np.sum(W * down))
         if self._near(0):
-            return self.constant + told + fitted
-        powers = float(np.vdot(W, down))
-        return self.constant + told + ((beta - 1) * powers - beta * fitted) / (beta * (beta - 1))
+            return told + float(np.vdot(W, up))
+        powers = (beta - 1) * np.vdot(W, down) - beta * np.vdot(W, up)
+        return told + float(powers) / (beta * (beta - 1))
 
     @cached_property
     def constant(self) -> float:

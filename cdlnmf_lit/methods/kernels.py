@@ -272,23 +272,24 @@ def sweep_in_loops(z: Array, c: Array, gram: Array, sweeps: int) -> None:
            [0.]])
     """
     K, N = z.shape
-    rest = np.empty(BLOCK, z.dtype)
-    zero = rest[0] * 0
+    rest = np.ones(BLOCK, z.dtype)
+    one = rest[0]
+    zero = one - one
     for first in range(0, N, BLOCK):
         size = min(BLOCK, N - first)
         for _ in range(sweeps):
             for k in range(K):
                 if not gram[k, k] > zero:
                     continue
-                inverse = 1 / gram[k, k]
+                asked, now, inverse = c[k, first:], z[k, first:], one / gram[k, k]
                 for n in range(size):
-                    rest[n] = c[k, first + n]
+                    rest[n] = asked[n]
                 for j in range(K):
-                    weight = gram[k, j]
+                    weight, other = gram[k, j], z[j, first:]
                     for n in range(size):
-                        rest[n] -= weight * z[j, first + n]
+                        rest[n] -= weight * other[n]
                 for n in range(size):
-                    z[k, first + n] = max(z[k, first + n] + inverse * rest[n], zero)
+                    now[n] = max(now[n] + inverse * rest[n], zero)
 
 
 def sweep_in_numpy(z: Array, c: Array, gram: Array, sweeps: int) -> None:
