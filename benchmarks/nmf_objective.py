@@ -146,7 +146,7 @@ def our_trace(name: str, V: Any, beta: float, start: Factors, judged: Any, limit
 def their_trace(
     solver: Any, V: Any, beta: float, start: Factors, judged: Any, limit: float, iteration: float
 ) -> Any:
-    """The seconds of an iteration times their number: what they do before the first is free."""
+    """The seconds of an iteration times their number."""
     trace, done, found = [(0, 0.0, judged(*start))], 0, start
     for n in checkpoints():
         found, done = solver(V, beta, found, n - done), n
@@ -155,17 +155,15 @@ def their_trace(
             return trace
 
 
-def an_iteration(solver: Any, V: Any, beta: float, start: Factors, many: int = 9) -> float:
-    """Seconds of several iterations and one, less those of one."""
+def an_iteration(solver: Any, V: Any, beta: float, start: Factors, many: int = 30) -> float:
+    """Seconds an iteration of many, as a median: their checks of the input hardly count."""
     solver(V, beta, start, 1)
     seconds = []
     for _ in range(5):
-        marks = [time.process_time()]
-        for count in (1, 1 + many):
-            solver(V, beta, start, count)
-            marks.append(time.process_time())
-        seconds.append((marks[2] - 2 * marks[1] + marks[0]) / many)
-    return max(statistics.median(seconds), 1e-9)
+        begin = time.process_time()
+        solver(V, beta, start, many)
+        seconds.append((time.process_time() - begin) / many)
+    return statistics.median(seconds)
 
 
 def race(name: str, of: str, precision: str, starts: str) -> dict[str, Any]:
@@ -182,12 +180,16 @@ def race(name: str, of: str, precision: str, starts: str) -> dict[str, Any]:
         if name == "sklearn cd" and divergence != "euclidean":
             continue
         V = matrix(of, beta, precision)
-        judged, limit = Problem(V, beta, 1.0).objective, budget(V.size, precision)
+        judge, limit = Problem(V, beta, 1.0), budget(V.size, precision)
+
+        def judged(W: Any, Z: Any, judge: Any = judge) -> float:
+            return float(judge.objective(np.ascontiguousarray(W), Z))
+
         for K in COMPONENTS:
             traces: list[Any] = []
             for seed in range(int(starts)):
                 start = drawn(V, K, seed)
-                args = (V, beta, start, lambda W, Z: judged(np.ascontiguousarray(W), Z), limit)
+                args = (V, beta, start, judged, limit)
                 if name in OURS:
                     if not traces:
                         next(itertools.islice(ours(OURS[name], V, beta, start), 3, None))

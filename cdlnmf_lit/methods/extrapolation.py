@@ -234,13 +234,14 @@ class Extrapolated(nmf.Problem):
             return -self.mean * self.V.size
 
         def share(blocks: list[slice]) -> float:
-            rows = slice(blocks[0].start, blocks[-1].stop)
-            if self._near(0):
-                return -float(np.sum(np.log(self.V[rows]), dtype=float))
-            return float(np.sum(self.V[rows] ** self.beta, dtype=float))
+            values = map(self.V.__getitem__, blocks)
+            terms = (np.log(v) if self._near(0) else v**self.beta for v in values)
+            return sum(float(each.sum(dtype=float)) for each in terms)
 
-        total = sum(in_threads(share, self.shares(1)))
-        return total - self.V.size if self._near(0) else total / (self.beta * (self.beta - 1))
+        total = float(sum(in_threads(share, self.shares(16))))
+        if self._near(0):
+            return -total - self.V.size
+        return total / (self.beta * (self.beta - 1))
 
     def record(self, state: Ahead) -> dict[str, float]:
         return super().record(state) if state.value is None else {"objective": state.value}

@@ -270,6 +270,10 @@ def sweep_in_loops(z: Array, c: Array, gram: Array, sweeps: int) -> None:
     >>> z
     array([[2.],
            [0.]])
+
+    References
+    ----------
+    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
     """
     K, N = z.shape
     rest = np.ones(BLOCK, z.dtype)
@@ -302,6 +306,10 @@ def sweep_in_numpy(z: Array, c: Array, gram: Array, sweeps: int) -> None:
     >>> z
     array([[2.],
            [0.]])
+
+    References
+    ----------
+    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
     """
     for _ in range(sweeps):
         for k in np.flatnonzero(np.diagonal(gram) > 0):

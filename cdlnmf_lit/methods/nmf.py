@@ -516,12 +516,13 @@ class NMF(OfSpectrogram, name="nmf"):
         return kind(V, self.beta, self.exponent, **asked)
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
-        """The spectrogram, three iterates, the sounds twice, and each thread's blocks."""
+        """The spectrogram, a few iterates, the sounds twice, and each thread's blocks."""
         N, F = self.shape(n_samples)
         of_signal = min(N * max(self.frame.channels, self.frame.window.size), BLOCK)
         of_matrix = min(N * F, max(ONE_THREAD // (K + 1), LEAST_BLOCK))
         at_once = max(8 * of_signal, 7 * of_matrix)
-        numbers = N * F + 3 * K * (N + F) + 2 * (K + 2) * n_samples + n_threads() * at_once
+        iterates = 3 if self.acceleration == "none" else 6
+        numbers = N * F + iterates * K * (N + F) + 2 * (K + 2) * n_samples + n_threads() * at_once
         return int(numbers * dtype.itemsize)
 
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
