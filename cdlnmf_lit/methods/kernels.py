@@ -419,6 +419,76 @@ def is_sparse(z: Array, atom_length: int) -> bool:
     return int(np.count_nonzero(z)) * atom_length <= 32 * z.size
 
 
+def sweep_in_loops(z: Array, c: Array, gram: Array, sweeps: int) -> None:
+    r"""Rounds of coordinate descent on ``½ z · G z - c · z`` over ``z ≥ 0``, all columns alike.
+
+    .. math:: z_k ← \max\Big(0, \; z_k + \frac{c_k - \sum_j G_{kj} z_j}{G_{kk}}\Big)
+
+    Parameters
+    ----------
+    z : array (K, N)
+        Changed in place.
+    c : array (K, N)
+    gram : array (K, K)
+        ``G``; a row whose ``G_kk`` is 0 stays as it is.
+    sweeps : int
+
+    Examples
+    --------
+    >>> z = np.zeros((2, 1))
+    >>> sweep_in_loops(z, np.array([[2.0], [-1.0]]), np.eye(2), 1)
+    >>> z
+    array([[2.],
+           [0.]])
+
+    References
+    ----------
+    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+    K, N = z.shape
+    rest = np.ones(BLOCK, z.dtype)
+    one = rest[0]
+    zero = one - one
+    for first in range(0, N, BLOCK):
+        size = min(BLOCK, N - first)
+        for _ in range(sweeps):
+            for k in range(K):
+                if not gram[k, k] > zero:
+                    continue
+                asked, now, inverse = c[k, first:], z[k, first:], one / gram[k, k]
+                for n in range(size):
+                    rest[n] = asked[n]
+                for j in range(K):
+                    weight, other = gram[k, j], z[j, first:]
+                    for n in range(size):
+                        rest[n] -= weight * other[n]
+                for n in range(size):
+                    now[n] = max(now[n] + inverse * rest[n], zero)
+
+
+def sweep_in_numpy(z: Array, c: Array, gram: Array, sweeps: int) -> None:
+    """The rounds of :func:`sweep_in_loops`, a row at a time.
+
+    Examples
+    --------
+    >>> z = np.zeros((2, 1))
+    >>> sweep_in_numpy(z, np.array([[2.0], [-1.0]]), np.eye(2), 1)
+    >>> z
+    array([[2.],
+           [0.]])
+
+    References
+    ----------
+    Equation (8) of the paper. Chapter: ``book/methods/nmf.md``.
+    """
+    for _ in range(sweeps):
+        for k in np.flatnonzero(np.diagonal(gram) > 0):
+            step = c[k] - gram[k] @ z
+            step /= gram[k, k]
+            step += z[k]
+            np.maximum(step, 0, out=z[k])
+
+
 def _compiled(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Machine code that leaves other threads free, kept on disk where there is a folder for it."""
     import numba
@@ -456,3 +526,4 @@ descend = _Quickest(descend_in_loops, descend_in_numpy)
 add_scaled = _Quickest(add_scaled_in_loops, add_scaled_in_numpy)
 multiply = _Quickest(multiply_in_loops, multiply_in_numpy)
 spectral_product = _Quickest(product_in_loops, product)
+sweep = _Quickest(sweep_in_loops, sweep_in_numpy)

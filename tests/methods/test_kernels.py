@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cdlnmf_lit.methods import kernels
 from cdlnmf_lit.methods.sparse_coding import Problem
 from tests import reference
-from tests.strategies import normal, seeds
+from tests.strategies import dtypes, normal, seeds
 
 FORMS = ["descend_in_loops", "descend_in_numpy", "descend"]
 
@@ -90,6 +90,33 @@ def test_all_forms_add_the_same(seed, n, length):
         out = start.copy()
         getattr(kernels, form)(out, source, places, begins, values, length)
         np.testing.assert_allclose(out, expected, rtol=1e-12)
+
+
+@given(seeds, st.integers(1, 4), st.sampled_from([1, 63, 64, 65, 200]), dtypes, st.booleans())
+def test_all_forms_sweep_alike_and_lower_the_quadratic(seed, K, N, dtype, silent):
+    rng = np.random.default_rng(seed)
+    W, start = rng.random((K, 9)), rng.random((K, N)).astype(dtype)
+    if silent:
+        W[-1] = 0
+    gram, c = (W @ W.T).astype(dtype), rng.normal(1, 1, (K, N)).astype(dtype)
+
+    def quadratic(z):
+        z = z.astype(float)
+        return np.sum(z * (gram @ z) / 2 - c * z)
+
+    found = []
+    for form in ("sweep_in_loops", "sweep_in_numpy", "sweep"):
+        z = start.copy()
+        getattr(kernels, form)(z, c, gram, 3)
+        assert z.dtype == dtype
+        assert z.min() >= 0
+        assert quadratic(z) <= quadratic(start) + 1e-4 * np.abs(quadratic(start))
+        if silent:
+            np.testing.assert_array_equal(z[-1], start[-1])
+        found.append(z)
+    tolerance = 1e-9 if dtype == np.float64 else 2e-3
+    for z in found[1:]:
+        np.testing.assert_allclose(z, found[0], atol=tolerance * (1 + found[0].max()))
 
 
 @given(seeds, st.integers(1, 3), st.integers(1, 20))

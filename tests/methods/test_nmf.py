@@ -238,6 +238,17 @@ def test_zeros_stay_zero_and_a_silent_component_stays_silent(problem, name):
     assert np.all(np.isfinite(last.activations))
 
 
+@pytest.mark.parametrize("options", [{}, {"acceleration": "extrapolation"}])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_entry_ends_among_denormal_numbers(name, options):
+    """Zeros in the data take entries down by the same factor each time, for ever."""
+    V = np.kron(np.eye(2), np.ones((4, 3))).astype(np.float32) + np.float32(1e-6)
+    for state in islice(factorize(V, 2, divergence=name, **options), 400):
+        for factor in (state.patterns, state.activations):
+            least = np.sqrt(np.finfo(np.float32).tiny) * factor.max()
+            assert np.all((factor == 0) | (factor >= 0.9 * least / 10))
+
+
 @given(matrices(), names, dtypes)
 def test_a_start_that_explains_nothing_does_no_harm(problem, name, dtype):
     """Where the model is zero and the data are not, the divergence is large, not no number."""
@@ -316,7 +327,7 @@ def test_patterns_alone_begin_as_loud_as_the_data():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_result_does_not_depend_on_the_threads(monkeypatch, name):
-    V = np.random.default_rng(0).random((3000, 300)) + 0.1
+    V = np.random.default_rng(0).random((3000, 1000)) + 0.1
     found = []
     for threads in (1, 2, 5):
         monkeypatch.setattr(blocks, "n_threads", lambda threads=threads: threads)
