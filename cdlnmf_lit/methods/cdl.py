@@ -140,7 +140,7 @@ class Problem(sparse_coding.Problem):
                 new = now  # by its old number, on which the ADMM's balance depends
             if new.objective > (1 - SLOW) * now.objective:
                 steps = min(2 * steps, most)
-            before = now.patterns
+            before, ahead = now.patterns, None
             if every and iteration >= due:
                 moved = self.recentred(now)
                 wait = every if moved is None else 2 * wait
@@ -148,6 +148,7 @@ class Problem(sparse_coding.Problem):
                     moved = self.updated(moved, steps)
                     if moved.objective < new.objective:
                         new, before, t, wait = moved, moved.patterns, 1.0, every
+                    moved = None
                 due = iteration + wait
             now = new
 
@@ -300,8 +301,15 @@ class Quadratic:
 
     @cached_property
     def curvature(self) -> float:
-        """At least the largest eigenvalue of ``A``: that of a circulant matrix around it."""
-        return float(np.abs(np.linalg.eigvalsh(np.moveaxis(self.spectra, 2, 0))).max())
+        """At least the largest eigenvalue of ``A``: that of a circulant matrix around it.
+
+        Only frequencies count whose Frobenius norm reaches the eigenvalue where it is largest.
+        """
+        A = np.moveaxis(self.spectra, 2, 0)
+        at_most = np.linalg.norm(A, axis=(1, 2))
+        largest = float(np.abs(np.linalg.eigvalsh(A[at_most.argmax()])).max())
+        others = np.linalg.eigvalsh(A[at_most > largest])
+        return float(np.max(np.abs(others), initial=largest))
 
     def gradient(self, d: Array) -> Array:
         """``A d - b``, ``(K, T_d)``."""
