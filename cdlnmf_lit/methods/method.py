@@ -448,21 +448,25 @@ class Method:
             Of the signal.
         """
         T, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
-        dtype = np.dtype(self.precision or dtype)
+        given, dtype = np.dtype(dtype), np.dtype(self.precision or dtype)
         work, share = self.rehearsal(T, K, dtype)
         an_iteration = share * seconds_of(work)
-        lengths = np.diff([0, *(iterations for _, iterations in self.rounds)])
-        seconds = an_iteration * sum(
-            n * int(m) for (n, _), m in zip(self.rounds, lengths, strict=True)
-        )
-        memory = self.bytes_needed(T, K, dtype)
+        memory, seconds, done = self.bytes_needed(T, K, dtype), 0.0, 0
+        for n, iterations in self.rounds:
+            seconds, done = seconds + n * (iterations - done) * an_iteration, iterations
+        waiting = self.bytes_waiting(T, K, dtype) if self.starts > 1 else 0
         if isinstance(self.start, Method):
             before = self.start.estimate(T, K, dtype)
-            memory, seconds = (
-                max(memory, before.memory_bytes),
-                seconds + self.starts * before.seconds,
-            )
-        return Estimate(memory, an_iteration, seconds)
+            memory = max(memory, before.memory_bytes)
+            seconds += self.starts * before.seconds
+        copied = T * dtype.itemsize if dtype != given else 0
+        return Estimate(memory + waiting + copied, an_iteration, seconds)
+
+    def bytes_waiting(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """Memory of what waits, at the most, while one of several starts is run."""
+        starts = self.rounds[1][0] if len(self.rounds) > 1 else 1
+        factors = sum(int(np.prod(shape)) for shape in self.shapes(n_samples, K).values())
+        return starts * (2 * factors + n_samples) * dtype.itemsize
 
     # ---- as plain values -----------------------------------------------------------------------
 
