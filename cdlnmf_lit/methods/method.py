@@ -127,6 +127,9 @@ class Problem:
     held: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    IS_SHARED: ClassVar[bool] = True
+    """Whether runs may take turns on it: not where one keeps phases or the like in it."""
+
     def begin(self, K: int, start: Any, rng: np.random.Generator) -> State:
         """The iterate to begin with."""
         match start:
@@ -309,11 +312,12 @@ class Method:
         return self._followed(Run(states), self.iterations, watch).decomposition()
 
     def _best(self, x: Array, K: int, held: str | None, rng: Any, watch: Watch | None) -> Run:
-        """The run of the lowest objective; all starts are of one problem."""
-        problem = self._to_solve(x, K, held)
+        """The run of the lowest objective; the starts share a problem where they can."""
+        shared = self._to_solve(x, K, held)
 
         def begun(seed: int) -> Run:
             begin = self._begin(x, K, None, seed, watch)
+            problem = shared if shared.IS_SHARED else self._to_solve(x, K, held)
             return Run(problem.states(problem.begin(K, begin, np.random.default_rng(seed))))
 
         seeds = np.random.default_rng(rng).integers(2**32, size=self.starts).tolist()

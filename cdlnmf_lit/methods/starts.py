@@ -95,7 +95,11 @@ def best_of(
 
     Examples
     --------
-    >>> ends = [Run(iter(())), ]
+    >>> from cdlnmf_lit import NMF
+    >>> x = np.sin(0.3 * np.arange(4000.0))
+    >>> runs = [Run(NMF().iterate(x, 1, rng=seed)) for seed in range(4)]
+    >>> best_of(iter(runs), [(4, 2), (2, 5)], Run.to).status
+    'ran all 5 iterations'
     """
     kept: list[Run] = []
     for (n, iterations), most in zip(rounds, [*(n for n, _ in rounds[1:]), 1], strict=True):
