@@ -140,7 +140,8 @@ class Problem(sparse_coding.Problem):
                 new = now  # by its old number, on which the ADMM's balance depends
             if new.objective > (1 - SLOW) * now.objective:
                 steps = min(2 * steps, most)
-            before, ahead = now.patterns, None
+            before = now.patterns
+            del ahead  # and what it has computed
             if every and iteration >= due:
                 moved = self.recentred(now)
                 wait = every if moved is None else 2 * wait

@@ -329,7 +329,8 @@ class Method:
         if watch is None:
             return run.to(iterations, self.tolerance)
         stage = replace(self, starts=1, halve_every=0, iterations=iterations)
-        return run.to(iterations, self.tolerance, partial(watch, stage))
+        watched: Any = partial(watch, stage)
+        return run.to(iterations, self.tolerance, watched)
 
     def _states(
         self,
