@@ -52,6 +52,8 @@ class Problem(method.Problem):
     Algorithm 1 and equation (15) of the paper.
     """
 
+    IS_SHARED = False
+
     factorisation: complex_nmf.Problem
 
     def updated(self, W: Array, Z: Array, residual: Array) -> tuple[Array, Array]:

@@ -142,6 +142,7 @@ class Problem(sparse_coding.Problem):
             if new.objective > (1 - SLOW) * now.objective:
                 steps = min(2 * steps, most)
             before = now.patterns
+            del ahead  # and what it has computed
             if every and (iteration >= due or is_stuck):
                 moved = self.recentred(now)
                 wait = every if moved is None else 2 * wait
@@ -149,6 +150,7 @@ class Problem(sparse_coding.Problem):
                     moved = self.updated(moved, steps)
                     if moved.objective < new.objective:
                         new, before, t, wait = moved, moved.patterns, 1.0, every
+                    moved = None
                 due = iteration + wait
             if is_stuck and new is now:  # any further try would be the same
                 yield from map(now.numbered, count(iteration))
@@ -303,8 +305,15 @@ class Quadratic:
 
     @cached_property
     def curvature(self) -> float:
-        """At least the largest eigenvalue of ``A``: that of a circulant matrix around it."""
-        return float(np.abs(np.linalg.eigvalsh(np.moveaxis(self.spectra, 2, 0))).max())
+        """At least the largest eigenvalue of ``A``: that of a circulant matrix around it.
+
+        Only frequencies count whose Frobenius norm reaches the eigenvalue where it is largest.
+        """
+        A = np.moveaxis(self.spectra, 2, 0)
+        at_most = np.linalg.norm(A, axis=(1, 2))
+        largest = float(np.abs(np.linalg.eigvalsh(A[at_most.argmax()])).max())
+        others = np.linalg.eigvalsh(A[at_most > largest])
+        return float(np.max(np.abs(others), initial=largest))
 
     def gradient(self, d: Array) -> Array:
         """``A d - b``, ``(K, T_d)``."""

@@ -71,6 +71,8 @@ class Problem(method.Problem):
     Equation (10) of the paper, reference [16].
     """
 
+    IS_SHARED = False
+
     X: Array
     n_components: int
     phases: Phases = field(default_factory=lambda: Phases())

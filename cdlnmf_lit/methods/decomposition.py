@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,12 +18,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
-from cdlnmf_lit.theory.blocks import placed, segment_energies
+from cdlnmf_lit.theory.blocks import pieces, placed, segment_energies
 from cdlnmf_lit.theory.convolution import synthesize
 
 FORMS = ("atoms", "spectra", "sounds")
 ARRAYS = ("activations", "residual", *FORMS)
 """What of a decomposition a file keeps as arrays."""
+STRETCH = 2**20
+"""Places of a stretch that are compared at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +220,12 @@ class Decomposition:
 
 def _loudest(sound: Array, length: int) -> Array:
     """The stretch of ``length`` samples that has the most energy."""
-    begin = 0 if sound.size <= length else int(np.argmax(segment_energies(sound, length)))
+    begin, most = 0, -1.0
+    for part in pieces(sound.size - length + 1, STRETCH):
+        energies = segment_energies(sound[part.start : part.stop + length - 1], length)
+        n = int(energies.argmax())
+        if energies[n] > most:
+            begin, most = part.start + n, energies[n]
     return placed(sound[begin : begin + length], 0, length)
 
 
@@ -253,6 +261,86 @@ class State(Protocol):
     def decomposition(self) -> Decomposition: ...
 
 
+def _unwatched(states: Iterator[State]) -> Generator[State]:
+    yield from states
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A method's states, as far as they have been followed.
+
+    Parameters
+    ----------
+    states : iterator of State
+        Those to come.
+    state : State, or None
+        The last of those that were.
+    records : tuple of dict
+        What the history keeps of each.
+    status : str
+        Why it went no further, in a sentence.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> begun = Run(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 1)).to(3)
+    >>> begun.to(5).objective < begun.objective
+    True
+    """
+
+    states: Iterator[State]
+    state: State | None = None
+    records: tuple[Mapping[str, float], ...] = ()
+    status: str = ""
+
+    @property
+    def objective(self) -> float:
+        """What it has come down to."""
+        return self.records[-1]["objective"]
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was ended from outside, before its iterations or its tolerance."""
+        return self.status.startswith("stopped")
+
+    def to(
+        self,
+        iterations: int,
+        tolerance: float = 0.0,
+        watched: Callable[[Iterator[State]], Generator[State]] = _unwatched,
+    ) -> Run:
+        """The same run at a later iteration; see :func:`run`. Its states stay open."""
+        if self.status.startswith("converged"):
+            return self
+        records, state, status = [*self.records], self.state, ""
+        with closing(watched(islice(self.states, None))) as states:
+            for state in states:
+                records.append(state.record)
+                done = len(records) - 1
+                fall = records[max(0, done - 10)]["objective"] - records[done]["objective"]
+                if tolerance and done >= 10 and fall <= tolerance * abs(records[-11]["objective"]):
+                    status = (
+                        f"converged after {done} iterations: the objective fell by less than "
+                        f"{tolerance:g} of itself in the last 10"
+                    )
+                    break
+                if done == iterations:
+                    status = f"ran all {iterations} iterations"
+                    break
+        if state is None:
+            raise ValueError("states must hold at least one state, the start")
+        status = status or f"stopped after {len(records) - 1} iterations: there were no more states"
+        return Run(self.states, state, tuple(records), status)
+
+    def decomposition(self) -> Decomposition:
+        """What was reached, with its history and status."""
+        assert self.state is not None
+        history = {
+            name: np.array([each[name] for each in self.records]) for name in self.records[0]
+        }
+        return replace(self.state.decomposition(), history=history, status=self.status)
+
+
 def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Decomposition:
     """Run a method's states to a :class:`Decomposition`, with its history and status.
 
@@ -285,24 +373,4 @@ def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Dec
     """
     iterations = integer(iterations, "iterations", at_least=0)
     tolerance = non_negative(tolerance, "tolerance")
-    records: list[Mapping[str, float]] = []
-    status, state = "", None
-    for done, state in enumerate(states):
-        records.append(state.record)
-        fall = records[max(0, done - 10)]["objective"] - records[done]["objective"]
-        if tolerance and done >= 10 and fall <= tolerance * abs(records[-11]["objective"]):
-            status = (
-                f"converged after {done} iterations: the objective fell by less than "
-                f"{tolerance:g} of itself in the last 10"
-            )
-            break
-        if done == iterations:
-            status = f"ran all {iterations} iterations"
-            break
-    if state is None:
-        raise ValueError("states must hold at least one state, the start")
-    return replace(
-        state.decomposition(),
-        history={name: np.array([each[name] for each in records]) for name in records[0]},
-        status=status or f"stopped after {done} iterations: there were no more states",
-    )
+    return Run(iter(states)).to(iterations, tolerance).decomposition()

@@ -51,6 +51,11 @@ class OnFrames(Method):
         """Of ``patterns`` and ``activations``, for coefficients ``(N, F)``."""
         return {"patterns": (K, F), "activations": (K, N)}
 
+    def bytes_waiting(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """The coefficients too, which the starts share."""
+        N, F = self.shape(n_samples)
+        return 2 * N * F * dtype.itemsize + super().bytes_waiting(n_samples, K, dtype)
+
     def require_tight(self, n_samples: int) -> None:
         """Refuse a frame whose components would not sum to the signal."""
         lower, upper = self.frame.bounds(n_samples)

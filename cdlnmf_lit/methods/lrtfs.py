@@ -60,6 +60,8 @@ class Problem(method.Problem):
     array([1., 2., 2.])
     """
 
+    IS_SHARED = False
+
     latest: list[int] = field(default_factory=list)
 
     def updated(

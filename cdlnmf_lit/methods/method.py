@@ -6,18 +6,17 @@ Chapter: ``book/methods/method.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.decomposition import Decomposition, Run
 from cdlnmf_lit.methods.options import OneOf, anything, at_least, option, optional, with_options
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
-from cdlnmf_lit.methods.starts import checked_start, require_components
+from cdlnmf_lit.methods.starts import best_of, checked_start, require_components, rounds
 from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, require_range, signal
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -128,6 +127,9 @@ class Problem:
     held: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    IS_SHARED: ClassVar[bool] = True
+    """Whether runs may take turns on it: not where one keeps phases or the like in it."""
+
     def begin(self, K: int, start: Any, rng: np.random.Generator) -> State:
         """The iterate to begin with."""
         match start:
@@ -203,6 +205,12 @@ class Method:
     start: str | Method = option("random", "What to begin from, by its name.", anything)
     starts: int = option(
         1, "How many starts to try; the result of the lowest objective is kept.", at_least(1)
+    )
+    halve_every: int = option(
+        0,
+        "Of several starts, iterations after which the worse half is given up, again and again "
+        "until one is left; 0 runs all of them to the end.",
+        at_least(0),
     )
     precision: str | None = option(
         None, "Of the computation; that of the signal if None.", optional(OneOf(*PRECISIONS))
@@ -304,29 +312,30 @@ class Method:
         """
         x, K = self.checked(x, n_components, start, held)
         if start is None and self.starts > 1:
-            return self._best(x, K, held, rng, watch)
+            return self._best(x, K, held, rng, watch).decomposition()
         states = self._states(x, K, start, held, rng, watch)
-        with closing(watch(self, states) if watch else states) as watched:  # type: ignore[type-var]
-            return run(watched, self.iterations, self.tolerance)
+        return self._followed(Run(states), self.iterations, watch).decomposition()
 
-    def _best(
-        self, x: Array, K: int, held: str | None, rng: Any, watch: Watch | None
-    ) -> Decomposition:
-        """The result of the lowest objective; one is kept at a time."""
-        once, best = replace(self, starts=1), None
+    def _best(self, x: Array, K: int, held: str | None, rng: Any, watch: Watch | None) -> Run:
+        """The run of the lowest objective; the starts share a problem where they can."""
+        shared = self._to_solve(x, K, held)
+
+        def begun(seed: int) -> Run:
+            begin = self._begin(x, K, None, seed, watch)
+            problem = shared if shared.IS_SHARED else self._to_solve(x, K, held)
+            return Run(problem.states(problem.begin(K, begin, np.random.default_rng(seed))))
+
         seeds = np.random.default_rng(rng).integers(2**32, size=self.starts).tolist()
-        for number, seed in enumerate(seeds, start=1):
-            found = once.decompose(x, K, held=held, rng=seed, watch=watch)
-            is_stopped = found.is_stopped
-            if best is None or found.objective < best.objective:
-                best = found
-            del found
-            if is_stopped:
-                status = f"stopped in start {number} of {self.starts}; the best: {best.status}"
-                best = replace(best, status=status)
-                break
-        assert best is not None
-        return replace(best, parameters=best.parameters | {"starts": self.starts})
+        follow = partial(self._followed, watch=watch)
+        return best_of(map(begun, seeds), self.rounds, follow)
+
+    def _followed(self, run: Run, iterations: int, watch: Watch | None) -> Run:
+        """A run at a later iteration, which is watched up to there as a method of its own."""
+        if watch is None:
+            return run.to(iterations, self.tolerance)
+        stage = replace(self, starts=1, halve_every=0, iterations=iterations)
+        watched: Any = partial(watch, stage)
+        return run.to(iterations, self.tolerance, watched)
 
     def _states(
         self,
@@ -337,17 +346,25 @@ class Method:
         rng: Any,
         watch: Watch | None = None,
     ) -> Iterator[Any]:
-        begin: Any = self.start if start is None else start
+        begin = self._begin(x, K, start, rng, watch)
+        problem = self._to_solve(x, K, held, start)
+        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
+
+    def _begin(
+        self, x: Array, K: int, start: Start | None, rng: Any, watch: Watch | None
+    ) -> str | Decomposition | tuple[Array, Array | None]:
+        begin = self.start if start is None else start
         if isinstance(begin, Method):
-            begin = begin.decompose(x, K, rng=rng, watch=watch)
-        asked = self.resolved(x)
+            return begin.decompose(x, K, rng=rng, watch=watch)
+        if isinstance(begin, tuple):
+            return self.arrays_of(begin, x.size, K, x.dtype)
+        return begin
+
+    def _to_solve(self, x: Array, K: int, held: str | None, start: Start | None = None) -> Any:
         about: dict[str, Any] = {"n_components": K} | ({"held": held} if held else {})
         if start is not None:
             about["start"] = start if isinstance(start, str) else type(start).__name__
-        if isinstance(begin, tuple):
-            begin = self.arrays_of(begin, x.size, K, x.dtype)
-        problem = asked.problem(x, K, held=held, about=about)
-        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
+        return self.resolved(x).problem(x, K, held=held, about=about)
 
     def states_of(
         self, problem: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any, start: Any, rng: Any
@@ -418,9 +435,14 @@ class Method:
 
     @property
     def runs(self) -> int:
-        """How many times a stage is run, all starts counted."""
+        """How often a stage is watched: every start, and again after each halving of them."""
         before = self.start.runs if isinstance(self.start, Method) else 0
-        return self.starts * (before + 1)
+        return self.starts * before + sum(n for n, _ in self.rounds)
+
+    @property
+    def rounds(self) -> list[tuple[int, int]]:
+        """How many of the starts run, and up to which iteration; each round has the better ones."""
+        return rounds(self.starts, self.iterations, self.halve_every)
 
     # ---- what it takes -----------------------------------------------------------------------
 
@@ -440,14 +462,25 @@ class Method:
             Of the signal.
         """
         T, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
-        dtype = np.dtype(self.precision or dtype)
+        given, dtype = np.dtype(dtype), np.dtype(self.precision or dtype)
         work, share = self.rehearsal(T, K, dtype)
         an_iteration = share * seconds_of(work)
-        memory, seconds = self.bytes_needed(T, K, dtype), self.iterations * an_iteration
+        memory, seconds, done = self.bytes_needed(T, K, dtype), 0.0, 0
+        for n, iterations in self.rounds:
+            seconds, done = seconds + n * (iterations - done) * an_iteration, iterations
+        waiting = self.bytes_waiting(T, K, dtype) if self.starts > 1 else 0
         if isinstance(self.start, Method):
             before = self.start.estimate(T, K, dtype)
-            memory, seconds = max(memory, before.memory_bytes), seconds + before.seconds
-        return Estimate(memory, an_iteration, self.starts * seconds)
+            memory = max(memory, before.memory_bytes)
+            seconds += self.starts * before.seconds
+        copied = T * dtype.itemsize if dtype != given else 0
+        return Estimate(memory + waiting + copied, an_iteration, seconds)
+
+    def bytes_waiting(self, n_samples: int, K: int, dtype: np.dtype) -> int:
+        """Memory of what waits, at the most, while one of several starts is run."""
+        starts = self.rounds[1][0] if len(self.rounds) > 1 else 1
+        factors = sum(int(np.prod(shape)) for shape in self.shapes(n_samples, K).values())
+        return starts * (2 * factors + n_samples) * dtype.itemsize
 
     # ---- as plain values -----------------------------------------------------------------------
 
@@ -492,7 +525,7 @@ class Method:
 
     def __str__(self) -> str:
         words = self._changed()
-        for unsaid in ("start", "starts", "precision"):
+        for unsaid in ("start", "starts", "halve_every", "precision"):
             words.pop(unsaid, None)
         if frame := words.pop("frame", None):
             words = {"hop": frame.hop, "window": frame.window.size} | words

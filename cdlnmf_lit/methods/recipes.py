@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
@@ -31,19 +32,21 @@ def notes(sample_rate: int = SAMPLE_RATE) -> Method:
     --------
     >>> for stage in notes(44_100).stages:
     ...     print(stage.name, stage.frame.window.size, stage.iterations, stage.starts)
-    nmf 4096 100 1
-    convolutive-nmf 4096 50 8
-    convolutive-nmf 8192 40 1
+    nmf 4096 20 1
+    convolutive-nmf 4096 30 8
+    convolutive-nmf 8192 20 1
     """
     hop = max(1, round(1024 * integer(sample_rate, "sample_rate") / SAMPLE_RATE))
     short, long = hann(2 * hop, hop), hann(4 * hop, hop)
-    spectra = NMF(frame=short, iterations=100)
-    patterns = ConvolutiveNMF(frame=short, pattern_length=8, iterations=50, starts=8)
-    return (
-        spectra
-        >> patterns
-        >> ConvolutiveNMF(frame=long, pattern_length=20, iterations=40, divergence="euclidean")
+    single: dict[str, Any] = {"precision": "float32"}
+    spectra = NMF(frame=short, iterations=20, **single)
+    patterns = ConvolutiveNMF(
+        frame=short, pattern_length=8, iterations=30, starts=8, halve_every=5, **single
     )
+    resolved = ConvolutiveNMF(
+        frame=long, pattern_length=20, iterations=20, divergence="euclidean", **single
+    )
+    return spectra >> patterns >> resolved
 
 
 def chirps(sample_rate: int = SAMPLE_RATE) -> Method:
@@ -57,17 +60,16 @@ def chirps(sample_rate: int = SAMPLE_RATE) -> Method:
     Examples
     --------
     >>> print(chirps())
-    nmf (hop 27562, window 55125, iterations 60) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
+    nmf (hop 27562, window 55125, iterations 30) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
     """
     length = max(2, round(2.5 * integer(sample_rate, "sample_rate")))
-    spectra = NMF(frame=hann(length, length // 2), iterations=60, precision="float32")
+    spectra = NMF(frame=hann(length, length // 2), iterations=30, precision="float32")
 
     sparse = CDL(
         atom_length=length,
         padding=length // 2,
         share=0.05,
-        iterations=30,
-        tolerance=1e-3,
+        iterations=5,
         precision="float32",
     )
     return spectra >> sparse >> replace(sparse, share=0.01, iterations=10)
@@ -92,9 +94,9 @@ def clicks(sample_rate: int = SAMPLE_RATE) -> Method:
     """
     length = max(2, round(0.03 * integer(sample_rate, "sample_rate")))
     sparse = CDL(
-        atom_length=length, padding=length // 2, share=0.2, iterations=20, precision="float32"
+        atom_length=length, padding=length // 2, share=0.2, iterations=10, precision="float32"
     )
-    return replace(sparse, starts=4) >> replace(sparse, share=0.1, tolerance=1e-3)
+    return replace(sparse, starts=4, halve_every=2) >> replace(sparse, share=0.1)
 
 
 RECIPES: dict[str, Callable[[int], Method]] = {

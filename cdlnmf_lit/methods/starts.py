@@ -5,12 +5,14 @@ Chapter: ``book/methods/nmf.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.decomposition import Decomposition, Run
 from cdlnmf_lit.theory.arguments import Array, array
 from cdlnmf_lit.theory.blocks import in_threads, placed, segment_energies
 from cdlnmf_lit.theory.gabor import GaborFrame
@@ -60,6 +62,62 @@ def checked_start(
             raise ValueError(f"start's {name} must not be negative, got {values.min()}")
         found.append(np.array(values, dtype if free else np.zeros(0, dtype).real.dtype, order="C"))
     return tuple(found)
+
+
+def rounds(starts: int, iterations: int, halve_every: int) -> list[tuple[int, int]]:
+    """How many starts run up to which iteration, where the worse half is given up so often.
+
+    The last that is left runs to the end; without halving all do, in one round.
+
+    Examples
+    --------
+    >>> rounds(8, iterations=50, halve_every=5)
+    [(8, 5), (4, 10), (2, 15), (1, 50)]
+    >>> rounds(8, iterations=50, halve_every=0)
+    [(8, 50)]
+
+    References
+    ----------
+    K. Jamieson and A. Talwalkar, "Non-stochastic best arm identification and hyperparameter
+    optimization", AISTATS 2016: successive halving.
+    """
+    found = [(starts, 0)]
+    while halve_every and found[-1][0] > 1 and found[-1][1] + halve_every < iterations:
+        n, done = found[-1]
+        found[-1:] = [(n, done + halve_every), (-(-n // 2), done + halve_every)]
+    return [*found[:-1], (found[-1][0], iterations)]
+
+
+def best_of(
+    runs: Iterator[Run], rounds: Sequence[tuple[int, int]], follow: Callable[[Run, int], Run]
+) -> Run:
+    """The run of the lowest objective, where the better ones of each round are in the next.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> x = np.sin(0.3 * np.arange(4000.0))
+    >>> runs = [Run(NMF().iterate(x, 1, rng=seed)) for seed in range(4)]
+    >>> best_of(iter(runs), [(4, 2), (2, 5)], Run.to).status
+    'ran all 5 iterations'
+    """
+    kept: list[Run] = []
+    for (n, iterations), most in zip(rounds, [*(n for n, _ in rounds[1:]), 1], strict=True):
+        kept = []
+        for number, run in enumerate(runs, start=1):
+            reached = follow(run, iterations)
+            kept = sorted([*kept, reached], key=attrgetter("objective"))[:most]
+            if reached.is_stopped:
+                status = f"stopped in start {number} of {n}; the best: {kept[0].status}"
+                return replace(kept[0], status=status)
+        runs = _taken_out(kept)
+    return kept[0]
+
+
+def _taken_out(runs: list[Run]) -> Iterator[Run]:
+    """One run after the other, of which the list then keeps nothing."""
+    while runs:
+        yield runs.pop(0)
 
 
 def opened(factor: Array, share: float = 1e-6) -> Array:

@@ -224,8 +224,10 @@ def segment_energies(x: Array, length: int) -> Array:
     >>> segment_energies(np.array([1.0, 2.0, 0.0]), 2)
     array([5., 4.])
     """
-    energy = np.concatenate([[0.0], np.cumsum(np.square(x, dtype=float))])
-    return np.maximum(energy[length:] - energy[:-length], 0)
+    energy = np.zeros(x.size + 1)
+    np.cumsum(np.square(x, dtype=float), out=energy[1:])
+    found = energy[length:] - energy[:-length]
+    return np.maximum(found, 0, out=found)
 
 
 def placed(piece: Array, start: int, length: int) -> Array:

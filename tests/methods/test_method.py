@@ -342,21 +342,87 @@ def test_of_several_starts_the_lowest_objective_is_kept():
     assert best.parameters["starts"] == 5
 
 
-@pytest.mark.long
-def test_one_result_of_several_starts_is_kept_at_a_time(monkeypatch):
-    kept, alive = [], []
+@pytest.mark.parametrize("halve_every", [0, 1])
+def test_of_several_starts_one_becomes_a_result(halve_every, monkeypatch):
+    made, decomposition = [], base.State.decomposition
+    monkeypatch.setattr(base.State, "decomposition", lambda s: made.append(s) or decomposition(s))
+    replace(small("nmf"), starts=6, halve_every=halve_every).decompose(a_sound(), 2)
+    assert len(made) == 1
 
-    def watched(states, iterations, tolerance):
+
+@pytest.mark.parametrize(("halve_every", "most"), [(0, 2), (1, 4)])
+def test_starts_that_are_given_up_are_not_kept(halve_every, most):
+    runs, alive = [], []
+
+    def watch(stage, states):
         gc.collect()
-        alive.append(sum(each() is not None for each in kept))
-        found = run(states, iterations, tolerance)
-        kept.append(weakref.ref(found))
-        return found
+        alive.append(sum(each() is not None for each in runs))
+        for state in states:
+            if state.iteration == 0:
+                runs.append(weakref.ref(state.patterns))
+            yield state
 
-    monkeypatch.setattr(base, "run", watched)
-    replace(small("nmf"), starts=6).decompose(a_sound(), 2)
-    assert len(alive) == 6
-    assert max(alive) == 1
+    method = small("nmf", iterations=4)
+    replace(method, starts=6, halve_every=halve_every).decompose(a_sound(), 2, watch=watch)
+    assert len(runs) == 6
+    assert max(alive) <= most
+
+
+@every_method
+def test_the_worse_half_of_the_starts_is_given_up(name):
+    once = small(name, iterations=6)
+    method = replace(once, starts=5, halve_every=2)
+    found = method.decompose(a_sound(), 2, rng=3)
+    drawn = np.random.default_rng(3).integers(2**32, size=5).tolist()
+    left = {seed: once.decompose(a_sound(), 2, rng=seed) for seed in drawn}
+    for iteration, n in ((2, 3), (4, 2), (6, 1)):
+        left = dict(sorted(left.items(), key=lambda e: e[1].history["objective"][iteration])[:n])
+    (wanted,) = left.values()
+    np.testing.assert_array_equal(found.components(), wanted.components())
+    for key, values in wanted.history.items():
+        np.testing.assert_array_equal(found.history[key], values)
+    assert (found.status, found.parameters["starts"]) == ("ran all 6 iterations", 5)
+
+
+def test_starts_that_converge_go_no_further():
+    method = small("nmf", iterations=60, tolerance=0.5)
+    found = replace(method, starts=4, halve_every=25).decompose(a_sound(), 2)
+    assert found.status.startswith("converged after")
+    assert len(found.history["objective"]) < 26
+
+
+def test_every_round_of_the_starts_is_watched():
+    method = small("cdl", iterations=3) >> small("nmf", iterations=4, starts=4, halve_every=1)
+    seen = []
+
+    def watch(stage, states):
+        seen.append((stage.name, stage.starts, stage.iterations, []))
+        for state in states:
+            seen[-1][-1].append(state.iteration)
+            yield state
+
+    watched = method.decompose(a_sound(), 2, watch=watch)
+    of_nmf = [each[1:] for each in seen if each[0] == "nmf"]
+    assert of_nmf == 4 * [(1, 1, [0, 1])] + 2 * [(1, 2, [2])] + [(1, 4, [3, 4])]
+    assert len(seen) == method.runs
+    np.testing.assert_array_equal(watched.components(), method.decompose(a_sound(), 2).components())
+
+
+@pytest.mark.parametrize("stop_at", range(1, 8))
+def test_a_stop_in_any_round_keeps_the_best_start_so_far(stop_at):
+    method, runs = small("nmf", iterations=4, starts=4, halve_every=1), []
+
+    def watch(stage, states):
+        runs.append(stage)
+        for state in states:
+            yield state
+            if len(runs) >= stop_at:
+                return
+
+    found = method.decompose(a_sound(), 2, watch=watch)
+    assert found.is_stopped
+    assert len(runs) <= stop_at + 1
+    assert found.components().shape == (2, T)
 
 
 def test_every_stage_and_start_is_watched():

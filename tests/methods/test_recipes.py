@@ -1,5 +1,8 @@
 """Recipes: the chains of methods that have proved best for three kinds of sounds."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,6 +55,35 @@ def test_the_command_line_runs_the_last_stage_once():
 def test_several_starts_are_tried_where_one_may_fail():
     starts = {name: [stage.starts for stage in recipe().stages] for name, recipe in RECIPES.items()}
     assert starts == {"notes": [1, 8, 1], "chirps": [1, 1, 1], "clicks": [4, 1]}
+    assert RECIPES["notes"]().stages[1].rounds == [(8, 5), (4, 10), (2, 15), (1, 30)]
+    assert RECIPES["clicks"]().stages[0].rounds == [(4, 2), (2, 4), (1, 10)]
+
+
+@every_recipe
+def test_a_recipe_computes_in_single_precision(name):
+    assert {stage.precision for stage in RECIPES[name]().stages} == {"float32"}
+
+
+@pytest.mark.parametrize("n_components", [2, 4])
+@every_recipe
+def test_the_estimate_of_a_recipe_is_an_upper_bound_of_memory(name, n_components):
+    recipe, x = RECIPES[name](8000), piano(rng=0, sample_rate=8000).signal
+    recipe.decompose(x[:40_000], n_components)  # compiles, starts threads
+    tracemalloc.start()
+    recipe.decompose(x, n_components)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < recipe.estimate(x.size, n_components).memory_bytes
+
+
+def test_the_worse_starts_of_a_piano_may_be_given_up_early():
+    mixture = piano(rng=13)
+    patterns = RECIPES["notes"]().stages[1]
+    early, late = (
+        replace(patterns, halve_every=every).decompose(mixture.signal, 4, rng=13)
+        for every in (patterns.halve_every, 0)
+    )
+    assert early.objective < 1.01 * late.objective
 
 
 def test_the_penalty_falls_from_stage_to_stage():

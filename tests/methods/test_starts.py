@@ -1,6 +1,7 @@
 """Given starts are checked and copied; any method's result becomes spectra and activations."""
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -190,3 +191,21 @@ def test_segments_are_drawn_by_their_energy():
     ]
     assert 0.73 < np.mean(shares) < 0.87
     assert not starts.segments(0 * x, 2, 4, np.random.default_rng(0)).any()
+
+
+# ---- several starts ------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 20), st.integers(0, 60), st.integers(0, 20))
+def test_each_round_has_the_better_half_and_the_last_runs_to_the_end(n, iterations, every):
+    found = starts.rounds(n, iterations, every)
+    assert found[0][0] == n
+    assert found[-1][1] == iterations
+    for (before, reached), (after, beyond) in pairwise(found):
+        assert after == -(-before // 2)
+        assert reached < beyond
+    assert [reached for _, reached in found[:-1]] == [
+        every * (i + 1) for i in range(len(found) - 1)
+    ]
+    assert every or len(found) == 1
+    assert not every or found[-1][0] == 1 or iterations <= every * len(found)
