@@ -28,7 +28,7 @@ from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.semi_nmf import coordinate_update
 from cdlnmf_lit.methods.starts import activations_of, loudness, segments
 from cdlnmf_lit.theory.arguments import Array
-from cdlnmf_lit.theory.blocks import gram, in_threads, placed
+from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
@@ -118,8 +118,10 @@ class Problem(method.Problem):
         def transform(group: tuple[slice, Array]) -> tuple[Array, Array]:
             blocks, spectra = group
             V = plan.backward(plan.product(spectra, mirrored))
-            for product, activations in others:
-                V += product @ plan.padded(activations[:, plan.columns(blocks)])
+            for b, rows in enumerate(V if others else (), blocks.start):
+                columns = plan.columns(slice(b, b + 1))
+                for product, activations in others:
+                    add_product(rows, product, activations[:, columns])
             update(V, updated, Z, mixed, G, penalty, plan.block * blocks.start, plan.block)
             z = updated[:, plan.columns(blocks)]
             return plan.forward(V), gram(z, z)
@@ -328,6 +330,20 @@ def descended(
 
 
 ACTIVATION_UPDATES = {"multiplicative": multiplied, "coordinate": descended}
+
+
+def add_product(rows: Array, product: Array, activations: Array) -> None:
+    """Add ``product @ activations`` to the first columns of some rows.
+
+    Examples
+    --------
+    >>> rows = np.zeros((1, 3))
+    >>> add_product(rows, np.full((1, 1), 2.0), np.ones((1, 2)))
+    >>> rows
+    array([[2., 2., 0.]])
+    """
+    for part in stretches(*activations.shape):
+        rows[:, part] += product @ activations[:, part]
 
 
 def combined(terms: list[tuple[float, Array]]) -> Array:

@@ -468,8 +468,7 @@ class GaborFrame:
         padded = placed(x, -self.first_sample, a * (self.n_frames(x.size) - 1) + g.size)
 
         def transform(rows: slice) -> Array:
-            start, stop = a * rows.start, a * (rows.stop - 1) + g.size
-            under_window = frames(padded[start:stop], g.size, a)
+            under_window = frames(padded[a * rows.start : a * (rows.stop - 1) + g.size], g.size, a)
             folded = np.zeros((rows.stop - rows.start, M), x.dtype)
             for inside, outside in self._folds():
                 folded[:, outside] += under_window[:, inside] * g[inside]
