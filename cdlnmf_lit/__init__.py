@@ -10,6 +10,7 @@ from cdlnmf_lit.methods import (
     algorithm_1,
     algorithm_1_complex,
     cdl,
+    certificate,
     complex_isnmf,
     complex_nmf,
     convolutive_nmf,
@@ -22,6 +23,7 @@ from cdlnmf_lit.methods import (
 from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 from cdlnmf_lit.methods.algorithm_1_complex import Algorithm1Complex
 from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.certificate import Certificate
 from cdlnmf_lit.methods.complex_isnmf import ComplexISNMF
 from cdlnmf_lit.methods.complex_nmf import ComplexNMF
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
@@ -68,6 +70,7 @@ __all__ = [
     "Algorithm1",
     "Algorithm1Complex",
     "AtomsOfSpectra",
+    "Certificate",
     "ComplexISNMF",
     "ComplexNMF",
     "Convolution",
@@ -83,6 +86,7 @@ __all__ = [
     "atom_of_spectrum",
     "cdl",
     "cdl_objective",
+    "certificate",
     "complex_isnmf",
     "complex_nmf",
     "conditioning",

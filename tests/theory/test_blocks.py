@@ -17,6 +17,7 @@ from cdlnmf_lit.theory.blocks import (
     overlap_add,
     placed,
     segment_energies,
+    sliding_maximum,
     stretches,
     summed,
 )
@@ -159,3 +160,10 @@ def test_the_energies_of_segments_are_the_literal_sums(T, length, dtype, seed):
     assert found.dtype == float
     np.testing.assert_allclose(found, wanted, atol=1e-12)
     assert segment_energies(np.r_[1e9, np.zeros(9)], 3).min() >= 0
+
+
+@given(seeds, st.integers(1, 60), st.data())
+def test_sliding_maxima_are_those_of_the_windows(seed, length, data):
+    values, width = normal(seed, length), data.draw(st.integers(1, length))
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
+    np.testing.assert_array_equal(sliding_maximum(values, width), windows.max(axis=1))
