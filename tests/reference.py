@@ -177,3 +177,26 @@ def group_lasso(x, begins, length, penalty, steps=100_000, accuracy=1e-8):
             if value - bound <= accuracy * value:
                 break
     return value, bound
+
+
+def nuclear_pieces(x, length, penalty, steps=1000):
+    """Minimise ``½‖x - Σ S_n u_n‖² + λ‖[u_0 …]‖_*`` by FISTA: pieces, least value and a bound.
+
+    The bound is that of the residual, scaled until the matrix of its segments has norm ``λ``.
+    """
+    view = np.lib.stride_tricks.sliding_window_view
+    A = ahead = np.zeros((length, x.size - length + 1))
+    places = np.add.outer(*map(np.arange, A.shape)).ravel()
+
+    def residual(A):
+        return x - np.bincount(places, A.ravel())
+
+    for step in range(steps):
+        V = ahead + view(residual(ahead), length).T / length
+        left, s, right = np.linalg.svd(V, full_matrices=False)
+        new = (left * np.maximum(s - penalty / length, 0)) @ right
+        ahead, A = new + step / (step + 3) * (new - A), new
+    r = residual(A)
+    theta = r * min(1.0, penalty / max(np.linalg.norm(view(r, length), 2), 1e-300))
+    value = 0.5 * r @ r + penalty * np.linalg.norm(A, "nuc")
+    return A, value, theta @ x - 0.5 * theta @ theta

@@ -225,12 +225,12 @@ def exchanges(
     >>> theta.round(2), round(objective, 2)
     (array([0. , 0.6, 0.8, 0. ]), 4.5)
     """
-    total, weights, theta = cumulative(x**2), np.zeros(segments.begin.size), x
+    total, weights, theta = _cumulative(x**2), np.zeros(segments.begin.size), x
     energies = segments.sums(x**2)
     cell = max(1, int(np.searchsorted(segments.begin, segments.end[0])) // CELLS)
     tolerance = 1e-2
     while True:
-        loud = loudest_of_cells(energies, cell)
+        loud = _loudest_of_cells(energies, cell)
         loud = loud[energies[loud] > penalty**2]
         entering = loud[weights[loud] == 0]
         weights[entering] = (np.sqrt(energies[entering]) / penalty - 1) / CELLS + 1e-4
@@ -308,27 +308,15 @@ def lowered(theta: Array, segments: Segments, penalty: float) -> Array:
     return np.asarray(theta * np.minimum(1, most / np.maximum(loudest, most)))
 
 
-def loudest_of_cells(energies: Array, cell: int) -> Array:
-    """The index of the largest in each cell of so many.
-
-    Examples
-    --------
-    >>> loudest_of_cells(np.array([1.0, 2.0, 0.0, 5.0, 4.0]), 2)
-    array([1, 3, 4])
-    """
+def _loudest_of_cells(energies: Array, cell: int) -> Array:
+    """The index of the largest in each cell of so many."""
     n_cells = -(-energies.size // cell)
     rows = placed(energies, 0, n_cells * cell).reshape(n_cells, cell)
     return np.asarray(rows.argmax(axis=1) + cell * np.arange(n_cells))
 
 
-def cumulative(values: Array) -> Array:
-    """Sums of the values before each one, and of all.
-
-    Examples
-    --------
-    >>> cumulative(np.array([1.0, 2.0]))
-    array([0., 1., 3.])
-    """
+def _cumulative(values: Array) -> Array:
+    """Sums of the values before each one, and of all."""
     return np.concatenate([[0.0], np.cumsum(values)])
 
 
@@ -359,7 +347,7 @@ class Segments:
 
     def sums(self, values: Array) -> Array:
         """Of the values ``(size,)`` over each segment."""
-        total = cumulative(values)
+        total = _cumulative(values)
         return np.asarray(total[self.end] - total[self.begin])
 
     def spread(self, weights: Array) -> Array:
@@ -373,7 +361,7 @@ class Segments:
 
         In the form of :func:`scipy.linalg.solveh_banded`, ``lower=True``.
         """
-        total, N = cumulative(values), self.begin.size
+        total, N = _cumulative(values), self.begin.size
         reach = int(np.max(np.searchsorted(self.begin, self.end) - np.arange(N)))
         bands = np.zeros((reach, N))
         for k, row in enumerate(bands):

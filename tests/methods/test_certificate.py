@@ -180,6 +180,33 @@ def test_silence_around_the_signal_does_not_change_it(sound, share, padding):
     assert np.all(padded.theta[:padding] == 0)
 
 
+# ---- a penalty on atoms, in place of events: the chapter's last relation -----------------------
+
+
+@given(sounds(longest=20, wildest=1), st.sampled_from([0.2, 0.5]), st.integers(1, 4), seeds)
+def test_a_penalty_on_rows_of_activations_is_the_nuclear_norms(sound, share, K, seed):
+    (x, T_d), rng = sound, np.random.default_rng(seed)
+    penalty = share * np.linalg.norm(np.lib.stride_tricks.sliding_window_view(x, T_d), 2)
+    A, value, bound = reference.nuclear_pieces(x, T_d, penalty)
+
+    def cost(d, z):
+        r = x - reference.convolve(d, z)
+        sizes = np.linalg.norm(d, axis=1) @ np.linalg.norm(z, axis=1)
+        return 0.5 * r @ r + penalty * sizes
+
+    left, s, right = np.linalg.svd(A, full_matrices=False)
+    assert cost(left.T, s[:, None] * right) == pytest.approx(value, rel=1e-9)
+    assert bound <= value * (1 + 1e-12)
+    for gain in (1e-3, 0.1, 1.0):
+        d, z = rng.standard_normal((K, T_d)), gain * rng.standard_normal((K, A.shape[1]))
+        assert cost(d, z) >= bound
+        assert cost(left.T + 0.1 * gain, s[:, None] * right) >= bound
+    events = certify(x, T_d, penalty, accuracy=1e-6)
+    assert bound <= events.bound * (
+        1 + events.gap
+    )  # no sum of pieces' norms is below their matrix'
+
+
 # ---- its parts -------------------------------------------------------------------------------
 
 
