@@ -11,6 +11,7 @@ from cdlnmf_lit.methods import (
     algorithm_1_complex,
     algorithm_1_delays,
     cdl,
+    certificate,
     complex_isnmf,
     complex_nmf,
     convolutive_nmf,
@@ -24,6 +25,7 @@ from cdlnmf_lit.methods.algorithm_1 import Algorithm1
 from cdlnmf_lit.methods.algorithm_1_complex import Algorithm1Complex
 from cdlnmf_lit.methods.algorithm_1_delays import Algorithm1Delays
 from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.certificate import Certificate
 from cdlnmf_lit.methods.complex_isnmf import ComplexISNMF
 from cdlnmf_lit.methods.complex_nmf import ComplexNMF
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
@@ -71,6 +73,7 @@ __all__ = [
     "Algorithm1Complex",
     "Algorithm1Delays",
     "AtomsOfSpectra",
+    "Certificate",
     "ComplexISNMF",
     "ComplexNMF",
     "Convolution",
@@ -87,6 +90,7 @@ __all__ = [
     "atom_of_spectrum",
     "cdl",
     "cdl_objective",
+    "certificate",
     "complex_isnmf",
     "complex_nmf",
     "conditioning",

@@ -138,3 +138,65 @@ def algorithm_1(
             W = semi_nmf_weights(half, W, Z, frame, penalty)
             Z = update(half, W, Z, step * penalty)
         yield W, Z, W @ Z.T
+
+
+def group_lasso(x, begins, length, penalty, steps=100_000, accuracy=1e-8):
+    """Minimise ``½‖x - Σ S_n u_n‖² + λ Σ ‖u_n‖`` over all pieces, by restarted FISTA.
+
+    What of a piece is outside of the signal is cut off. Returns the least value and a bound, from
+    the residual scaled until no piece of it is too loud.
+    """
+    t = np.asarray(begins)[:, None] + np.arange(length)
+    inside = (t >= 0) & (t < x.size)
+    t = np.clip(t, 0, x.size - 1)
+
+    def sizes(u):
+        return np.linalg.norm(u, axis=1, keepdims=True)
+
+    def pieces(r):
+        return np.where(inside, r[t], 0.0)
+
+    def residual(u):
+        return x - np.bincount(t.ravel(), np.where(inside, u, 0.0).ravel(), x.size)
+
+    L = np.bincount(t[inside]).max()
+    u = ahead = np.zeros(t.shape)
+    momentum = 1.0
+    for step in range(steps):
+        v = ahead + pieces(residual(ahead)) / L
+        new = v * np.maximum(0, 1 - penalty / L / np.maximum(sizes(v), 1e-300))
+        if np.sum((ahead - new) * (new - u)) > 0:
+            momentum = 1.0
+        momentum, last = (1 + np.sqrt(1 + 4 * momentum**2)) / 2, momentum
+        ahead, u = new + (last - 1) / momentum * (new - u), new
+        if step % 50 == 0:
+            r = residual(u)
+            value = 0.5 * r @ r + penalty * sizes(u).sum()
+            theta = r * min(1.0, penalty / max(sizes(pieces(r)).max(), 1e-300))
+            bound = theta @ x - 0.5 * theta @ theta
+            if value - bound <= accuracy * value:
+                break
+    return value, bound
+
+
+def nuclear_pieces(x, length, penalty, steps=1000):
+    """Minimise ``½‖x - Σ S_n u_n‖² + λ‖[u_0 …]‖_*`` by FISTA: pieces, least value and a bound.
+
+    The bound is that of the residual, scaled until the matrix of its segments has norm ``λ``.
+    """
+    view = np.lib.stride_tricks.sliding_window_view
+    A = ahead = np.zeros((length, x.size - length + 1))
+    places = np.add.outer(*map(np.arange, A.shape)).ravel()
+
+    def residual(A):
+        return x - np.bincount(places, A.ravel())
+
+    for step in range(steps):
+        V = ahead + view(residual(ahead), length).T / length
+        left, s, right = np.linalg.svd(V, full_matrices=False)
+        new = (left * np.maximum(s - penalty / length, 0)) @ right
+        ahead, A = new + step / (step + 3) * (new - A), new
+    r = residual(A)
+    theta = r * min(1.0, penalty / max(np.linalg.norm(view(r, length), 2), 1e-300))
+    value = 0.5 * r @ r + penalty * np.linalg.norm(A, "nuc")
+    return A, value, theta @ x - 0.5 * theta @ theta

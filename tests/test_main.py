@@ -96,6 +96,35 @@ def test_it_writes_each_component_the_residual_a_figure_and_the_result(recording
     assert "relative residual" in progress
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ["--method", "cdl", "--atom-length", "300"],
+            r"within [\d.]+ % of any dictionary of .*long",
+        ),
+        (
+            [*SMALL, "--share", "0.1"],
+            r"within .* long; within .* dictionary on its grid of 32 samples",
+        ),
+    ],
+)
+def test_it_says_how_far_any_other_dictionary_could_go(recording, place, capsys, options, says):
+    argv = ["decompose", str(recording), *options, "-K", "2", "--iterations", "9", "--quiet"]
+    assert main(argv) == 0
+    *_, certified, _ = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(says, certified)
+    proof = Decomposition.load(place / "out" / "decomposition.npz").certificate()
+    assert certified.startswith(f"{proof} of atoms as long")
+
+
+@pytest.mark.parametrize("options", [SMALL, ["--method", "semi-nmf", "-K", "2", "--share", "0.1"]])
+def test_it_does_not_say_so_where_nothing_is_bounded(recording, place, capsys, options):
+    small = ["--window-length", "256", "--hop", "32", "--iterations", "3", "--quiet"]
+    assert main(["decompose", str(recording), *options, *small]) == 0
+    assert "any dictionary" not in capsys.readouterr().out
+
+
 def test_the_sounds_sum_to_the_input_at_its_rate(recording, place):
     decompose(recording)
     parts = [audio.read(path) for path in (place / "out").glob("*.wav")]

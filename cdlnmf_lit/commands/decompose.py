@@ -37,6 +37,8 @@ EXAMPLES = ("piano", "chirps")
 RECIPE = "notes"
 FRAME = ("window", "window_length", "hop", "channels")
 """The options that make a frame."""
+CERTIFIED = ("cdl", "algorithm-1")
+"""The methods that lower what a certificate bounds."""
 OWN_FILES = re.compile(r"component_\d+\.wav|residual\.wav|components\.png|decomposition\.npz")
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -110,6 +112,8 @@ def decompose_one(options: argparse.Namespace, sound: str) -> int:
     checkpoint.unlink(missing_ok=True)
     last = {name: each[-1] for name, each in found.history.items()}
     print(f"{found.status}; {_in_words(last)}")
+    if found.method in CERTIFIED and found.parameters["penalty"]:
+        print("; ".join(_certified(found)))
     print(f"{out}: {found.n_components} components, residual, figure, decomposition.npz")
     return INTERRUPTED if found.is_stopped else 0
 
@@ -369,6 +373,13 @@ def _bars(runs: int, quiet: bool) -> Watch:
 
 def _in_words(record: Mapping[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in record.items())
+
+
+def _certified(found: Decomposition) -> Iterator[str]:
+    """How far from the best dictionary the result is at most, and from the best on its grid."""
+    yield f"{found.certificate()} of atoms as long"
+    if found.hop > 1:
+        yield f"{found.certificate(positions='grid')} on its grid of {found.hop} samples"
 
 
 @contextmanager

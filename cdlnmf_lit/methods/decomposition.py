@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,9 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
 from cdlnmf_lit.theory.blocks import pieces, placed, segment_energies
 from cdlnmf_lit.theory.convolution import synthesize
+
+if TYPE_CHECKING:
+    from cdlnmf_lit.methods.certificate import Certificate
 
 FORMS = ("atoms", "spectra", "sounds")
 ARRAYS = ("activations", "residual", *FORMS)
@@ -140,6 +143,25 @@ class Decomposition:
             y, self.n_components, start=start, held="patterns", rng=rng, watch=watch
         )
         return replace(found, sample_rate=self.sample_rate)
+
+    def certificate(self, *, positions: str = "all", accuracy: float = 1e-3) -> Certificate:
+        """Prove how far any other atoms and activations could go below this result.
+
+        Parameters
+        ----------
+        positions : {"all", "grid"}
+            Where the others may stand: at every sample, or on this result's grid of ``hop``.
+        accuracy : float
+            Of the bound, as a share of it.
+
+        Raises
+        ------
+        ValueError
+            If it has no atoms, or no penalty above 0, without which no bound is.
+        """
+        from cdlnmf_lit.methods.certificate import certificate_of
+
+        return certificate_of(self, positions=positions, accuracy=accuracy)
 
     def components(self) -> Array:
         """The K components in time, ``(K, T)``; with the residual they sum to the signal."""

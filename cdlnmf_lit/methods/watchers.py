@@ -12,7 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cdlnmf_lit.methods.method import Method, State, Watch
+from cdlnmf_lit.theory.arguments import non_negative
 
 
 def all_of(*watchers: Watch) -> Watch:
@@ -103,5 +106,36 @@ def saving(path: Path, seconds: float, **facts: Any) -> Watch:
                 found = state.decomposition()
                 replace(found, parameters=found.parameters | facts).save(path)
                 saved = time.monotonic()
+
+    return watch
+
+
+def until_certified(share: float) -> Watch:
+    """A watcher that ends a run once no dictionary can be better by more than a share.
+
+    The bound is computed once a stage, from its signal. Stages that have no atoms or no penalty run
+    as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cdlnmf_lit import CDL
+    >>> x = np.sin(0.3 * np.arange(200.0)) * np.hanning(200)
+    >>> found = CDL(atom_length=32, share=0.5).decompose(x, 1, watch=until_certified(0.2))
+    >>> found.is_stopped, found.certificate().ratio < 1.2
+    (True, True)
+    """
+    enough = 1 + non_negative(share, "share")
+
+    def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
+        bound = None
+        for state in states:
+            yield state
+            if bound is None:
+                found = state.decomposition()
+                can_be_certified = found.atoms is not None and found.parameters.get("penalty")
+                bound = found.certificate().bound if can_be_certified else -np.inf
+            if state.objective <= enough * bound:
+                return
 
     return watch

@@ -230,6 +230,31 @@ def segment_energies(x: Array, length: int) -> Array:
     return np.maximum(found, 0, out=found)
 
 
+def sliding_maximum(values: Array, width: int) -> Array:
+    """The largest of every ``width`` values in a row, by maxima over twice as many each time.
+
+    Parameters
+    ----------
+    values : array (L,)
+    width : int
+
+    Returns
+    -------
+    array (L - width + 1,)
+
+    Examples
+    --------
+    >>> sliding_maximum(np.array([1.0, 3.0, 2.0, 0.0]), 2)
+    array([3., 3., 2.])
+    """
+    reach = 1
+    while reach < width:
+        step = min(reach, width - reach)
+        values = np.maximum(values[step:], values[:-step])
+        reach += step
+    return values
+
+
 def placed(piece: Array, start: int, length: int) -> Array:
     """``length`` samples of silence with ``piece`` in them from sample ``start`` on.
 

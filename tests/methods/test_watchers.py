@@ -3,10 +3,11 @@
 import threading
 
 import numpy as np
+import pytest
 
-from cdlnmf_lit import NMF, Decomposition
+from cdlnmf_lit import CDL, NMF, Decomposition
 from cdlnmf_lit.methods import watchers
-from cdlnmf_lit.methods.watchers import all_of, reporting, saving, until
+from cdlnmf_lit.methods.watchers import all_of, reporting, saving, until, until_certified
 from cdlnmf_lit.theory.gabor import hann
 
 X = np.sin(0.3 * np.arange(2000.0)) * (np.arange(2000) % 500 < 250)
@@ -58,3 +59,24 @@ def test_the_first_watcher_is_nearest_to_the_method():
     )
     NMF(frame=ONE.frame, iterations=0).decompose(X, 2, watch=watch)
     assert order == ["first", "second"]
+
+
+def test_a_run_ends_once_no_dictionary_can_be_better_by_more_than_a_share():
+    learning = CDL(atom_length=200, share=0.3, iterations=20)
+    whole = learning.decompose(X, 2)
+    bound = whole.certificate().bound
+    share = 1.05 * whole.objective / bound - 1
+    found = (ONE >> learning).decompose(X, 2, watch=until_certified(share))
+    *before, last = found.history["objective"]
+    assert last <= (1 + share) * bound * (1 + 1e-9) < min(before)
+    assert found.is_stopped
+    assert found.certificate().ratio <= 1 + share
+
+
+def test_a_run_that_cannot_be_certified_runs_to_its_end():
+    for method in (ONE, CDL(atom_length=200, share=0.3, iterations=4)):
+        found = method.decompose(X, 2, watch=until_certified(0))
+        np.testing.assert_array_equal(found.components(), method.decompose(X, 2).components())
+        assert not found.is_stopped
+    with pytest.raises(ValueError, match="share must be a finite number of at least 0, got -1"):
+        until_certified(-1)

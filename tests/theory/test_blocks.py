@@ -18,6 +18,7 @@ from cdlnmf_lit.theory.blocks import (
     overlap_add,
     placed,
     segment_energies,
+    sliding_maximum,
     stretches,
     summed,
 )
@@ -170,3 +171,10 @@ def test_frames_are_the_windows_that_slide_by_a_hop(length, hop, more, stacked, 
     np.testing.assert_array_equal(found, windows[..., ::hop, :])
     assert np.shares_memory(found, x)
     assert not found.flags.writeable
+
+
+@given(seeds, st.integers(1, 60), st.data())
+def test_sliding_maxima_are_those_of_the_windows(seed, length, data):
+    values, width = normal(seed, length), data.draw(st.integers(1, length))
+    windows = np.lib.stride_tricks.sliding_window_view(values, width)
+    np.testing.assert_array_equal(sliding_maximum(values, width), windows.max(axis=1))
