@@ -282,7 +282,7 @@ class Run:
     Examples
     --------
     >>> from cdlnmf_lit import NMF
-    >>> begun = Run(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 1)).to(3)
+    >>> begun = Run(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2)).to(3)
     >>> begun.to(5).objective < begun.objective
     True
     """
