@@ -510,7 +510,7 @@ class CDL(Sparse, name="cdl"):
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """Counted from the arrays that the greedy solver holds."""
         T_d, plan = self.atom_length, self.plan(n_samples)
-        activations = 10 * K * plan.n_activations
+        activations = 14 * K * plan.n_activations
         signals = 6 * plan.length + 3 * plan.n_blocks * plan.fft_length
         atoms = 8 * K * (K + 2) * 2 * T_d
         energies = 4 * plan.length * np.dtype(float).itemsize

@@ -283,8 +283,9 @@ class State(Protocol):
     def decomposition(self) -> Decomposition: ...
 
 
-def _unwatched(states: Iterator[State]) -> Generator[State]:
-    yield from states
+def _left_open(states: Iterator[State]) -> Generator[State]:
+    """The same states, whoever closes this."""
+    yield from islice(states, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +306,7 @@ class Run:
     Examples
     --------
     >>> from cdlnmf_lit import NMF
-    >>> begun = Run(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 1)).to(3)
+    >>> begun = Run(NMF().iterate(np.sin(0.3 * np.arange(4000.0)), 2)).to(3)
     >>> begun.to(5).objective < begun.objective
     True
     """
@@ -329,13 +330,13 @@ class Run:
         self,
         iterations: int,
         tolerance: float = 0.0,
-        watched: Callable[[Iterator[State]], Generator[State]] = _unwatched,
+        watched: Callable[[Iterator[State]], Generator[State]] = _left_open,
     ) -> Run:
         """The same run at a later iteration; see :func:`run`. Its states stay open."""
         if self.status.startswith("converged"):
             return self
         records, state, status = [*self.records], self.state, ""
-        with closing(watched(islice(self.states, None))) as states:
+        with closing(watched(_left_open(self.states))) as states:
             for state in states:
                 records.append(state.record)
                 done = len(records) - 1

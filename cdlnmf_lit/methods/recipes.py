@@ -60,16 +60,17 @@ def chirps(sample_rate: int = SAMPLE_RATE) -> Method:
     Examples
     --------
     >>> print(chirps())
-    nmf (hop 27562, window 55125, iterations 30) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
+    nmf (hop 27562, window 55125, iterations 60) → cdl (..., λ/λmax 0.05) → cdl (..., λ/λmax 0.01)
     """
     length = max(2, round(2.5 * integer(sample_rate, "sample_rate")))
-    spectra = NMF(frame=hann(length, length // 2), iterations=30, precision="float32")
+    spectra = NMF(frame=hann(length, length // 2), iterations=60, precision="float32")
 
     sparse = CDL(
         atom_length=length,
         padding=length // 2,
         share=0.05,
-        iterations=5,
+        iterations=30,
+        tolerance=1e-3,
         precision="float32",
     )
     return spectra >> sparse >> replace(sparse, share=0.01, iterations=10)
