@@ -128,6 +128,7 @@ def fingerprint(source: str, root: Path) -> str:
     return digest.hexdigest()
 
 
+@cache
 def chapters(root: Path) -> dict[Path, str]:
     """The chapters of the book under a folder, each with its fingerprint."""
     texts = {path: path.read_text(encoding="utf8") for path in sorted(root.glob("book/**/*.md"))}
