@@ -98,8 +98,8 @@ def left(begun: float, done: list[Path], todo: list[Chapter]) -> str:
 
     Examples
     --------
-    >>> piano, gabor = (Chapter(Path(f"{name}.md"), "", {}) for name in ("piano", "gabor"))
-    >>> left(time.monotonic() - 20, [piano.path], [piano, gabor])
+    >>> one, two, piano = (Chapter(Path(f"{name}.md"), "", {}) for name in ("1", "2", "piano"))
+    >>> left(time.monotonic() - 20, [one.path], [one, two])
     'about 20 s left'
     >>> left(time.monotonic(), [], [piano])
     'no pace yet'

@@ -77,6 +77,7 @@ def fingerprint(source: str, root: Path, folder: Path | None = None) -> str:
     return digest.hexdigest()
 
 
+@cache
 def chapters(root: Path) -> dict[Path, str]:
     """The chapters of the book under a folder, each with its fingerprint."""
     texts = {path: path.read_text(encoding="utf8") for path in sorted(root.glob("book/**/*.md"))}
