@@ -120,7 +120,7 @@ def certify(
     penalty : float
         ``λ``, above 0.
     hop, first_sample, n_positions : int
-        Positions ``n = first_sample + hop · i`` that atoms may take. Default: all.
+        Positions ``n = first_sample + hop · i`` that atoms may take; all in the signal if not told.
     accuracy : float
         The gap to stop at. If rounding does not let it be reached, the gap that is is told.
 
