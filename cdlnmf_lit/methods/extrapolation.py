@@ -24,12 +24,14 @@ from cdlnmf_lit.theory.blocks import in_threads, summed
 
 MOST = 10.0
 """By how much an entry may change at the most to be extrapolated as it changed."""
+SMALL = 1e-4
+"""Entries below this share of the largest one are not taken down ahead: they may be needed yet."""
 SWEEPS = 4
 """Rounds of coordinate descent an iteration: for them the products with ``V`` are there."""
 
 
 def ahead(now: Array, before: Array, b: float) -> Array:
-    r"""Factors ahead of the last two, in the logarithm; what is 0 stays 0.
+    r"""Factors ahead of the last two, in the logarithm; what is 0 stays 0, what is small no less.
 
     .. math:: Y = X \Big(\frac{X}{X_{\text{before}}}\Big)^b
 
@@ -47,7 +49,8 @@ def ahead(now: Array, before: Array, b: float) -> Array:
     np.clip(ratio, 1 / MOST, MOST, out=ratio)
     ratio **= now.dtype.type(b)
     ratio *= now
-    return ratio
+    small = now.dtype.type(SMALL) * now.max()
+    return np.maximum(ratio, np.minimum(now, small), out=ratio)
 
 
 def ahead_plainly(now: Array, before: Array, b: float) -> Array:
