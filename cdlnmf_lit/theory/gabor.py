@@ -519,7 +519,7 @@ class GaborFrame:
         for rows, found in zip(blocks, in_threads(transform, blocks), strict=True):
             for signal_k, piece in zip(padded, found, strict=True):
                 signal_k[a * rows.start : a * rows.start + piece.size] += piece
-        return padded[:, -self.first_sample : n_samples - self.first_sample].copy()
+        return padded[:, -self.first_sample : n_samples - self.first_sample]
 
     def _folds(self) -> list[tuple[slice, slice]]:
         """Pieces of the window and the channels' samples that each falls on, modulo ``M``."""
