@@ -307,10 +307,10 @@ class Quadratic:
     def curvature(self) -> float:
         """At least the largest eigenvalue of ``A``: that of a circulant matrix around it.
 
-        Only frequencies count whose Frobenius norm reaches the eigenvalue where it is largest.
+        Only frequencies count whose row sums reach the eigenvalue where they are largest.
         """
         A = np.moveaxis(self.spectra, 2, 0)
-        at_most = np.linalg.norm(A, axis=(1, 2))
+        at_most = np.linalg.norm(A, np.inf, axis=(1, 2))
         largest = float(np.abs(np.linalg.eigvalsh(A[at_most.argmax()])).max())
         others = np.linalg.eigvalsh(A[at_most > largest])
         return float(np.max(np.abs(others), initial=largest))
