@@ -151,8 +151,10 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     else:
         recipe = arguments.choice(options.recipe or RECIPE, "recipe", RECIPES)
         method = RECIPES[recipe](sample_rate)
-    known = [each.name for each in fields(method) if each.name != "frame"]
-    known += FRAME if hasattr(method, "frame") else ()
+    known = [each.name for each in fields(method)]
+    on_frames = "frame" in known
+    if on_frames:
+        known = [name for name in known if name != "frame"] + list(FRAME)
     every = {each.name for kind in METHODS.values() for each in fields(kind)} | set(FRAME)
     changes = {name: value for name, value in vars(options).items() if name in every}
     for name in changes:
@@ -162,7 +164,7 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     for one, other in (("penalty", "share"), ("share", "penalty")):
         if one in changes and other in known:
             changes.setdefault(other, None)
-    frame = {name: changes.pop(name) for name in FRAME if name in changes}
+    frame = {name: changes.pop(name) for name in FRAME if on_frames and name in changes}
     if frame:
         changes["frame"] = _frame(method.frame.parameters | frame, "channels" in frame)  # type: ignore
     return replace(method, **changes)

@@ -77,7 +77,7 @@ class Problem(method.Problem):
         the activations' spectra and ``Z Zᵀ`` come with them.
         """
         plan, theorem, options = self.plan, self.theorem, self.method
-        r = self.signal_spectra(combined([(c, other.residual) for c, other in point]))
+        r = self.signal_spectra(_combined([(c, other.residual) for c, other in point]))
         w, Z, spectra, ZZ = state.patterns, state.activations, state.spectra, state.gram
         atom_spectra = None
         for _ in range(options.inner_iterations):
@@ -121,7 +121,7 @@ class Problem(method.Problem):
             for b, rows in enumerate(V if others else (), blocks.start):
                 columns = plan.columns(slice(b, b + 1))
                 for product, activations in others:
-                    add_product(rows, product, activations[:, columns])
+                    _add_product(rows, product, activations[:, columns])
             update(V, updated, Z, mixed, G, penalty, plan.block * blocks.start, plan.block)
             z = updated[:, plan.columns(blocks)]
             return plan.forward(V), gram(z, z)
@@ -309,7 +309,7 @@ class State(method.State):
     gram: Array
 
 
-def multiplied(
+def _multiplied(
     V: Array, out: Array, Z: Array, mixed: Array, G: Array, penalty: float, begin: int, width: int
 ) -> None:
     """The multiplicative update of some blocks, written to ``out`` and in place of ``V``."""
@@ -317,7 +317,7 @@ def multiplied(
     multiply(V, out, Z, mixed, G, limits, begin, width)
 
 
-def descended(
+def _descended(
     V: Array, out: Array, Z: Array, mixed: Array, G: Array, penalty: float, begin: int, width: int
 ) -> None:
     """Coordinate descent in some blocks, written to ``out`` and in place of ``V``."""
@@ -329,16 +329,16 @@ def descended(
         out[:, start : start + n] = rows[:, :n]
 
 
-ACTIVATION_UPDATES = {"multiplicative": multiplied, "coordinate": descended}
+ACTIVATION_UPDATES = {"multiplicative": _multiplied, "coordinate": _descended}
 
 
-def add_product(rows: Array, product: Array, activations: Array) -> None:
+def _add_product(rows: Array, product: Array, activations: Array) -> None:
     """Add ``product @ activations`` to the first columns of some rows.
 
     Examples
     --------
     >>> rows = np.zeros((1, 3))
-    >>> add_product(rows, np.full((1, 1), 2.0), np.ones((1, 2)))
+    >>> _add_product(rows, np.full((1, 1), 2.0), np.ones((1, 2)))
     >>> rows
     array([[2., 2., 0.]])
     """
@@ -346,12 +346,12 @@ def add_product(rows: Array, product: Array, activations: Array) -> None:
         rows[:, part] += product @ activations[:, part]
 
 
-def combined(terms: list[tuple[float, Array]]) -> Array:
+def _combined(terms: list[tuple[float, Array]]) -> Array:
     """``Σ c_i x_i``; one signal alone is taken as it is.
 
     Examples
     --------
-    >>> combined([(2.0, np.ones(2)), (-1.0, np.ones(2))])
+    >>> _combined([(2.0, np.ones(2)), (-1.0, np.ones(2))])
     array([1., 1.])
     """
     if len(terms) == 1 and terms[0][0] == 1:

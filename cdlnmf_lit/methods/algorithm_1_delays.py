@@ -79,7 +79,7 @@ class Problem(method.Problem):
             z = self.activations_step(d, z, correlations, before, share * self.method.penalty)
         return d, z, atom_spectra
 
-    def atoms_step(self, d: Array, z: Array, sums: Array, before: list[Delayed]) -> Array:
+    def atoms_step(self, d: Array, z: Array, sums: Array, before: list[_Delayed]) -> Array:
         """Atom by atom, the least squares; with a penalty the nearest in the unit ball."""
         d, now = d.copy(), self.delayed(d, z, -1.0)
         for k, mine in enumerate(now):
@@ -96,7 +96,7 @@ class Problem(method.Problem):
         return d
 
     def activations_step(
-        self, d: Array, z: Array, agreements: Array, before: list[Delayed], penalty: float
+        self, d: Array, z: Array, agreements: Array, before: list[_Delayed], penalty: float
     ) -> Array:
         """Component by component, the delay that agrees best with what is left to it."""
         z, a, now = z.copy(), self.method.hop, self.delayed(d, z, -1.0)
@@ -115,24 +115,24 @@ class Problem(method.Problem):
 
     # ---- delays ----------------------------------------------------------------------------------
 
-    def components(self, state: State, c: float) -> list[Delayed]:
+    def components(self, state: State, c: float) -> list[_Delayed]:
         """``c α`` of an iterate, a component at a time."""
         return self.delayed(state.patterns, state.activations, c)
 
-    def delayed(self, d: Array, z: Array, c: float) -> list[Delayed]:
+    def delayed(self, d: Array, z: Array, c: float) -> list[_Delayed]:
         """The same of atoms and activations."""
         blocks = z.reshape(len(z), -1, self.method.hop)
         delays, values = np.argmax(blocks, axis=2), np.max(blocks, axis=2)
         spectra = d.dtype.type(c) * scipy.fft.rfft(d, self.points)
-        return [Delayed(*each) for each in zip(spectra, delays, values, strict=True)]
+        return [_Delayed(*each) for each in zip(spectra, delays, values, strict=True)]
 
-    def lags(self, mine: Delayed, other: Delayed) -> Array:
+    def lags(self, mine: _Delayed, other: _Delayed) -> Array:
         """The spectrum of ``Σ_τ z_k[τ] z_j[τ]``, sorted by ``p_j[τ] - p_k[τ]``."""
         lags = (other.delays - mine.delays) % self.points
         sums = np.bincount(lags, mine.values * other.values, self.points)
         return np.asarray(scipy.fft.rfft(sums.astype(mine.values.dtype)))
 
-    def add(self, blocks: Array, other: Delayed, spectrum: Array) -> None:
+    def add(self, blocks: Array, other: _Delayed, spectrum: Array) -> None:
         """Add ``z_j[τ] ⟨S^p d_k, S^{p_j[τ]} d_j⟩`` at all ``p``, from the spectrum of ``⟨…⟩``."""
         a = self.method.hop
         rising = np.roll(scipy.fft.irfft(spectrum, self.points), a - 1)[2 * a - 2 :: -1]
@@ -255,7 +255,7 @@ class Problem(method.Problem):
         }
 
 
-class Delayed(NamedTuple):
+class _Delayed(NamedTuple):
     """A component with its delays.
 
     Parameters
