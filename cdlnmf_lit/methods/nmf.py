@@ -266,23 +266,23 @@ def mm_exponent(beta: float) -> float:
 
 
 def without_traces(factor: Array) -> Array:
-    """A factor, in place, with 0 where it has less than the root of the least number of its peak.
+    """A factor, in place, with no positive entry below the root of the least number of its peak.
 
     Multiplicative updates take entries down for ever. Their products end among numbers so small
-    that a processor takes a hundred times longer for them.
+    that a processor takes a hundred times longer for them. They do not end at 0, from where no
+    such update, of another divergence either, could bring them back.
 
     Examples
     --------
     >>> without_traces(np.array([1.0, 1e-100, 1e-200]))
-    array([1.e+000, 1.e-100, 0.e+000])
+    array([1.00000000e+000, 1.00000000e-100, 1.49166815e-154])
 
     References
     ----------
     Equation (8) of the paper, whose factors this leaves as they are to the precision of any model.
     """
     least = np.sqrt(np.finfo(factor.dtype).tiny) * factor.max()
-    factor[factor < least] = 0
-    return factor
+    return np.maximum(factor, least, out=factor, where=factor > 0)
 
 
 def wiener_masks(W: Array, Z: Array) -> Iterator[Array]:

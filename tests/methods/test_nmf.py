@@ -547,3 +547,15 @@ def test_bad_matrices_are_named(matrix, K, options, message):
 def test_options_that_are_no_such_numbers_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         NMF(**options)
+
+
+@pytest.mark.parametrize("acceleration", ["none", "extrapolation"])
+def test_what_one_divergence_takes_down_stays_where_another_can_bring_it_back(acceleration):
+    rng = np.random.default_rng(0)
+    spectra = np.array([[1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 1, 1]]) * rng.uniform(1, 2, (2, 6))
+    planted = np.vstack([np.eye(2)[[0, 1] * 3], rng.uniform(0, 1, (12, 2))]) @ spectra + 1e-30
+    method = NMF(acceleration=acceleration, precision="float32")
+    *_, state = islice(method.factorize(planted, 2), 1200)
+    for factor in (state.patterns, state.activations):
+        least = np.sqrt(np.finfo(np.float32).tiny) * factor.max()
+        assert 0.99 * least < factor.min() < 1e-6 * factor.max()
