@@ -108,6 +108,8 @@ def test_a_page_that_fails_is_named_with_its_cell_and_never_kept(tmp_path):
     assert 'raise ValueError("on purpose")' in said
     assert "ValueError: on purpose" in said
     assert said.endswith("; failed: book/bad\n")
+    slow = FAILS.replace("raise", "import time\n\ntime.sleep(2)\nraise")
+    (root / "book" / "bad.md").write_text(HEADER + slow)
     done, said = execute(root, terminal=True)
     assert not done
     assert "good" not in said
