@@ -10,6 +10,8 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 from scipy.signal import get_window
 
+from cdlnmf_lit.theory.blocks import frames
+
 MOST_COLUMNS = 1000
 SILENCE = 1e-20
 
@@ -40,10 +42,10 @@ def levels_of(x: NDArray[np.floating], window_length: int) -> NDArray[np.floatin
     hop = hop_of(window_length)
     n_frames = 1 + len(x) // hop
     padded = np.pad(x, (window_length // 2, window_length))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, window_length)[::hop][:n_frames]
+    rows = frames(padded, window_length, hop)[:n_frames]
     pool = ceil(n_frames / MOST_COLUMNS)
     power = [
-        np.mean(np.abs(np.fft.rfft(g * frames[n : n + pool])) ** 2, axis=0)
+        np.mean(np.abs(np.fft.rfft(g * rows[n : n + pool])) ** 2, axis=0)
         for n in range(0, n_frames, pool)
     ]
     return 10 * np.log10(np.maximum(4 / np.sum(g) ** 2 * np.stack(power, 1), SILENCE))
