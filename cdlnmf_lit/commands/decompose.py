@@ -6,53 +6,57 @@ Chapter: ``book/experiments/your_own_sound.md``.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
-import os
 import re
-import shutil
-import signal
-import sys
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cdlnmf_lit.commands.running import (
+    INTERRUPTED,
+    bar,
+    checkpoint_of,
+    clear_stale,
+    refuse_taken,
+    refuse_unwritable,
+    stopped_gently,
+)
+from cdlnmf_lit.commands.sounds import heard, sounds_by_name
+from cdlnmf_lit.commands.speaking import error_in_words, in_words, say, warnings_noted
 from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.checkpoints import Kept, identity, load, save, saving
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.method import Method, State, Watch
+from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.progress import where
 from cdlnmf_lit.methods.recipes import RECIPES
-from cdlnmf_lit.methods.watchers import all_of, saving, until
+from cdlnmf_lit.methods.resources import require_memory
+from cdlnmf_lit.methods.watchers import all_of, until
+from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen
+from cdlnmf_lit.recordings.reading import Source
 from cdlnmf_lit.theory import arguments
+from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.gabor import GaborFrame
 
-NAME = "cdlnmf-lit"
-EXAMPLES = ("piano", "chirps")
-RECIPE = "notes"
 FRAME = ("window", "window_length", "hop", "channels")
 """The options that make a frame."""
+RENAMED = {"channels": "--fft-length"}
+"""Options of another name on the command line: ``--channels`` stands too near ``--channel``."""
+AT_HAND = 2**21
+"""Samples that are read even where only an estimate is asked for, so that they are checked."""
 CERTIFIED = ("cdl", "algorithm-1")
 """The methods that lower what a certificate bounds."""
-OWN_FILES = re.compile(r"component_\d+\.wav|residual\.wav|components\.png|decomposition\.npz")
-INTERRUPTED = 128 + signal.SIGINT
-
-
-def say(kind: str, message: object) -> None:
-    """Print one line where errors are printed."""
-    print(f"{NAME}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def decompose(options: argparse.Namespace) -> int:
     """Decompose one sound, or all of many."""
-    asked = {"SOUND": options.sounds or None, "-K/--n-components": options.n_components}
-    if missing := [name for name, value in asked.items() if value is None]:
-        raise ValueError(f"the following arguments are required: {', '.join(missing)}")
+    if not options.sounds:
+        raise ValueError("the following arguments are required: SOUND")
     if len(options.sounds) == 1 and not Path(options.sounds[0]).is_dir():
         return decompose_one(options, options.sounds[0])
     return decompose_all(options)
@@ -60,21 +64,25 @@ def decompose(options: argparse.Namespace) -> int:
 
 def decompose_all(options: argparse.Namespace) -> int:
     """Decompose each sound into a folder of its own; what fails is told, and the rest goes on."""
-    sounds, failures = _sounds_by_name(options.sounds, options.out), 0
+    sounds, failures = sounds_by_name(options.sounds, options.out), 0
+    clear_stale(options.out / name for name in sounds)
     for number, (name, sound) in enumerate(sounds.items(), start=1):
         out = options.out / name
         print(f"{number}/{len(sounds)} {sound}: ", end="", flush=True)
         try:
             if not options.estimate and not options.force and _is_done(out, options):
+                checkpoint_of(out).unlink(missing_ok=True)
                 print("is done, skipped")
                 continue
+            there = (out / "decomposition.npz").exists()
+            one = argparse.Namespace(**vars(options) | {"out": out})
+            one.force = options.force or there
             with redirect_stdout(io.StringIO()) as printed:
-                one = options if options.estimate else _continued(options, out)
                 status = decompose_one(one, sound)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
             print("failed", flush=True)
-            say("error", f"{sound}: {error or 'out of memory'}")
+            say("error", f"{sound}: {error_in_words(error)}")
             continue
         print(printed.getvalue().splitlines()[-1], flush=True)
         if status == INTERRUPTED:
@@ -85,61 +93,151 @@ def decompose_all(options: argparse.Namespace) -> int:
 
 
 def decompose_one(options: argparse.Namespace, sound: str) -> int:
-    """Decompose a sound and write the result, whole or not at all."""
-    from cdlnmf_lit.presentation import plotting, your_own_sound
+    """Decompose a sound and write the result, whole or not at all.
 
-    out = options.out
-    checkpoint = _checkpoint_of(out)
+    A run that was killed, or stopped, goes on from what it has kept, if this is the same one.
+    """
+    with warnings_noted() as noted:
+        return _decompose_one(options, sound, noted)
+
+
+def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) -> int:
+    from cdlnmf_lit.presentation import plotting
+    from cdlnmf_lit.recordings import results
+    from cdlnmf_lit.recordings.writing import folder_aside
+
+    out, begin = options.out, time.monotonic()
     arguments.integer(options.seed, "seed", at_least=0)
     every = arguments.non_negative(options.checkpoint_every, "checkpoint_every")
-    if not options.estimate:
-        _refuse_unwritable(out, options.force)
-        _refuse_overwritten(checkpoint, options)
-    x, sample_rate = _sound(sound, options.channel)
+    clear_stale([out])
+    checkpoint = checkpoint_of(out)
+    refuse_unwritable(out)
+    refuse_taken(out, options.force or checkpoint.exists())
+    with heard(sound, options) as source:
+        if options.estimate and source.n_samples > AT_HAND and not _is_open(options):
+            return _estimate_by_length(options, source)
+        x, sample_rate = source.samples(), source.sample_rate
+    options, because = _chosen(options, x, sample_rate)
     with _recipe_in_errors(options, x.size / sample_rate):
-        method = method_of(options, sample_rate)
-        x, K = method.checked(x, options.n_components)
-        print(f"estimate: {method.estimate(x.size, K, x.dtype)}", flush=True)
-        if options.estimate:
-            return 0
-        about = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
-        found = _found(method, x, options, saving(checkpoint, every, **about))
-    found = replace(found, sample_rate=sample_rate, parameters=found.parameters | about)
+        method, start = method_of(options, sample_rate), _start_of(options, sample_rate)
+        x, K = method.checked(x, options.n_components, start)
+    told = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
+    told |= {"chosen": because} if because else {}
+    about = identity(x, method, K, **told, start=_told_of(start))
+    kept = _kept(checkpoint, about)
+    refuse_taken(out, options.force or bool(kept))
+    print(f"estimate: {method.estimate(x.size, K, x.dtype)}", flush=True)
+    if options.estimate:
+        return 0
+    if kept:
+        say("note", f"goes on from {checkpoint}: {where(method, kept)}")
 
-    with _folder_aside(out) as aside:
-        your_own_sound.write(found, aside, sample_rate)
-        plotting.components(found, sample_rate).savefig(aside / "components.png")
-    checkpoint.unlink(missing_ok=True)
-    last = {name: each[-1] for name, each in found.history.items()}
-    print(f"{found.status}; {_in_words(last)}")
-    if found.method in CERTIFIED and found.parameters["penalty"]:
-        print("; ".join(_certified(found)))
-    print(f"{out}: {found.n_components} components, residual, figure, decomposition.npz")
-    return INTERRUPTED if found.is_stopped else 0
-
-
-def _found(
-    method: Method, x: NDArray[Any], options: argparse.Namespace, checkpoints: Watch
-) -> Decomposition:
-    """Run all stages, or those from the one on that a given result was reached by."""
-    start = _start_of(options)
-    stages = (method,) if start is None else _stages_from(start, method)
-    with _stopped_gently() as stop:
-        runs = sum(stage.runs for stage in stages)
-        watch = all_of(checkpoints, _bars(runs, options.quiet), until(stop))
-        for stage in stages:
-            start = stage.decompose(
-                x, options.n_components, start=start, rng=options.seed, watch=watch
+    with (
+        stopped_gently() as stop,
+        _going_on_later(checkpoint),
+        bar(method, kept, options.quiet) as seen,
+    ):
+        watch = all_of(until(stop), seen, saving(checkpoint, every, kept, about, stop))
+        with _recipe_in_errors(options, x.size / sample_rate):
+            found = method.decompose(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
+        found = replace(found, sample_rate=sample_rate, parameters=found.parameters | told)
+        if source.offset:
+            found = replace(
+                found, residual=found.residual + found.residual.dtype.type(source.offset)
             )
-    assert start is not None
-    return start
+        try:
+            with folder_aside(out) as aside:
+                seconds = round(time.monotonic() - begin, 3)
+                summary = results.fill(found, aside, sound=sound, seconds=seconds, warnings=noted)
+                plotting.components(found, sample_rate).savefig(aside / "components.png")
+        except BaseException:
+            if not found.is_stopped:
+                with suppress(OSError):
+                    save(checkpoint, kept, about)
+            raise
+        if not found.is_stopped:
+            checkpoint.unlink(missing_ok=True)
+    last = {name: each[-1] for name, each in found.history.items()}
+    print(f"{found.status}; {in_words(last)}")
+    if found.method in CERTIFIED and found.parameters["penalty"] and not stop.is_set():
+        with suppress(KeyboardInterrupt):
+            print("; ".join(_certified(found)))
+    for line in summary["advice"]:
+        say("advice", line)
+    print(f"{out}: {_written(summary, out)}")
+    return INTERRUPTED if stop.is_set() else 0
+
+
+def _estimate_by_length(options: argparse.Namespace, source: Source) -> int:
+    """Say what a sound will take that is too long to be read for that alone."""
+    T = source.n_samples
+    with _recipe_in_errors(options, T / source.sample_rate):
+        method = method_of(options, source.sample_rate)
+        K = arguments.integer(
+            options.n_components, "n_components", at_most=method.most_components(T)
+        )
+        dtype = np.dtype(method.precision or source.dtype)
+        task = f"{method.name} of {T} samples into {K} components"
+        require_memory(method.bytes_needed(T, K, dtype), task)
+        print(f"estimate: {method.estimate(T, K, dtype)}", flush=True)
+    return 0
+
+
+@contextmanager
+def _going_on_later(checkpoint: Path) -> Iterator[None]:
+    """Say, where a run ends without its result, that what it has kept is there to go on from."""
+    try:
+        yield
+    except (OSError, MemoryError, KeyboardInterrupt) as error:
+        if not checkpoint.exists():
+            raise
+        words = error_in_words(error) if isinstance(error, Exception) else str(error)
+        kept = f"the same command goes on from {checkpoint}"
+        raise type(error)(f"{words or 'no result was written'}; {kept}") from error
+
+
+def _written(summary: Mapping[str, Any], out: Path) -> str:
+    """What a folder holds, and where to begin to listen."""
+    parts, residual = summary["found"]["components"], summary["found"]["residual"]
+    if residual["is_zero_by_construction"]:
+        but = ", but for the offset" if residual["energy_share"] > 1e-9 else ""
+        left = f"zero by construction{but}: {summary['asked']['method']} shares the whole sound out"
+    else:
+        left = f"{residual['energy_share']:.2%} of the energy"
+    loudest = max(parts, key=lambda part: float(part["energy_share"]))
+    plural = "s" if len(parts) > 1 else ""
+    return (
+        f"{len(parts)} component{plural}, residual ({left}), figure, summary; "
+        f"listen first to {out / loudest['file']}, the loudest"
+    )
 
 
 # ---- what is asked ---------------------------------------------------------------------------
 
 
+def _is_open(options: argparse.Namespace) -> bool:
+    """Whether the recipe, or how many components, is to be chosen from the sound."""
+    is_any = options.method is None and options.recipe in (None, AUTO)
+    return is_any or options.n_components is None
+
+
+def _chosen(
+    options: argparse.Namespace, x: Array, sample_rate: int
+) -> tuple[argparse.Namespace, dict[str, str]]:
+    """The options, with what was left open chosen from the sound, and why; says it, too."""
+    if options.recipe is not None:
+        arguments.choice(options.recipe, "recipe", (AUTO, *RECIPES))
+    if not _is_open(options):
+        return options, {}
+    asked = options.method or options.recipe or AUTO
+    recipe, K, because = chosen(x, sample_rate, asked, options.n_components)
+    print(*because.values(), sep="\n", flush=True)
+    changed = {"n_components": K} | ({} if options.method else {"recipe": recipe})
+    return argparse.Namespace(**vars(options) | changed), because
+
+
 def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
-    """The method that the options describe: a recipe, or a method as it comes, and its changes.
+    """The method that the options describe: a recipe, or a method at its defaults, and its changes.
 
     Raises
     ------
@@ -158,7 +256,8 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     every = {each.name for kind in METHODS.values() for each in fields(kind)} | set(FRAME)
     changes = {name: value for name, value in vars(options).items() if name in every}
     for name in changes:
-        arguments.choice(name, f"an option of {method.name}", known)
+        if name not in known:
+            raise ValueError(f"{option_named(name)} is no option of {method.name}, {_home(name)}")
     if "start" in changes and str(changes["start"]).endswith(".npz"):
         del changes["start"]
     for one, other in (("penalty", "share"), ("share", "penalty")):
@@ -168,6 +267,18 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     if frame:
         changes["frame"] = _frame(method.frame.parameters | frame, "channels" in frame)  # type: ignore
     return replace(method, **changes)
+
+
+def option_named(name: str) -> str:
+    """What an option of a method is called on the command line."""
+    return RENAMED.get(name, "--" + name.replace("_", "-"))
+
+
+def _home(name: str) -> str:
+    """The methods that an option belongs to."""
+    wanted = {name, "frame"} if name in FRAME else {name}
+    homes = [each for each, kind in METHODS.items() if wanted & {f.name for f in fields(kind)}]
+    return f"but of {', '.join(homes)}"
 
 
 def _frame(asked: Mapping[str, Any], has_channels: bool) -> GaborFrame:
@@ -181,28 +292,37 @@ def _frame(asked: Mapping[str, Any], has_channels: bool) -> GaborFrame:
             f"window must be a name and numbers, as kaiser:8.6, got {window!r}"
         ) from error
     channels = asked["channels"] if has_channels else None
-    return GaborFrame(shape, asked["hop"], channels, length=asked["window_length"]).tight()
+    try:
+        return GaborFrame(shape, asked["hop"], channels, length=asked["window_length"]).tight()
+    except ValueError as error:
+        raise ValueError(re.sub("^channels", option_named("channels"), str(error))) from error
 
 
 def _asked_for(options: argparse.Namespace) -> str:
     return str(options.method or options.recipe or RECIPE)
 
 
-def _start_of(options: argparse.Namespace) -> Decomposition | None:
-    """The result in the file that is to be started from."""
+def _start_of(options: argparse.Namespace, sample_rate: int) -> Decomposition | None:
+    """The result in the file that is to be started from, of a sound of the same rate."""
     start = str(getattr(options, "start", ""))
-    return Decomposition.load(start) if start.endswith(".npz") else None
+    if not start.endswith(".npz"):
+        return None
+    found = Decomposition.load(start)
+    if found.sample_rate not in (None, sample_rate):
+        raise ValueError(
+            f"start must be of a sound at {sample_rate} Hz, got {start!r} at {found.sample_rate} Hz"
+        )
+    return found
 
 
-def _stages_from(reached: Decomposition, method: Method) -> tuple[Method, ...]:
-    """The stage that has reached a result, if it is one of the method's, and those after it."""
-    told_by_the_run = {"start", "starts", "penalty", "share", "power", "noise"}
-    *before, last = method.stages
-    for n, stage in enumerate(before):
-        asked = {k: v for k, v in stage.parameters.items() if k not in told_by_the_run}
-        if asked.items() <= reached.parameters.items():
-            return method.stages[n:]
-    return (last,)
+def _told_of(start: Decomposition | None) -> str | None:
+    """What tells one start from another: a sum of all its numbers' bytes."""
+    if start is None:
+        return None
+    found = hashlib.sha256()
+    for each in (start.atoms, start.spectra, start.sounds, start.activations):
+        found.update(b"" if each is None else np.ascontiguousarray(each).data)
+    return found.hexdigest()
 
 
 @contextmanager
@@ -218,49 +338,6 @@ def _recipe_in_errors(options: argparse.Namespace, seconds: float) -> Iterator[N
         ) from error
 
 
-# ---- what goes in ----------------------------------------------------------------------------
-
-
-def _sounds_by_name(given: Sequence[str], out: Path) -> dict[str, str]:
-    """All sounds that are given, those of folders too, by what tells them apart."""
-    sounds: list[str] = []
-    for each in given:
-        sounds += _sounds_in(Path(each), out) if Path(each).is_dir() else [each]
-    examples = {each.replace(":", "_"): each for each in sounds if each.startswith("example:")}
-    others = [each for each in dict.fromkeys(sounds) if each not in examples.values()]
-    files = [str(Path(each).absolute()) for each in others]
-    common = os.path.commonpath([Path(each).parent for each in files]) if files else ""
-    return examples | {os.path.relpath(each, common): os.path.relpath(each) for each in files}
-
-
-def _sounds_in(folder: Path, out: Path) -> list[str]:
-    """The sound files of a folder, without those that were written to ``out``."""
-    from cdlnmf_lit.presentation.audio import SUFFIXES
-
-    written = folder / os.path.relpath(out.resolve(), folder.resolve())
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    given = sorted(path for path in files if path.is_file() and not path.is_relative_to(written))
-    if not given:
-        raise ValueError(
-            f"SOUND must be a folder that holds {', '.join(SUFFIXES)} outside of out, got {folder}"
-        )
-    return list(map(str, given))
-
-
-def _sound(name: str, channel: str | None) -> tuple[NDArray[np.float64], int]:
-    """The samples and the sampling rate of a file, or of an example by its name."""
-    kind, _, example = name.partition(":")
-    if kind != "example":
-        from cdlnmf_lit.presentation import audio
-
-        number = channel is not None and channel.lstrip("-").isdigit()
-        return audio.read(name, int(channel) if channel and number else channel)
-    from cdlnmf_lit.experiments import signals
-
-    mixture = getattr(signals, arguments.choice(example, "example", EXAMPLES))()
-    return mixture.signal, mixture.sample_rate
-
-
 # ---- what is there already -------------------------------------------------------------------
 
 
@@ -274,107 +351,27 @@ def _is_done(out: Path, options: argparse.Namespace) -> bool:
 
 
 def _is_asked_for(found: Decomposition, options: argparse.Namespace) -> bool:
-    """Whether a result is of as many components, the same recipe and seed."""
-    kept = (found.n_components, found.parameters.get("recipe"), found.parameters.get("seed"))
-    return kept == (options.n_components, _asked_for(options), options.seed)
+    """Whether a result is of as many components, the same recipe and seed, or chosen as now."""
+    chosen = found.parameters.get("chosen", {})
+    K, recipe = found.n_components, found.parameters.get("recipe")
+    kept = (
+        None if "n_components" in chosen else K,
+        AUTO if "recipe" in chosen else recipe,
+        found.parameters.get("seed"),
+    )
+    asked = options.method or options.recipe or AUTO
+    return kept == (options.n_components, asked, options.seed)
 
 
-def _checkpoint_of(out: Path) -> Path:
-    """Where a run into ``out`` keeps what it has reached."""
-    return out.parent / f"{out.name}.checkpoint.npz"
-
-
-def _continued(options: argparse.Namespace, out: Path) -> argparse.Namespace:
-    """The options of one of many sounds: it goes on from what a killed run of it has left."""
-    one = argparse.Namespace(**vars(options) | {"out": out})
-    one.force = options.force or (out / "decomposition.npz").exists()
-    checkpoint = _checkpoint_of(out)
-    if checkpoint.exists() and not options.force:
-        if _is_asked_for(Decomposition.load(checkpoint), options):
-            one.start = str(checkpoint)
-        else:
-            one.force = True
-    return one
-
-
-def _refuse_unwritable(out: Path, force: bool) -> None:
-    """Make sure, before any work, that the result will have its place."""
-    if not out.name:
-        raise ValueError(f"out must name a folder of its own, got {str(out)!r}")
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"out must be a folder, got the file {str(out)!r}")
-    found = [entry.name for entry in out.iterdir()] if out.exists() else []
-    if foreign := [name for name in found if not OWN_FILES.fullmatch(name)]:
-        raise FileExistsError(
-            f"out must be a new or empty folder, or an earlier result, got {str(out)!r}, "
-            f"which holds {foreign[0]}"
-        )
-    if found and not force:
-        raise FileExistsError(
-            f"out must be a new or empty folder, got {str(out)!r}, which holds an earlier result: "
-            "pass --force to replace it"
-        )
-    there = next(parent for parent in out.parents if parent.exists())
-    tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=there).cleanup()
-
-
-def _refuse_overwritten(checkpoint: Path, options: argparse.Namespace) -> None:
-    """Keep what a killed run has left, unless it is what this one starts from."""
-    start = getattr(options, "start", None)
-    continued = isinstance(start, str) and Path(start).resolve() == checkpoint.resolve()
-    if checkpoint.exists() and not continued and not options.force:
-        raise FileExistsError(
-            f"{checkpoint} is left of a run that did not end: continue it with "
-            f"--start {checkpoint}, or pass --force to discard it"
-        )
-
-
-# ---- while it runs, and after ----------------------------------------------------------------
-
-
-@contextmanager
-def _stopped_gently() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C (or SIGTERM) into a flag; a second one stops at once."""
-    stop = threading.Event()
-
-    def ask(number: int, frame: Any) -> None:
-        stop.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+def _kept(checkpoint: Path, about: Mapping[str, Any]) -> Kept:
+    """What a run has kept; nothing, and a word, where that is of another one."""
+    if not checkpoint.exists():
+        return {}
     try:
-        yield stop
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def _bars(runs: int, quiet: bool) -> Watch:
-    """A watcher that shows a bar for each stage and start of a run; the last one stays."""
-    from tqdm import tqdm
-
-    numbers = count(1)
-
-    def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
-        number = next(numbers)
-        label = f"{number}/{runs} {method.name}" if runs > 1 else method.name
-        with tqdm(
-            desc=label,
-            total=method.iterations,
-            disable=quiet,
-            leave=number >= runs,
-            unit=" iterations",
-        ) as bar:
-            for state in states:
-                bar.update(state.iteration - bar.n)
-                bar.set_postfix_str(_in_words(state.record))
-                yield state
-
-    return watch
-
-
-def _in_words(record: Mapping[str, float]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in record.items())
+        return load(checkpoint, about)
+    except ValueError as error:
+        say("note", f"{checkpoint} is not gone on from, but started anew: {error}")
+        return {}
 
 
 def _certified(found: Decomposition) -> Iterator[str]:
@@ -382,18 +379,3 @@ def _certified(found: Decomposition) -> Iterator[str]:
     yield f"{found.certificate()} of atoms as long"
     if found.hop > 1:
         yield f"{found.certificate(positions='grid')} on its grid of {found.hop} samples"
-
-
-@contextmanager
-def _folder_aside(out: Path) -> Iterator[Path]:
-    """Make a folder beside ``out`` that takes its place when the block ends well."""
-    aside, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("partial", "old"))
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        if out.exists():
-            out.rename(old)
-        aside.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Sounds as people have them: files in and out."""
