@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.optimize import minimize
 
 
 def convolve(d, z, hop=1):
@@ -200,3 +201,13 @@ def nuclear_pieces(x, length, penalty, steps=1000):
     theta = r * min(1.0, penalty / max(np.linalg.norm(view(r, length), 2), 1e-300))
     value = 0.5 * r @ r + penalty * np.linalg.norm(A, "nuc")
     return A, value, theta @ x - 0.5 * theta @ theta
+
+
+def least(objective, n, z=None):
+    """The minimum over numbers that are not negative, by SciPy."""
+    start = np.ones(n) if z is None else z
+    options = {"maxiter": 5000, "maxfun": 10**6, "ftol": 1e-15, "gtol": 1e-10}
+    found = minimize(
+        objective, start, jac=True, bounds=[(0, None)] * n, method="L-BFGS-B", options=options
+    )
+    return float(found.fun)

@@ -60,3 +60,7 @@ def dot_test(operator, seed, tolerance=1e-10):
     flat = operator.as_linear_operator()
     np.testing.assert_allclose(flat @ u.ravel(), Au.ravel(), atol=tolerance * scale)
     np.testing.assert_allclose(flat.H @ v.ravel(), Av.ravel(), atol=tolerance * scale)
+
+
+def positive(seed, *shape, dtype=float):
+    return (normal(seed, *shape, dtype=dtype) ** 2).astype(dtype)

@@ -15,14 +15,15 @@ Array = NDArray[Any]
 def array(value: ArrayLike, name: str, ndim: int, *, allow_complex: bool = False) -> Array:
     """Return ``value`` as a non-empty, finite, floating-point array of ``ndim`` dimensions.
 
-    float32 and complex64 are kept; nothing is converted in silence.
+    float32 and complex64 are kept, in this machine's byte order; nothing else is converted in
+    silence.
 
     Raises
     ------
     ValueError
         If the array is empty, has another number of dimensions, holds integers, NaN or
         infinities, or is complex where only real numbers are meant; if it is no array, but a
-        list of several of them.
+        list of several of them, or one that is sparse or has masked entries.
 
     Examples
     --------
@@ -33,6 +34,10 @@ def array(value: ArrayLike, name: str, ndim: int, *, allow_complex: bool = False
         ...
     ValueError: x must hold floating-point numbers, got int64: convert it, e.g. x.astype(float)
     """
+    if type(value).__module__.startswith("scipy.sparse"):  # which is not imported for that alone
+        raise ValueError(f"{name} must be a dense array, got a sparse one: pass {name}.toarray()")
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} must have no masked entries: fill or leave them out first")
     try:
         found = np.asarray(value)
     except ValueError as error:
@@ -47,6 +52,7 @@ def array(value: ArrayLike, name: str, ndim: int, *, allow_complex: bool = False
         raise ValueError(f"{name} must not be empty, got shape {found.shape}")
     if np.iscomplexobj(found) and not allow_complex:
         raise ValueError(f"{name} must be real, got {found.dtype}")
+    found = found.astype(found.dtype.newbyteorder("="), copy=False)
     if found.dtype not in (np.float32, np.float64, np.complex64, np.complex128):
         raise ValueError(
             f"{name} must hold floating-point numbers, got {found.dtype}: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,12 +22,25 @@ STRETCH = 2**15
 SINGLE = 2**18
 """Multiplications up to which BLAS keeps a product to the thread that asks for it."""
 
+ONE_THREAD = 2 * SINGLE - 1
+"""Multiplications in a product that BLAS leaves to the thread that asks for it."""
+SHORTEST, SHORT = 96, 128
+"""The most of the shortest side of a product, and of the next, that one tile of it has."""
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def n_threads() -> int:
-    """The number of processors this process may use; 1 in a browser, which has no threads.
+    """Threads to compute with: what ``CDLNMF_THREADS`` says, or the processors there are.
+
+    They are those that the process may use, and no more than its container pays for; 1 in a
+    browser, which has no threads. Results do not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If the variable is no whole number of at least 1.
 
     Examples
     --------
@@ -34,7 +49,35 @@ def n_threads() -> int:
     """
     if sys.platform == "emscripten":
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if asked := os.environ.get("CDLNMF_THREADS"):
+        if not asked.isdecimal() or int(asked) < 1:
+            raise ValueError(f"CDLNMF_THREADS must be a whole number of at least 1, got {asked!r}")
+        return int(asked)
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return max(1, math.ceil(min(len(allowed) or os.cpu_count() or 1, processor_quota())))
+
+
+@lru_cache
+def processor_quota(root: str = "/") -> float:
+    """Processors that the container pays for; infinite where it does not tell.
+
+    Examples
+    --------
+    >>> processor_quota() > 0
+    True
+    """
+    groups, told = Path(root, "sys/fs/cgroup"), float("inf")
+    for name in ("cpu.max", "cpu/cpu.cfs_quota_us"):
+        try:
+            values = (groups / name).read_text().split()
+            if len(values) == 1:
+                values.append((groups / "cpu/cpu.cfs_period_us").read_text())
+            quota, period = map(int, values)
+        except (OSError, ValueError):  # "max": there is no limit
+            continue
+        if quota > 0 and period > 0:
+            told = min(told, quota / period)
+    return told
 
 
 def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -150,6 +193,39 @@ def gram(left: Array, right: Array) -> Array:
 
     columns = stretches(max(len(left), len(right)), left.shape[1])
     return np.asarray(sum(in_threads(product, columns)))
+
+
+def product_in_tiles(left: Array, right: Array) -> Array:
+    """``left @ right``, in tiles that BLAS leaves to the thread that asks for them.
+
+    So it is the same to the bit, however many threads BLAS has.
+
+    Examples
+    --------
+    >>> product_in_tiles(np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]]))
+    array([[11.]])
+    """
+    product = np.empty((len(left), right.shape[1]), left.dtype)
+    for rows, columns, first, others in _tiles(*left.shape, right.shape[1]):
+        part = np.matmul(left[rows, first], right[first, columns], out=product[rows, columns])
+        for inner in others:
+            part += left[rows, inner] @ right[inner, columns]
+    return product
+
+
+@lru_cache(maxsize=64)
+def _tiles(*sides: int) -> list[tuple[slice, slice, slice, list[slice]]]:
+    """Rows, columns and inner parts of a product's tiles.
+
+    The shortest of its sides is cut least; the longest into as many parts as it takes.
+    """
+    sizes, room = list(sides), ONE_THREAD
+    for rank, axis in enumerate(np.argsort(sides, kind="stable").tolist()):
+        most = (SHORTEST, max(SHORT, math.isqrt(room)), room)[rank]
+        sizes[axis] = -(-sides[axis] // -(-sides[axis] // most))
+        room //= sizes[axis]
+    rows, inner, columns = map(pieces, sides, sizes)
+    return [(i, j, inner[0], inner[1:]) for i in rows for j in columns]
 
 
 def frames(x: Array, length: int, hop: int) -> Array:

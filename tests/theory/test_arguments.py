@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from cdlnmf_lit.theory.arguments import array, choice, integer, non_negative, require_range, signal
 
@@ -19,6 +20,8 @@ from cdlnmf_lit.theory.arguments import array, choice, integer, non_negative, re
         (np.ones(3, complex), "x must be real, got complex128"),
         ([0.0, np.nan], "x must be finite, got nan at index 1"),
         ([0.0, -np.inf], "x must be finite, got -inf at index 1"),
+        (np.ma.array([0.0, 1.0], mask=[0, 1]), "x must have no masked entries: fill or leave"),
+        (csr_array([[0.0, 1.0]]), r"x must be a dense array, got a sparse one: pass x\.toarray"),
         ([[0.0], [1.0, 2.0]], "x must be one array, got a list of parts that differ in shape"),
     ],
 )
@@ -33,6 +36,16 @@ def test_arrays():
     with pytest.raises(ValueError, match="W must be 3-dimensional"):
         array([[1.0]], "W", 3)
     assert array(np.ones(2, np.complex64), "x", 1, allow_complex=True).dtype == np.complex64
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_other_byte_orders_and_unmasked_arrays_are_taken(dtype):
+    x = np.arange(3, dtype=dtype)
+    for value in (x, x.astype(x.dtype.newbyteorder()), np.ma.array(x)):
+        found = signal(value)
+        assert (type(found), found.dtype) == (np.ndarray, x.dtype)
+        assert found.tobytes() == x.tobytes()
+    assert signal(x) is x
 
 
 @pytest.mark.parametrize("value", [0, 9, 1.0, True, "3", None, np.float64(2)])

@@ -178,3 +178,48 @@ def test_sliding_maxima_are_those_of_the_windows(seed, length, data):
     values, width = normal(seed, length), data.draw(st.integers(1, length))
     windows = np.lib.stride_tricks.sliding_window_view(values, width)
     np.testing.assert_array_equal(sliding_maximum(values, width), windows.max(axis=1))
+
+
+# ---- how many threads ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def processors(monkeypatch):
+    """A process that may use eight of them, in a container that does not tell."""
+    monkeypatch.delenv("CDLNMF_THREADS", raising=False)
+    monkeypatch.setattr(blocks.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(blocks, "processor_quota", lambda: float("inf"))
+    return monkeypatch
+
+
+def test_threads_are_what_is_asked_for_or_may_be_used(processors):
+    assert n_threads() == 8
+    processors.setattr(blocks, "processor_quota", lambda: 1.5)
+    assert n_threads() == 2
+    processors.setenv("CDLNMF_THREADS", "3")
+    assert n_threads() == 3
+
+
+@pytest.mark.parametrize("asked", ["0", "-1", "two", "1.5"])
+def test_a_number_of_threads_that_is_none_is_refused(processors, asked):
+    processors.setenv("CDLNMF_THREADS", asked)
+    with pytest.raises(ValueError, match=f"CDLNMF_THREADS must be .*, got '{asked}'"):
+        n_threads()
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000"}, 1.5),
+        ({"cpu.max": "max 100000"}, np.inf),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3.0),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, np.inf),
+        ({}, np.inf),
+    ],
+)
+def test_the_quota_of_a_container_is_known(tmp_path, files, quota):
+    for name, text in files.items():
+        path = tmp_path / "sys/fs/cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert blocks.processor_quota(str(tmp_path)) == quota

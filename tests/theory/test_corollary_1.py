@@ -125,6 +125,58 @@ def test_without_a_norm_constraint_the_penalty_scales_away(m, penalty, c):
     assert factorized_objective(x, W, Z, m.frame, penalty) == pytest.approx(scaled, rel=1e-9)
 
 
+def minimised(objective, start, n_free):
+    """A local minimum: the first numbers are free, the others are activations."""
+    bounds = [(None, None)] * n_free + [(0, None)] * (start.size - n_free)
+    options = {"ftol": 1e-13, "gtol": 1e-9, "maxfun": 30_000}
+    return scipy.optimize.minimize(objective, start, bounds=bounds, options=options)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("seed", "hop"), [(0, 1), (1, 2), (2, 1)])
+def test_the_minima_of_both_sides_agree(seed, hop):
+    """Each side is minimised in its own coordinates; no minimum of one can be left in the other."""
+    rng = np.random.default_rng(seed)
+    frame, T, K, penalty = GaborFrame(rng.uniform(0.5, 1.5, 2), hop, 3), 4, 2, 0.2
+    x, N = rng.standard_normal(T), frame.n_frames(T)
+    at = {"hop": hop, "start": hop * frame.first_frame}
+
+    def unit(d):
+        return d / np.linalg.norm(d, axis=1, keepdims=True)
+
+    def spectra(p):
+        W = (p[: 3 * K] + 1j * p[3 * K : 6 * K]).reshape(3, K)
+        return W / [np.linalg.norm(atom_of_spectrum(w, frame)) for w in W.T]
+
+    def left(p):
+        d, z = unit(p[: 2 * K].reshape(K, 2)), p[2 * K :].reshape(K, N)
+        return cdl_objective(x, d, z, penalty, **at)
+
+    def right(p):
+        return factorized_objective(x, spectra(p), p[6 * K :].reshape(N, K), frame, penalty)
+
+    def to_right(p):
+        W, Z = factors_of_model(unit(p[: 2 * K].reshape(K, 2)), p[2 * K :].reshape(K, N), frame)
+        return np.concatenate([W.real.ravel(), W.imag.ravel(), Z.ravel()])
+
+    def to_left(p):
+        atoms = np.stack([atom_of_spectrum(w, frame).real for w in spectra(p).T])
+        return np.concatenate([atoms.ravel(), p[6 * K :].reshape(N, K).T.ravel()])
+
+    least = []
+    for _ in range(4):
+        start = np.concatenate([rng.standard_normal(2 * K), rng.random(K * N)])
+        one = minimised(left, start, 2 * K)
+        other = minimised(right, to_right(start), 6 * K)
+        assert right(to_right(one.x)) == pytest.approx(one.fun, rel=1e-9)
+        assert minimised(right, to_right(one.x), 6 * K).fun >= one.fun * (1 - 1e-6)
+        assert minimised(left, to_left(other.x), 2 * K).fun >= other.fun * (1 - 1e-6)
+        least.append([one.fun, other.fun])
+    best = np.min(least, axis=0)
+    assert best[0] == pytest.approx(best[1], rel=1e-6)
+    assert best.max() < 0.5 * x @ x
+
+
 def test_the_coefficients_are_never_made():
     """α would take 4 GiB."""
     M = T = 2**14
