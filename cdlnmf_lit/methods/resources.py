@@ -6,11 +6,26 @@ Chapter: ``book/methods/method.md``.
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+CONTROL_GROUPS = (
+    ("", "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    (
+        "memory",
+        "sys/fs/cgroup/memory",
+        "memory.limit_in_bytes",
+        "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+)
+"""Of both versions: the controller, where its groups are, and the files that tell of memory."""
+ADDRESSED = float(sys.maxsize) if sys.maxsize < 2**32 else float("inf")
+"""Bytes that Python can address: 2 GB where it has 32 bits, as in a browser."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +34,8 @@ class Estimate:
 
     Examples
     --------
-    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25, seconds=25.0))
-    0.3 GB of memory, about 0.25 s an iteration, 25 s in all
+    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25, seconds=7700.0))
+    300 MB of memory, about 0.25 s an iteration, 2 h 8 min in all
     """
 
     memory_bytes: int
@@ -29,28 +44,107 @@ class Estimate:
 
     def __str__(self) -> str:
         return (
-            f"{self.memory_bytes / 1e9:.2g} GB of memory, "
-            f"about {self.seconds_per_iteration:.2g} s an iteration, {self.seconds:.2g} s in all"
+            f"{bytes_in_words(self.memory_bytes)} of memory, "
+            f"about {seconds_in_words(self.seconds_per_iteration)} an iteration, "
+            f"{seconds_in_words(self.seconds)} in all"
         )
 
 
-def available_memory() -> float:
-    """Bytes of memory that are free, as far as the system tells; infinite where it does not.
+def bytes_in_words(n_bytes: float) -> str:
+    """A number of bytes as people write it.
+
+    Examples
+    --------
+    >>> [bytes_in_words(each) for each in (1.7e11, 2.34e9, 9.96e8, 4e5, 0)]
+    ['170 GB', '2.3 GB', '1 GB', '0.4 MB', '0 MB']
+    """
+    sizes = {"TB": 1e12, "GB": 1e9, "MB": 1e6}
+    unit = next((unit for unit, size in sizes.items() if n_bytes >= 0.995 * size), "MB")
+    number = float(f"{n_bytes / sizes[unit]:.2g}")
+    return f"{number:.0f} {unit}" if number >= 10 else f"{number:g} {unit}"
+
+
+def seconds_in_words(seconds: float) -> str:
+    """A time as people write it.
+
+    Examples
+    --------
+    >>> [seconds_in_words(each) for each in (0.0123, 2.34, 59.7, 125, 7700, 200_000)]
+    ['0.012 s', '2.3 s', '1 min', '2 min 5 s', '2 h 8 min', '2 d 7 h 33 min']
+    """
+    if seconds < 10:
+        return f"{float(f'{seconds:.2g}'):g} s"
+    whole = round(seconds) if seconds < 3600 else 60 * round(seconds / 60)
+    words = []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        number, whole = divmod(whole, size)
+        if number:
+            words.append(f"{number} {unit}")
+    return " ".join(words)
+
+
+def available_memory(root: str = "/") -> float:
+    """Bytes of memory that this process can still have, as far as the system tells.
+
+    That is the least of what is free, what its container leaves it, and what the limit of its
+    addresses (``ulimit -v``) does; infinite where none is told. ``root`` is where the system tells.
 
     Examples
     --------
     >>> available_memory() > 0
     True
     """
+    told = [_free(Path(root)), *_left_in_groups(Path(root)), _left_of_addresses(Path(root))]
+    return max(0.0, min(told))
+
+
+def _free(root: Path) -> float:
+    """What is free, or only borrowed."""
     try:
         free = float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        lines = (root / "proc/meminfo").read_text().splitlines()
         cached = [
-            1024.0 * int(line.split()[1])
-            for line in Path("/proc/meminfo").read_text().splitlines()
-            if line.startswith("MemAvailable:")
+            1024.0 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")
         ]
         return max([free, *cached])
     except (AttributeError, OSError, ValueError):
+        return float("inf")
+
+
+def _left_in_groups(root: Path) -> Iterator[float]:
+    """What each control group around this process leaves it; files that it read are given back."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    groups = {names: path for _, names, path in (line.split(":", 2) for line in lines)}
+    for controller, mount, most, used, cache in CONTROL_GROUPS:
+        own = [path for names, path in groups.items() if controller in names.split(",")]
+        for path in own:
+            group = Path(path.lstrip("/"))
+            for each in (group, *group.parents):  # the path is that of the host where none is there
+                folder = root / mount / each
+                try:
+                    limit, now = (int((folder / name).read_text()) for name in (most, used))
+                    told = dict(
+                        line.split() for line in (folder / "memory.stat").read_text().splitlines()
+                    )
+                    yield float(limit - now + int(told.get(cache, 0)))
+                except (OSError, ValueError):  # "max": there is no limit
+                    continue
+
+
+def _left_of_addresses(root: Path) -> float:
+    """What the process may still ask for."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return float("inf")
+        pages = int((root / "proc/self/statm").read_text().split()[0])
+        return float(limit - pages * resource.getpagesize())
+    except (ImportError, OSError, ValueError):
         return float("inf")
 
 
@@ -67,20 +161,20 @@ def require_memory(needed: float, task: str) -> None:
     Raises
     ------
     MemoryError
-        If the system has less.
+        If there is less, see :func:`available_memory`, or Python can address less.
 
     Examples
     --------
     >>> require_memory(1e18, "a year of sound")
     Traceback (most recent call last):
         ...
-    MemoryError: a year of sound needs about 1e+09 GB of memory, and ... GB are free: use ...
+    MemoryError: a year of sound needs about 1000000 TB of memory, and ... are free: use ...
     """
-    there = available_memory()
+    there = min(available_memory(), ADDRESSED)
     if needed > there:
         raise MemoryError(
-            f"{task} needs about {needed / 1e9:.2g} GB of memory, and {there / 1e9:.2g} GB are "
-            "free: use float32, a shorter piece or, with frames, a larger hop"
+            f"{task} needs about {bytes_in_words(needed)} of memory, and {bytes_in_words(there)} "
+            "are free: use float32, a shorter piece or, with frames, a larger hop"
         )
 
 

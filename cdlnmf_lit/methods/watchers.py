@@ -6,10 +6,7 @@ Chapter: ``book/methods/method.md``.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,35 +74,6 @@ def until(stop: threading.Event) -> Watch:
             yield state
             if stop.is_set():
                 return
-
-    return watch
-
-
-def saving(path: Path, seconds: float, **facts: Any) -> Watch:
-    """A watcher that saves what is reached so often, whole or not at all, with facts of the run.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import numpy as np
-    >>> from cdlnmf_lit import NMF
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder, "reached.npz")
-    ...     _ = NMF().decompose(np.sin(0.3 * np.arange(4000.0)), 1, watch=saving(path, 0))
-    ...     path.exists()
-    True
-    """
-    saved = time.monotonic()
-
-    def watch(method: Method, states: Iterator[State]) -> Iterator[State]:
-        nonlocal saved
-        for state in states:
-            yield state
-            if time.monotonic() - saved >= seconds:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                found = state.decomposition()
-                replace(found, parameters=found.parameters | facts).save(path)
-                saved = time.monotonic()
 
     return watch
 

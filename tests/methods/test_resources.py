@@ -1,5 +1,7 @@
 """What a run takes is said in words, and what there is not enough memory for is refused."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -18,22 +20,86 @@ def test_free_memory_is_a_number_of_bytes():
 
 
 @pytest.mark.parametrize("error", [AttributeError, OSError, ValueError])
-def test_memory_is_unlimited_where_the_system_does_not_tell(monkeypatch, error):
+def test_memory_is_unlimited_where_the_system_does_not_tell(monkeypatch, error, tmp_path):
     def sysconf(name):
         raise error
 
     monkeypatch.setattr(resources.os, "sysconf", sysconf)
-    assert available_memory() == float("inf")
+    assert available_memory(tmp_path) == float("inf")
+    monkeypatch.setattr(resources, "available_memory", lambda: float("inf"))
     require_memory(1e30, "anything")
 
 
-def test_memory_that_the_system_only_borrows_counts_as_free(monkeypatch):
+GROUP = {
+    "v2": (
+        "0::/user/job",
+        "sys/fs/cgroup",
+        ("memory.max", "memory.current", "inactive_file"),
+    ),
+    "v1": (
+        "5:cpu,cpuacct:/\n4:memory:/user/job",
+        "sys/fs/cgroup/memory",
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ),
+}
+
+
+def told(root, name, text):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(text))
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A system that tells of much memory, and of no limit."""
     monkeypatch.setattr(resources.os, "sysconf", lambda name: 1024)
-    text = "MemTotal: 999999 kB\nMemAvailable:    5000 kB\nCached: 888888 kB\n"
-    monkeypatch.setattr(resources.Path, "read_text", lambda path: text)
-    assert available_memory() == 5000 * 1024
-    monkeypatch.setattr(resources.Path, "read_text", lambda path: "MemTotal: 999999 kB\n")
-    assert available_memory() == 1024 * 1024
+    told(tmp_path, "proc/meminfo", "MemTotal: 9 kB\nMemAvailable:  64000000 kB\nCached: 8 kB\n")
+    told(tmp_path, "proc/self/statm", "1000 500 100 1 0 200 0")
+    return tmp_path
+
+
+def test_memory_that_the_system_only_borrows_counts_as_free(root):
+    assert available_memory(root) == 64e6 * 1024
+    told(root, "proc/meminfo", "MemTotal: 999999 kB\n")
+    assert available_memory(root) == 1024 * 1024
+
+
+@pytest.mark.parametrize("version", GROUP)
+@pytest.mark.parametrize("level", ["user/job", "user", "."])
+def test_a_container_leaves_what_it_has_not_used(root, version, level):
+    groups, mount, (most, used, cache) = GROUP[version]
+    told(root, "proc/self/cgroup", groups)
+    told(root, f"{mount}/{level}/{most}", 2 * 10**9)
+    told(root, f"{mount}/{level}/{used}", 15 * 10**8)
+    told(root, f"{mount}/{level}/memory.stat", f"anon 5\n{cache} {3 * 10**8}\n")
+    assert available_memory(root) == 8e8
+    told(root, f"{mount}/{level}/{most}", "max" if version == "v2" else 2**63 - 4096)
+    assert available_memory(root) == 64e6 * 1024
+    told(root, f"{mount}/{level}/{most}", 10**9)
+    assert available_memory(root) == 0
+
+
+def test_a_limit_of_addresses_leaves_what_is_not_taken(root, monkeypatch):
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (25 * 10**8, -1))
+    assert available_memory(root) == 25e8 - 1000 * resource.getpagesize()
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, -1))
+    assert available_memory(root) == 64e6 * 1024
+
+
+def test_a_limit_of_this_process_is_known():
+    """In a process of its own, under ``ulimit -v``."""
+    resource = pytest.importorskip("resource")
+    code = "from cdlnmf_lit.methods.resources import available_memory as f; print(f())"
+    limit = 4 * 10**9
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        capture_output=True,
+        check=True,
+    )
+    assert 0 < float(found.stdout) < limit - 10**7
 
 
 def test_what_does_not_fit_is_refused_and_what_just_fits_is_not(monkeypatch):
@@ -56,3 +122,12 @@ def test_the_best_of_a_few_calls_is_timed(monkeypatch):
     calls = []
     seconds_of(lambda: calls.append(1), repeats=5)
     assert len(calls) == 5
+
+
+def test_a_python_of_32_bits_addresses_no_more(monkeypatch):
+    monkeypatch.setattr(resources, "available_memory", lambda: float("inf"))
+    require_memory(3e9, "a long sound")
+    monkeypatch.setattr(resources, "ADDRESSED", 2.0**31)
+    require_memory(2e9, "a sound")
+    with pytest.raises(MemoryError, match=r"needs about 3 GB of memory, and 2\.1 GB are free"):
+        require_memory(3e9, "a long sound")

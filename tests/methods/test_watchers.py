@@ -5,9 +5,8 @@ import threading
 import numpy as np
 import pytest
 
-from cdlnmf_lit import CDL, NMF, Decomposition
-from cdlnmf_lit.methods import watchers
-from cdlnmf_lit.methods.watchers import all_of, reporting, saving, until, until_certified
+from cdlnmf_lit import CDL, NMF
+from cdlnmf_lit.methods.watchers import all_of, reporting, until, until_certified
 from cdlnmf_lit.theory.gabor import hann
 
 X = np.sin(0.3 * np.arange(2000.0)) * (np.arange(2000) % 500 < 250)
@@ -33,23 +32,6 @@ def test_a_run_ends_after_the_iteration_in_which_it_is_asked_to():
     found = ONE.decompose(X, 2, watch=all_of(reporting(report), until(stop)))
     assert found.is_stopped
     assert len(found.history["objective"]) == 3
-
-
-def test_what_is_reached_is_saved_when_its_time_has_come(tmp_path, monkeypatch):
-    clock = iter([0.0, 5.0, 10.0, 10.0, 15.0, 19.0, 20.0, 20.0])
-    monkeypatch.setattr(watchers.time, "monotonic", lambda: next(clock))
-    saved = []
-    monkeypatch.setattr(Decomposition, "save", lambda self, path: saved.append(self.status))
-    ONE.decompose(X, 2, watch=saving(tmp_path / "reached.npz", 10))
-    assert saved == ["at iteration 1"]
-    assert (tmp_path / "reached.npz").parent.exists()
-
-
-def test_what_is_saved_tells_the_facts_of_the_run(tmp_path):
-    path = tmp_path / "reached.npz"
-    found = ONE.decompose(X, 2, watch=saving(path, 0, seed=3, recipe="notes"))
-    about = {"seed": 3, "recipe": "notes"}
-    assert Decomposition.load(path).parameters == found.parameters | about
 
 
 def test_the_first_watcher_is_nearest_to_the_method():
