@@ -21,12 +21,12 @@ import scipy.fft
 
 from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.factors import normalised, norms, shifts_to_middle
+from cdlnmf_lit.methods.factors import coordinate_update, normalised, norms, shifts_to_middle
 from cdlnmf_lit.methods.families import OnFrames, Sparse, on, require_change, require_length
 from cdlnmf_lit.methods.kernels import multiply, spectral_product
+from cdlnmf_lit.methods.method import USUAL_GAP
 from cdlnmf_lit.methods.options import OneOf, at_least, option
-from cdlnmf_lit.methods.semi_nmf import coordinate_update
-from cdlnmf_lit.methods.starts import activations_of, loudness, segments
+from cdlnmf_lit.methods.starts import loudness, own_activations, segments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
 from cdlnmf_lit.theory.convolution import GROUP, Convolution
@@ -194,17 +194,13 @@ class Problem(method.Problem):
         return Z * abs(self._loudness(W, Z))
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
-        """Another result's atoms as weights, and its activations on this frame's positions.
-
-        Activations of spectra have units of their own, so such a start is scaled to the signal.
-        """
+        """Another result's atoms as weights, with its activations; or with those that fit them."""
         frame, dtype = self.method.frame, self.x.dtype
         W = self.theorem.fitted(found.patterns(frame.window.size).astype(dtype, copy=False))
-        Z = activations_of(found, frame.hop, frame.first_sample, self.plan.n_activations)
-        Z = Z.astype(dtype, copy=False)
-        if found.spectra is not None:
-            W = W * self._loudness(W, Z)
-        return W, Z
+        Z = own_activations(
+            found, self.x.size, frame.hop, frame.first_sample, self.plan.n_activations
+        )
+        return W, self.activations_for(W) if Z is None else Z.astype(dtype, copy=False)
 
     def _correlations(self, weights: Array) -> Array:
         """Where the atoms correlate with the signal, and small positive numbers elsewhere."""
@@ -425,9 +421,9 @@ def backtracked_steps(problem: Problem, state: State) -> Iterator[State]:
     ----------
     Departs from the paper's unit step.
     """
-    step, growth = state.step, 1 / SLOWER
+    step, growth = state.memory or (state.step, 1 / SLOWER)
     while True:
-        yield state
+        yield state.remembering(step, growth)
         trial = problem.after(state, step)
         while not trial.objective <= state.objective and step > 1:
             step, growth = max(1.0, SLOWER * step), FASTER
@@ -453,9 +449,10 @@ def accelerated_steps(problem: Problem, state: State) -> Iterator[State]:
     ----------
     Departs from the paper's plain step.
     """
-    previous, momentum, step, growth = state, 1.0, state.step, 1 / SLOWER
+    previous, momentum, step, growth = state.memory or (state, 1.0, state.step, 1 / SLOWER)
+    state = state.remembering()
     while True:
-        yield state
+        yield state.remembering(previous, momentum, step, growth)
         following = float(1 + np.sqrt(1 + 4 * momentum**2)) / 2
         beta = (momentum - 1) / following
         point = [(1 + beta, state), (-beta, previous)] if beta else None
@@ -494,22 +491,25 @@ def recentring_steps(
     ----------
     Departs from the paper, which has no such move.
     """
-    states, laps = steps(problem, state), every
-    yield next(states)
+    moved: Any
+    moved, left, laps, own = state.memory or (None, 0, every, None)
+    states = steps(problem, state.remembering(*(own or ())))
+    state = next(states)
     while True:
-        moved = problem.recentred(state)
-        yield from islice(states, laps - 1)
-        state = next(states)
-        if moved is None:
+        yield state.remembering(moved, left, laps, state.memory)
+        if left == 0:
+            moved, left = problem.recentred(state), laps
+        state, left = next(states), left - 1
+        if left == 0 and moved is None:
             laps = every
-        else:
+        elif left == 0:
             others = steps(problem, moved)
             other = next(islice(others, laps, None))
             if other.objective < state.objective:
                 states, state, laps = others, other, every
             else:
                 laps *= 2
-        yield state
+            moved = None
 
 
 # ---- options ---------------------------------------------------------------------------------
@@ -603,6 +603,19 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
     def patterns_of(self, found: Decomposition) -> Array:
         atoms = np.asarray(found.atoms)
         return AtomsOfSpectra(self.frame, atoms.dtype).fitted(atoms)
+
+    @property
+    def usual_gap(self) -> float:
+        return USUAL_GAP
+
+    def applied(
+        self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
+    ) -> Iterator[Any]:
+        """By greedy coordinate descent on the frame's positions."""
+        from cdlnmf_lit.methods.grid import states
+
+        problem = self.problem(x, len(W), **asked)
+        return states(problem, W, problem.theorem.atoms(W), self.frame)
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
         return Problem(method=self, x=x, **asked)

@@ -9,7 +9,7 @@ Chapter: ``book/methods/algorithm_1_complex.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,6 +120,14 @@ class Problem(method.Problem):
             U[..., ends] = unit(U[..., ends].real.astype(U.dtype))
             self.factorisation.phases.values = U
         return super().begin(K, start, rng)
+
+    def kept(self) -> dict[str, Any]:
+        return {"A": self.A} | self.factorisation.kept()
+
+    def keeping(self, kept: Mapping[str, Any]) -> Problem:
+        self.A[:] = kept["A"]
+        self.factorisation.keeping({name: kept[name] for name in ("values", "iteration")})
+        return self
 
     def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
         """Uniform numbers, as loud as fits ``|Φ*x|`` best."""

@@ -199,16 +199,16 @@ class Problem(method.Problem):
         """
         if self.method.penalty and self.held != "patterns":
             W, Z = (in_ball(W), Z) if self.held else normalised(W, Z)
-        return self.state(0, W, Z, self.plan.atom_spectra(W), 1.0)
+        return self._state(0, W, Z, self.plan.atom_spectra(W), 1.0)
 
-    def state(self, iteration: int, d: Array, z: Array, atom_spectra: Array, step: float) -> State:
+    def _state(self, iteration: int, d: Array, z: Array, atom_spectra: Array, step: float) -> State:
         """An iterate, with its residual."""
         spectra = self.plan.activation_spectra(z)
         return State(iteration, d, z, self, self.residual(atom_spectra, spectra), step, spectra)
 
     def after(self, state: State, step: float = 1.0, point: Point | None = None) -> State:
         """One outer iteration: from the state's own coefficients, or from those of ``point``."""
-        return self.state(
+        return self._state(
             state.iteration + 1, *self.updated(state, step, point or [(1.0, state)]), step
         )
 

@@ -19,7 +19,7 @@ from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import in_ball, normalised, shifts_to_middle
 from cdlnmf_lit.methods.families import Sparse, require_change, require_length
 from cdlnmf_lit.methods.kernels import add_scaled, is_sparse, nonzeros
-from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.method import USUAL_GAP, Method
 from cdlnmf_lit.methods.options import OneOf, anything, at_least, option
 from cdlnmf_lit.methods.sparse_coding import SIGNS, SOLVERS, Dictionary, State
 from cdlnmf_lit.methods.starts import checked_start, segments
@@ -66,7 +66,8 @@ class Problem(sparse_coding.Problem):
         Atoms that lie within the ball are then scaled to its surface, and their activations down,
         which lowers the penalty and changes nothing else. Last, see :meth:`replaced`.
         """
-        z = next(islice(SOLVERS[self.solver](self, state), steps - 1, None)).activations
+        coded = SOLVERS[self.solver](self, state.remembering())
+        z = next(islice(coded, steps - 1, None)).activations
         d = Quadratic(self.x, z, self.atom_length).fitted(state.patterns, self.solver)
         d, z = normalised(d, z)
         return self.replaced(self.state(state.iteration + 1, d, z))
@@ -126,11 +127,12 @@ class Problem(sparse_coding.Problem):
 
     def alternating(self, state: State) -> Iterator[State]:
         """Alternate with momentum on the atoms, and with moves of them where these get lower."""
-        now, before, t = state, state.patterns, 1.0
         steps, most = CODING_STEPS[self.solver]
-        wait = due = every = self.method.recentre_every
-        for iteration in count(1):
-            yield now.numbered(iteration - 1)
+        every = self.method.recentre_every
+        before, t, steps, wait, due = state.memory or (state.patterns, 1.0, steps, every, every)
+        now = state.remembering()
+        for iteration in count(state.iteration + 1):
+            yield now.numbered(iteration - 1, before, t, steps, wait, due)
             t, last = (1 + np.sqrt(1 + 4 * t**2)) / 2, t
             ahead = self.extrapolated(now, before, min((last - 1) / t, MOMENTUM))
             new = self.updated(ahead, steps)
@@ -152,8 +154,9 @@ class Problem(sparse_coding.Problem):
                         new, before, t, wait = moved, moved.patterns, 1.0, every
                     moved = None
                 due = iteration + wait
-            if is_stuck and new is now:  # any further try would be the same
-                yield from map(now.numbered, count(iteration))
+            while is_stuck and new is now:  # any further try would be the same
+                yield now.numbered(iteration, before, 1.0, steps, wait, due)
+                iteration += 1
             now = new
 
     def fitting_atoms(self, state: State) -> Iterator[State]:
@@ -379,7 +382,8 @@ class Quadratic:
         points = scipy.fft.next_fast_len(x.size, real=True)
         Z, X = scipy.fft.rfft(z, points), scipy.fft.rfft(x, points)
         power = np.sum(np.abs(Z) ** 2, axis=0)
-        sigma = np.sqrt(power.max() * np.mean(np.sum(z**2, axis=1))) or d.dtype.type(1)
+        largest, mean = float(power.max()), float(np.mean(np.sum(z**2, axis=1)))
+        sigma = d.dtype.type(np.sqrt(largest * mean) or 1)
         s, u = np.zeros((len(z), points), d.dtype), np.zeros((len(z), points), d.dtype)
         s[:, :T_d], u[:, :T_d] = d, -self.gradient(d) / sigma
         while True:
@@ -495,6 +499,19 @@ class CDL(Sparse, name="cdl"):
         signed, padding = SIGNS[self.activations], self.padding
         fixed = self.atom_length, self.penalty or 0.0, signed, padding, self.solver
         return Problem(*fixed, method=self, x=np.pad(x, padding), **asked)
+
+    def check_several(self, n: int) -> None:
+        if self.solver != "greedy":
+            raise ValueError(f"solver must be greedy for several recordings, got {self.solver!r}")
+
+    def problem_of_several(self, recordings: Any, about: dict[str, Any]) -> Any:
+        from cdlnmf_lit.methods.common_atoms import Atoms
+
+        return Atoms.of(self, recordings, about)
+
+    @property
+    def usual_gap(self) -> float:
+        return USUAL_GAP
 
     def shapes(self, n_samples: int, K: int) -> dict[str, tuple[int, ...]]:
         N = self.most_components(n_samples)

@@ -9,7 +9,7 @@ Chapter: ``book/methods/complex_isnmf.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, pairwise
@@ -119,6 +119,13 @@ class Problem(method.Problem):
             advance = (2 * np.pi * self.hop_ratio * peak_frequencies(W)).astype(W.dtype)
             problem = replace(self, phases=ExpectedPhases(self.X, advance, onsets(Z)))
         return State(0, *self.scaled(W, Z), problem)
+
+    def kept(self) -> dict[str, Any]:
+        phases: Any = self.phases
+        return {"advance": phases.advance, "onsets": phases.onsets} if phases else {}
+
+    def keeping(self, kept: Mapping[str, Any]) -> Problem:
+        return replace(self, phases=ExpectedPhases(self.X, **kept)) if kept else self
 
     def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
         """The powers of the factors that NMF starts with, or reaches in some updates."""

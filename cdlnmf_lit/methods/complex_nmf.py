@@ -9,7 +9,7 @@ Chapter: ``book/methods/complex_nmf.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -174,6 +174,13 @@ class Problem(method.Problem):
         if self.phases.values is None and self.method.phases == "random":
             self.phases.values = self.drawn_phases(rng)
         return super().begin(K, start, rng)
+
+    def kept(self) -> dict[str, Any]:
+        return vars(self.phases)
+
+    def keeping(self, kept: Mapping[str, Any]) -> Problem:
+        vars(self.phases).update(kept)
+        return self
 
     def drawn_phases(self, rng: np.random.Generator) -> Array:
         """Phases at random, ``(K, N, F)``."""

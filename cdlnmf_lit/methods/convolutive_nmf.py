@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from math import isqrt
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,21 +19,16 @@ import numpy as np
 from cdlnmf_lit.methods import method, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.factors import normalised, norms, ratio
-from cdlnmf_lit.methods.nmf import ONE_THREAD
 from cdlnmf_lit.methods.options import OneOf, at_least, option
-from cdlnmf_lit.methods.starts import opened
+from cdlnmf_lit.methods.starts import LEAST, opened
 from cdlnmf_lit.theory.arguments import Array, integer, non_negative
-from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces
+from cdlnmf_lit.theory.blocks import in_threads, n_threads, pieces, product_in_tiles
 from cdlnmf_lit.theory.gabor import BLOCK
 
 ROWS, COLUMNS = 128, 512
 """Frames in one block, and channels in the smallest stripe."""
 WORTH = 2**22
 """Multiplications in a product of matrices from which on another thread pays."""
-SHORTEST, SHORT = 96, 128
-"""The most of the shortest side of a product, and of the next, that one tile of it has."""
-LEAST = 1e-3
-"""What a start from a sound has in place of zeros, relative to its largest number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,28 +97,50 @@ class Problem(method.Problem):
         return objective, _moved(Z, up, down, nmf.mm_exponent(self.beta))
 
     def updated_patterns(self, W: Array, Z: Array) -> Array:
-        """Patterns ``(K, L, F)`` that lower the objective, a stripe of channels at a time.
+        """Patterns ``(K, L, F)`` that lower the objective."""
+        return self.patterns_from(W, *self.sums(W, Z))
 
-        Given the activations the channels do not know of each other, so that a stripe is finished
-        once ``V`` has been seen there.
+    def sums(self, W: Array, Z: Array) -> tuple[Array, Array, Array]:
+        """What the activations and the frames say of the patterns, a stripe of channels at a time.
+
+        That is the sum over ``n`` of ``z_k[n - l] Q[n]``, ``(KL, F)``; that with ``P`` or what it
+        takes to know it, the sums of ``z_k[n - l]`` for ``β = 1``, ``(KL, 1)``, and of its products
+        for ``β = 2``, ``(KL, KL)``; and ``Σ z_k``. Those of several pieces add up.
         """
-        frames, updated = slice(0, len(self.V)), np.empty_like(W)
-        K, L, _ = W.shape
-        weights = self._prices(W) * Z.sum(axis=1) / np.square(norms(W)) if self.penalty else 0.0
-        exponent = 1 / (3 - self.beta) if self.penalty else nmf.mm_exponent(self.beta)
-        down_of = self._together(Z, L)
+        frames, (K, L, F) = slice(0, len(self.V)), W.shape
+        up, down = np.zeros((K * L, F), W.dtype), self._together(Z, L, F)
 
         def stripe(columns: slice) -> None:
             w = np.ascontiguousarray(W[:, :, columns]).reshape(K * L, -1)
-            up, down = np.zeros_like(w), down_of(w)
+            up_here, down_here = np.zeros_like(w), np.zeros_like(w)
             for rows, s in _blocks_of(Z, L, frames, ROWS):
                 q, p = self._weighed(self.V[rows, columns], s, w)
-                up += _product(s, q)
+                up_here += product_in_tiles(s, q)
                 if p is not None:
-                    down += _product(s, p)
+                    down_here += product_in_tiles(s, p)
+            up[:, columns] = up_here
+            if self.beta == 0:
+                down[:, columns] = down_here
+
+        for _ in in_threads(stripe, self._stripes(K * L)):
+            pass
+        return up, down, Z.sum(axis=1)
+
+    def patterns_from(self, W: Array, up: Array, down: Array, heard: Array) -> Array:
+        """Patterns that lower the objective, from the :meth:`sums`."""
+        (K, L, _), updated = W.shape, np.empty_like(W)
+        weights = self._prices(W) * heard / np.square(norms(W)) if self.penalty else 0.0
+        exponent = 1 / (3 - self.beta) if self.penalty else nmf.mm_exponent(self.beta)
+
+        def stripe(columns: slice) -> None:
+            w = np.ascontiguousarray(W[:, :, columns]).reshape(K * L, -1)
+            if self.beta == 2:
+                price = product_in_tiles(down, w)
+            else:
+                price = np.array(np.broadcast_to(down, up.shape)[:, columns], w.dtype)
             if self.penalty:
-                down += np.repeat(weights, L)[:, None] * w
-            updated[:, :, columns] = _moved(w, up, down, exponent).reshape(K, L, -1)
+                price += np.repeat(weights, L)[:, None] * w
+            updated[:, :, columns] = _moved(w, up[:, columns], price, exponent).reshape(K, L, -1)
 
         for _ in in_threads(stripe, self._stripes(K * L)):
             pass
@@ -140,38 +156,33 @@ class Problem(method.Problem):
         latter is ``W Wᵀ s``, and no model is made.
         """
         across, sums = np.ascontiguousarray(W.T), W.sum(axis=1, keepdims=True)
-        gram = _product(W, across) if self.beta == 2 else None
+        gram = product_in_tiles(W, across) if self.beta == 2 else None
 
         def look(v: Array, s: Array) -> tuple[float, Array, Array]:
             q, p = self._weighed(v, s, W)
-            up = _product(q, across).T
+            up = product_in_tiles(q, across).T
             if gram is not None:
-                down = _product(gram, s)
+                down = product_in_tiles(gram, s)
                 return float(np.sum((down / 2 - up) * s, dtype=float)), up, down
-            down = np.broadcast_to(sums, s.shape) if p is None else _product(p, across).T
+            down = np.broadcast_to(sums, s.shape) if p is None else product_in_tiles(p, across).T
             return self._fit(v, q if p is None else v * p), up, down
 
         return look
 
-    def _together(self, Z: Array, L: int) -> Callable[[Array], Array]:
-        """From some channels of the patterns to the products of ``P`` with the activations.
-
-        For ``β = 2`` that is ``Sᵀ S w``; for ``β = 0``, where it takes a model, nothing yet.
-        """
+    def _together(self, Z: Array, L: int, F: int) -> Array:
+        """What the activations alone say of their products with ``P``; zeros if nothing."""
         if self.beta == 1:
-            heard = delayed(Z, L).sum(axis=2, dtype=float).reshape(-1, 1).astype(Z.dtype)
-            return lambda w: np.repeat(heard, w.shape[1], axis=1)
+            return _sums_of_delayed(Z, L).reshape(-1, 1)
         if self.beta == 0:
-            return np.zeros_like
+            return np.zeros((len(Z) * L, F), Z.dtype)
         blocks = _blocks_of(Z, L, slice(0, len(self.V)), ROWS)
-        gram = np.asarray(sum(_product(s, s.T) for _, s in blocks))
-        return lambda w: _product(gram, w)
+        return np.asarray(sum(product_in_tiles(s, s.T) for _, s in blocks))
 
     def _weighed(self, v: Array, s: Array, w: Array) -> tuple[Array, Array | None]:
         """``V M**(β - 2)`` and ``M**(β - 1)`` of a block; None where it needs no model."""
         if self.beta == 2:
             return v, None
-        M = _product(s.T, w)
+        M = product_in_tiles(s.T, w)
         M += self.matrix.offset
         if self.beta == 1:
             return np.divide(v, M, out=M), None
@@ -254,16 +265,17 @@ class Problem(method.Problem):
             and found.parameters.get("power") == method.power
         ):
             return found.spectra.astype(dtype), found.activations.astype(dtype)
-        K, L, F = shapes["patterns"]
-        sounds = found.patterns(frame.hop * (L - 1) + frame.window.size).astype(dtype)
-        inside = slice(-frame.first_frame, L - frame.first_frame)
-        W = np.stack([frame.spectrogram(sound, method.power)[inside] for sound in sounds])
-        W = opened(W, LEAST)
-        Z = np.zeros(shapes["activations"], dtype)
-        for rows in pieces(len(self.V), ROWS):
-            alike = W.reshape(K * L, F) @ self.V[rows].T
+        W = method.patterns_of_sounds(found.patterns(method.pattern_samples).astype(dtype))
+        return self._as_loud(W, opened(self.alike(W), LEAST))
+
+    def alike(self, W: Array) -> Array:
+        """Correlations of the spectrogram with patterns, at each position."""
+        (N, _), (K, L, F) = self.V.shape, W.shape
+        Z = np.zeros((K, N + L - 1), W.dtype)
+        for rows in pieces(N, ROWS):
+            alike = product_in_tiles(W.reshape(K * L, F), self.V[rows].T)
             Z[:, rows.start : rows.stop + L - 1] += undelayed(alike.reshape(K, L, -1))
-        return self._as_loud(W, opened(Z, LEAST))
+        return Z
 
     def _as_loud(self, W: Array, Z: Array) -> tuple[Array, Array]:
         """The same start as loud as the matrix, the factors alike in scale."""
@@ -271,8 +283,21 @@ class Problem(method.Problem):
         return scale * W, scale * Z
 
     def _mean_of(self, W: Array, Z: Array) -> float:
-        heard = delayed(Z, W.shape[1]).sum(axis=2, dtype=float)
-        return float(np.sum(heard * W.sum(axis=2, dtype=float))) / self.V.size
+        return self.sum_of(W, self.heard(Z)) / self.V.size
+
+    def heard(self, Z: Array) -> Array:
+        """How much of each spectrum of the patterns the model has in all, ``(K, L)``."""
+        L = Z.shape[1] - len(self.V) + 1
+        return _sums_of_delayed(Z, L)
+
+    def sum_of(self, W: Array, heard: Array) -> float:
+        """The sum of the model in which so much of each spectrum is heard."""
+        return float(np.sum(heard * W.sum(axis=2, dtype=float)))
+
+    def told(self, W: Array, Z: Array) -> tuple[Array, tuple[Any, ...]]:
+        """The activations, moved, and what a piece tells: the objective before, and the sums."""
+        objective, new_Z = self.updated_activations(W, Z)
+        return new_Z, (objective, *self.sums(W, new_Z))
 
     def first(self, W: Array, Z: Array) -> State:
         return self._state(0, W, Z)
@@ -325,7 +350,8 @@ def delayed(activations: Array, length: int) -> Array:
     r"""Rows of activations at ``L`` delays, ``S[k, l, n] = z_k[n - l]``: a view, nothing is copied.
 
     With them the model is a product of matrices, ``V̂[n] = Σ_{kl} S[k, l, n] W_k[l]``. The
-    activations ``(K, N + L - 1)`` begin at position ``-(L - 1)``, and ``length`` is ``L``.
+    activations ``(K, N + L - 1)`` begin at position ``-(L - 1)``, and ``length`` is ``L``. As with
+    ``theory.blocks.frames``, take it of some frames at a time: it lies as if it were not a view.
 
     Examples
     --------
@@ -345,10 +371,17 @@ def _blocks_of(
     activations: Array, length: int, frames: slice, size: int
 ) -> Iterator[tuple[slice, Array]]:
     """Some frames, ``size`` at a time, and their delayed activations as a matrix ``(K L, n)``."""
-    S = delayed(activations, length)
     for start in range(frames.start, frames.stop, size):
         rows = slice(start, min(start + size, frames.stop))
-        yield rows, S[:, :, rows].reshape(-1, rows.stop - rows.start)
+        S = delayed(activations[:, rows.start : rows.stop + length - 1], length)
+        yield rows, S.reshape(-1, rows.stop - rows.start)
+
+
+def _sums_of_delayed(activations: Array, length: int) -> Array:
+    """``Σ_n S[k, l, n]`` of all frames, ``(K, L)``, in double precision."""
+    first, last = length - 1, activations.shape[1]
+    rows = (activations[:, first - n : last - n] for n in range(length))
+    return np.stack([row.sum(axis=1, dtype=float) for row in rows], axis=1)
 
 
 def undelayed(sums: Array) -> Array:
@@ -404,32 +437,7 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
     flat = patterns.reshape(K * L, F)
     blocks = _blocks_of(activations, L, rows, ROWS)
-    return np.concatenate([_product(s.T, flat) for _, s in blocks])
-
-
-def _product(left: Array, right: Array) -> Array:
-    """``left @ right``, in tiles that BLAS leaves to the thread that asks for them."""
-    product = np.empty((len(left), right.shape[1]), left.dtype)
-    for rows, columns, first, others in _tiles(*left.shape, right.shape[1]):
-        part = np.matmul(left[rows, first], right[first, columns], out=product[rows, columns])
-        for inner in others:
-            part += left[rows, inner] @ right[inner, columns]
-    return product
-
-
-@lru_cache(maxsize=64)
-def _tiles(*sides: int) -> list[tuple[slice, slice, slice, list[slice]]]:
-    """Rows, columns and inner parts of a product's tiles.
-
-    The shortest of its sides is cut least; the longest into as many parts as it takes.
-    """
-    sizes, room = list(sides), ONE_THREAD
-    for rank, axis in enumerate(np.argsort(sides, kind="stable").tolist()):
-        most = (SHORTEST, max(SHORT, isqrt(room)), room)[rank]
-        sizes[axis] = -(-sides[axis] // -(-sides[axis] // most))
-        room //= sizes[axis]
-    rows, inner, columns = map(pieces, sides, sizes)
-    return [(i, j, inner[0], inner[1:]) for i in rows for j in columns]
+    return np.concatenate([product_in_tiles(s.T, flat) for _, s in blocks])
 
 
 def masks(patterns: Array, activations: Array, rows: slice) -> Iterator[Array]:
@@ -522,6 +530,17 @@ class ConvolutiveNMF(nmf.OfSpectrogram, name="convolutive-nmf"):
         """The sample at which the window of the first activation starts."""
         return self.frame.first_sample - self.frame.hop * (self.pattern_length - 1)
 
+    @property
+    def pattern_samples(self) -> int:
+        """The samples that a pattern's windows meet."""
+        return self.frame.hop * (self.pattern_length - 1) + self.frame.window.size
+
+    def patterns_of_sounds(self, sounds: Array) -> Array:
+        """The spectrogram of each of some sounds, as long as a pattern, without zeros."""
+        inside = slice(-self.frame.first_frame, self.pattern_length - self.frame.first_frame)
+        W = [self.frame.spectrogram(sound, self.power or 1.0)[inside] for sound in sounds]
+        return opened(np.stack(W), LEAST)
+
     def check(self, x: Array) -> None:
         super().check(x)
         self.require_frames(self.frame.n_frames(x.size))
@@ -537,6 +556,22 @@ class ConvolutiveNMF(nmf.OfSpectrogram, name="convolutive-nmf"):
     def shapes_of(self, K: int, N: int, F: int) -> dict[str, tuple[int, ...]]:
         L = self.pattern_length
         return {"patterns": (K, L, F), "activations": (K, N + L - 1)}
+
+    def applied(
+        self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
+    ) -> Iterator[Any]:
+        """Multiplicative updates, with a look at the gap after ten and every fourth more."""
+        from cdlnmf_lit.methods.convolutive_gap import states
+
+        return states(self.problem(x, len(W), **asked), W)
+
+    def check_several(self, n: int) -> None:
+        """It can learn from any number."""
+
+    def problem_of_several(self, recordings: Any, about: dict[str, Any]) -> Any:
+        from cdlnmf_lit.methods.common_spectra import Spectra
+
+        return Spectra.of(self, recordings, about)
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The spectrogram, the iterates, the sounds twice, and each thread's blocks."""

@@ -6,8 +6,10 @@ Chapter: ``book/methods/method.md``.
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -17,12 +19,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.theory.arguments import Array, integer, non_negative
+from cdlnmf_lit.theory.arguments import Array, integer, non_negative, signal
 from cdlnmf_lit.theory.blocks import pieces, placed, segment_energies
 from cdlnmf_lit.theory.convolution import synthesize
 
 if TYPE_CHECKING:
     from cdlnmf_lit.methods.certificate import Certificate
+    from cdlnmf_lit.methods.events import Events
 
 FORMS = ("atoms", "spectra", "sounds")
 ARRAYS = ("activations", "residual", *FORMS)
@@ -31,7 +34,7 @@ STRETCH = 2**20
 """Places of a stretch that are compared at a time."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Decomposition:
     r"""A signal taken apart: ``K`` components in time and a residual, ``x = Σ_k x_k + r``.
 
@@ -74,9 +77,11 @@ class Decomposition:
 
     Examples
     --------
-    >>> found = Decomposition("by hand", np.eye(1, 2), np.ones((1, 3)), 1, -1, np.zeros(3))
+    >>> found = Decomposition("hand", np.eye(1, 2), np.ones((1, 3)), 1, -1, np.zeros(3))
     >>> found.components()
     array([[1., 1., 0.]])
+    >>> found
+    <Decomposition by hand: 1 component of 3 samples>
 
     References
     ----------
@@ -101,6 +106,13 @@ class Decomposition:
         if given not in (["atoms"], ["spectra", "sounds"]):
             raise ValueError(f"atoms, or spectra and sounds, must be given, got {given}")
 
+    def __repr__(self) -> str:
+        plural = "s" if self.n_components > 1 else ""
+        told = f"{self.n_components} component{plural} of {self.residual.size} samples"
+        rate = f" at {self.sample_rate} Hz" if self.sample_rate else ""
+        status = f"; {self.status}" if self.status else ""
+        return f"<Decomposition by {self.method}: {told}{rate}{status}>"
+
     @property
     def n_components(self) -> int:
         """``K``."""
@@ -116,33 +128,69 @@ class Decomposition:
         """Whether the run was ended from outside, before its iterations or its tolerance."""
         return self.status.startswith("stopped")
 
-    def apply(self, y: ArrayLike, *, rng: Any = 0, watch: Any = None) -> Decomposition:
-        """Find the patterns of this result in another signal of the same rate.
+    def apply(
+        self,
+        y: ArrayLike,
+        *,
+        sample_rate: int | None = None,
+        share: float | None = None,
+        gap: float | None = None,
+        strict: bool = False,
+        rng: Any = 0,
+        watch: Any = None,
+    ) -> Decomposition:
+        """Find the patterns of this result in another signal: they stay, to the bit.
 
-        The method that made it is run with ``held="patterns"``, at the same penalty. An option that
-        the parameters do not tell, as those of an older file may not its ``iterations``, is at its
-        default.
+        The method that made it is run with ``held="patterns"``, at the same penalty. Where that
+        makes the problem convex it ends within a certified gap, which the status tells, by the
+        solvers of :mod:`cdlnmf_lit.methods.held`; else after the method's iterations. An option
+        that the parameters do not tell, as those of an older file may not its ``iterations``, is at
+        its default.
 
         Parameters
         ----------
         y : array (T,)
             The other signal.
+        sample_rate : int, optional
+            Of ``y``, in Hz. From another rate than that of this result it is resampled, and a
+            warning says so.
+        share : float, optional
+            ``λ`` as a share of the ``lambda_max`` of ``y``, in place of the penalty of this result.
+        gap : float, optional
+            How far above the best objective to end at most, as a share of it. Default: 1e-3, and
+            1e-2 for the Kullback-Leibler divergence.
+        strict : bool
+            Refuse another rate.
         rng, watch
             See :meth:`~cdlnmf_lit.methods.method.Method.decompose`.
 
         Raises
         ------
         ValueError
-            If the parameters do not tell what made it, or ``y`` cannot be taken.
+            If the parameters do not tell what made it, its patterns are silent, ``y`` cannot be
+            taken, or its rate is refused or not to be compared.
         """
-        from cdlnmf_lit.methods.method import Method
+        from cdlnmf_lit.methods.held import application
 
-        method = Method.from_parameters(self.parameters | {"method": self.method})
-        start = method.patterns_of(self), None
-        found = method.decompose(
-            y, self.n_components, start=start, held="patterns", rng=rng, watch=watch
-        )
-        return replace(found, sample_rate=self.sample_rate)
+        y = at_rate(y, sample_rate, self.sample_rate, strict=strict)
+        return application(self, share=share, gap=gap)(y, rng=rng, watch=watch)
+
+    def events(self, sample_rate: int | None = None) -> Events:
+        """When each pattern sounds, how loud, in which band, and how much of it is explained.
+
+        Parameters
+        ----------
+        sample_rate
+            In Hz. Default: that of the result.
+
+        Raises
+        ------
+        ValueError
+            If no rate is known.
+        """
+        from cdlnmf_lit.methods.events import events_of
+
+        return events_of(self, sample_rate)
 
     def certificate(self, *, positions: str = "all", accuracy: float = 1e-3) -> Certificate:
         """Prove how far any other atoms and activations could go below this result.
@@ -240,6 +288,63 @@ class Decomposition:
             raise ValueError(f"path must be a saved decomposition, got {str(path)!r}") from error
 
 
+def at_rate(
+    y: ArrayLike, sample_rate: int | None, wanted: int | None, *, strict: bool = False
+) -> Array:
+    """A signal at the rate wanted, resampled with a warning where that is another than its own.
+
+    Raises
+    ------
+    ValueError
+        If its rate is told and that wanted is not known, or it is another one and ``strict``.
+
+    Examples
+    --------
+    >>> at_rate([0.0, 1.0], 8000, 8000)
+    array([0., 1.])
+    >>> at_rate([0.0, 1.0], 8000, 22050, strict=True)
+    Traceback (most recent call last):
+        ...
+    ValueError: sample_rate must be that of the patterns, 22050 Hz, got 8000
+    """
+    x = signal(y, "y")
+    if sample_rate is None:
+        return x
+    up, down = require_rate(sample_rate, wanted, strict=strict)
+    if up == down:
+        return x
+    from scipy.signal import resample_poly
+
+    return np.asarray(resample_poly(x, up, down), x.dtype)
+
+
+def require_rate(sample_rate: int, wanted: int | None, *, strict: bool = False) -> tuple[int, int]:
+    """By what to multiply and to divide a rate for the one wanted; a warning if they differ.
+
+    Raises
+    ------
+    ValueError
+        See :func:`at_rate`.
+
+    Examples
+    --------
+    >>> require_rate(22050, 22050)
+    (1, 1)
+    """
+    rate = integer(sample_rate, "sample_rate")
+    if wanted is None:
+        raise ValueError(
+            f"sample_rate must be None where that of the patterns is not known, got {rate}"
+        )
+    if rate == wanted:
+        return 1, 1
+    if strict:
+        raise ValueError(f"sample_rate must be that of the patterns, {wanted} Hz, got {rate}")
+    warnings.warn(f"resampled from {rate} to {wanted} Hz, the rate of the patterns", stacklevel=4)
+    common = math.gcd(rate, wanted)
+    return wanted // common, rate // common
+
+
 def _loudest(sound: Array, length: int) -> Array:
     """The stretch of ``length`` samples that has the most energy."""
     begin, most = 0, -1.0
@@ -255,6 +360,8 @@ def _loudest(sound: Array, length: int) -> Array:
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A path beside ``path`` to write to; renamed to ``path`` if all went well, else removed.
 
+    What goes wrong in writing is an :class:`OSError` that names ``path``.
+
     Examples
     --------
     >>> import tempfile
@@ -269,6 +376,10 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield aside
         aside.replace(target)
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, str(aside)):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from error
     finally:
         aside.unlink(missing_ok=True)
 
@@ -302,6 +413,8 @@ class Run:
         What the history keeps of each.
     status : str
         Why it went no further, in a sentence.
+    place : tuple of int
+        Which start it is, of the last method of a chain first, of the one that it begins from next.
 
     Examples
     --------
@@ -313,13 +426,18 @@ class Run:
 
     states: Iterator[State]
     state: State | None = None
-    records: tuple[Mapping[str, float], ...] = ()
+    records: Sequence[Mapping[str, float]] = ()
     status: str = ""
+    place: tuple[int, ...] = ()
 
     @property
     def objective(self) -> float:
         """What it has come down to."""
         return self.records[-1]["objective"]
+
+    def objective_at(self, iterations: int) -> float:
+        """What it had come down to at an iteration, or at its end if it ended before."""
+        return self.records[: iterations + 1][-1]["objective"]
 
     @property
     def is_stopped(self) -> bool:
@@ -333,27 +451,18 @@ class Run:
         watched: Callable[[Iterator[State]], Generator[State]] = _left_open,
     ) -> Run:
         """The same run at a later iteration; see :func:`run`. Its states stay open."""
-        if self.status.startswith("converged"):
-            return self
-        records, state, status = [*self.records], self.state, ""
+        if status := _ended(self.records, iterations, tolerance):
+            return replace(self, status=status)
+        records, state = [*self.records], self.state
         with closing(watched(_left_open(self.states))) as states:
             for state in states:
                 records.append(state.record)
-                done = len(records) - 1
-                fall = records[max(0, done - 10)]["objective"] - records[done]["objective"]
-                if tolerance and done >= 10 and fall <= tolerance * abs(records[-11]["objective"]):
-                    status = (
-                        f"converged after {done} iterations: the objective fell by less than "
-                        f"{tolerance:g} of itself in the last 10"
-                    )
-                    break
-                if done == iterations:
-                    status = f"ran all {iterations} iterations"
+                if status := _ended(records, iterations, tolerance):
                     break
         if state is None:
             raise ValueError("states must hold at least one state, the start")
         status = status or f"stopped after {len(records) - 1} iterations: there were no more states"
-        return Run(self.states, state, tuple(records), status)
+        return replace(self, state=state, records=tuple(records), status=status)
 
     def decomposition(self) -> Decomposition:
         """What was reached, with its history and status."""
@@ -362,6 +471,19 @@ class Run:
             name: np.array([each[name] for each in self.records]) for name in self.records[0]
         }
         return replace(self.state.decomposition(), history=history, status=self.status)
+
+
+def _ended(records: Sequence[Mapping[str, float]], iterations: int, tolerance: float) -> str:
+    """Why a run ends where it is, in a sentence; empty if it goes on."""
+    done = len(records) - 1
+    if tolerance and done >= 10:
+        before, now = (records[n]["objective"] for n in (-11, -1))
+        if before - now <= tolerance * abs(before):
+            return (
+                f"converged after {done} iterations: the objective fell by less than "
+                f"{tolerance:g} of itself in the last 10"
+            )
+    return f"ran all {iterations} iterations" if done >= iterations else ""
 
 
 def run(states: Iterable[State], iterations: int, tolerance: float = 0.0) -> Decomposition:

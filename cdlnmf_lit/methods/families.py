@@ -5,15 +5,16 @@ Chapter: ``book/methods/method.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.methods.method import HELD, Method
 from cdlnmf_lit.methods.options import option, optional
-from cdlnmf_lit.theory.arguments import Array, non_negative
+from cdlnmf_lit.methods.starts import checked_start
+from cdlnmf_lit.theory.arguments import Array, choice, non_negative
 from cdlnmf_lit.theory.blocks import in_threads
 from cdlnmf_lit.theory.gabor import GaborFrame
 
@@ -50,6 +51,20 @@ class OnFrames(Method):
     def shapes_of(self, K: int, N: int, F: int) -> dict[str, tuple[int, ...]]:
         """Of ``patterns`` and ``activations``, for coefficients ``(N, F)``."""
         return {"patterns": (K, F), "activations": (K, N)}
+
+    def states_of(
+        self, problem: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any, start: Any, rng: Any
+    ) -> Iterator[Any]:
+        """All iterates of a problem that is no signal's, but a matrix's."""
+        if problem.held is not None:
+            choice(problem.held, "held", HELD)
+        begin = self.start if start is None else start
+        if isinstance(begin, tuple):
+            begin = checked_start(begin, shapes, dtype, signed=self.SIGNED)
+        else:
+            choice(begin, "start", self.STARTS)
+        K = shapes["activations"][0]
+        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
 
     def bytes_waiting(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The coefficients too, which the starts share."""

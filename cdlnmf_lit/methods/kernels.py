@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cdlnmf_lit.methods.factors import multiplicative_update
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import stretches
 from cdlnmf_lit.theory.convolution import product
@@ -332,27 +333,14 @@ def multiply_in_numpy(
     >>> out, V
     (array([[0., 2.]]), array([[[2., 0.]]]))
     """
-    penalty, share = limits
-    negative, positive = np.maximum(-G, 0), np.maximum(G, 0)
     for start, block in zip(range(begin, z.shape[1], width), V, strict=False):
         last = min(width, z.shape[1] - start)
         for part in stretches(len(z), last):
-            v = block[:, part]
             columns = slice(start + part.start, start + part.stop)
             before = z[:, columns]
-            up, down, u = negative @ before, positive @ before, mixed @ before
-            u += v
-            np.maximum(u, 0, out=v)
-            up += v
-            down -= np.minimum(u, 0, out=u)
-            down += penalty
-            nothing = down <= share * (1 + up)
-            if nothing.any():
-                up[nothing] = down[nothing] = 1
-            up /= down
-            np.sqrt(up, out=up)
-            np.multiply(before, up, out=v)
-            out[:, columns] = v
+            u = mixed @ before
+            u += block[:, part]
+            block[:, part] = out[:, columns] = multiplicative_update(before, u, G, limits[0])
         block[:, last:] = 0
 
 

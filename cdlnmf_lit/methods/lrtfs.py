@@ -12,7 +12,7 @@ Chapter: ``book/methods/lrtfs.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -25,7 +25,7 @@ from cdlnmf_lit.methods.factors import ratio
 from cdlnmf_lit.methods.families import OnFrames, on, require_change, spectra_and_sounds
 from cdlnmf_lit.methods.nmf import wiener_masks
 from cdlnmf_lit.methods.options import OneOf, option, optional
-from cdlnmf_lit.methods.starts import own_factors
+from cdlnmf_lit.methods.starts import continued, own_factors
 from cdlnmf_lit.theory.arguments import Array, non_negative
 from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, placed, summed
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
@@ -158,6 +158,13 @@ class Problem(method.Problem):
         method = self.method
         return float(method.noise * max(1.0, method.annealing * COOLING**iteration))
 
+    def kept(self) -> dict[str, Any]:
+        return {"alpha": self.alpha, "latest": self.latest}
+
+    def keeping(self, kept: Mapping[str, Any]) -> Problem:
+        self.alpha[:], self.latest[:] = kept["alpha"], kept["latest"]
+        return self
+
     @cached_property
     def alpha(self) -> Array:
         """``α``, ``(N, F)``, updated in place: the coefficients are what takes the memory."""
@@ -215,7 +222,8 @@ class Problem(method.Problem):
             return own
         sounds = (found.component(k)[:T].astype(dtype) for k in range(found.n_components))
         W, Z = zip(*(self._rank_one(placed(sound, 0, T)) for sound in sounds), strict=True)
-        return _above_zero(np.stack(W)), _above_zero(np.stack(Z))
+        shares = continued(np.stack(Z), found.residual.size, frame)
+        return _above_zero(np.stack(W)), _above_zero(shares)
 
     def _rank_one(self, x: Array) -> tuple[Array, Array]:
         """The mean power of ``Φ* x / L`` in each channel, and each frame's share; nowhere 0."""

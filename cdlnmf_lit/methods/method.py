@@ -6,15 +6,26 @@ Chapter: ``book/methods/method.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from itertools import starmap
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from cdlnmf_lit.methods.checkpoints import Kept, Saved, noted, settle
 from cdlnmf_lit.methods.decomposition import Decomposition, Run
-from cdlnmf_lit.methods.options import OneOf, anything, at_least, option, optional, with_options
+from cdlnmf_lit.methods.options import (
+    OneOf,
+    Options,
+    anything,
+    at_least,
+    option,
+    optional,
+    with_options,
+)
 from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
 from cdlnmf_lit.methods.starts import best_of, checked_start, require_components, rounds
 from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, require_range, signal
@@ -23,18 +34,11 @@ from cdlnmf_lit.theory.gabor import GaborFrame
 METHODS: dict[str, type[Method]] = {}
 """The methods by name; a class that has one enters itself."""
 HELD = ("patterns", "activations")
+USUAL_GAP = 1e-3
+"""Relative, of what is quadratic."""
 PRECISIONS = ("float32", "float64")
-FACTS = (
-    "n_components",
-    "held",
-    "power",
-    "sample_rate",
-    "seed",
-    "recipe",
-    "hop",
-    "channels",
-    "window_length",
-)
+FACTS: tuple[str, ...] = ("n_components", "n_recordings", "held", "power", "sample_rate", "seed")
+FACTS += ("recipe", "hop", "channels", "window_length")
 """What the parameters of a result tell of its run beside the method's own options."""
 
 Watch = Callable[["Method", Iterator["State"]], Iterator["State"]]
@@ -58,6 +62,8 @@ class State:
     activations : array (K, N)
         Where, and how strongly.
     problem : Problem
+    memory : object
+        What the next one needs beside the iterate: a momentum, a step, the iterate before.
 
     Examples
     --------
@@ -71,6 +77,13 @@ class State:
     patterns: Array
     activations: Array
     problem: Any
+    memory: Any = field(default=None, kw_only=True)
+
+    def remembering(self, *memory: Any) -> Self:
+        """The same iterate with what the next one needs; what it has computed is kept."""
+        same = copy(self)
+        object.__setattr__(same, "memory", memory or None)
+        return same
 
     @cached_property
     def record(self) -> Mapping[str, float]:
@@ -133,23 +146,38 @@ class Problem:
     def begin(self, K: int, start: Any, rng: np.random.Generator) -> State:
         """The iterate to begin with."""
         match start:
-            case Decomposition():
-                return self.first(*self.taken(start))
+            case str():
+                return self.first(*self.drawn(K, start, rng))
             case (W, None):
                 return self.first(W, self.activations_for(W))
             case (W, Z):
                 return self.first(W, Z)
-        return self.first(*self.drawn(K, start, rng))
+        return self.first(*self.taken(start))
 
     def states(self, state: State) -> Iterator[State]:
-        """All iterates from one on, without end."""
+        """All iterates from one on, without end; from one of them on, the same to the bit."""
         while True:
             yield state
             state = self.after(state)
 
+    def kept(self) -> dict[str, Any]:
+        """What changes in it from one iterate to the next, or was told by the first: phases, say.
+
+        An iterate goes on, to the bit, on the same problem :meth:`keeping` the same.
+        """
+        return {}
+
+    def keeping(self, kept: Mapping[str, Any]) -> Self:
+        """The same problem where that was :meth:`kept`; it is changed in place where it can be."""
+        return self
+
     def first(self, W: Array, Z: Array) -> State:
         """The iterate of a start's factors."""
-        return State(0, W, Z, self)
+        return self.state(0, W, Z)
+
+    def state(self, iteration: int, W: Array, Z: Array) -> State:
+        """An iterate, from its factors alone."""
+        return State(iteration, W, Z, self)
 
     def drawn(self, K: int, start: str, rng: np.random.Generator) -> tuple[Array, Array]:
         """The factors of a start by its name."""
@@ -180,7 +208,7 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Method:
+class Method(Options):
     """What every method is: a frozen value whose fields are its options.
 
     Each method adds options of its own, and says what its documentation lists under *Said by each*.
@@ -226,6 +254,8 @@ class Method:
     name: ClassVar[str]
     STARTS: ClassVar[tuple[str, ...]] = ("random",)
     SIGNED: ClassVar[tuple[str, ...]] = ()
+    IS_FRAMEWISE: ClassVar[bool] = False
+    """Whether what held patterns do in a frame depends on that frame alone."""
 
     def __init_subclass__(cls, name: str = "", **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -235,14 +265,7 @@ class Method:
             cls.__doc__ = with_options(cls)
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            if "rule" not in each.metadata:
-                raise TypeError(
-                    f"{type(self).__name__}.{each.name} must be made by options.option, "
-                    "with its default, its words and its rule"
-                )
-            value = each.metadata["rule"](getattr(self, each.name), each.name)
-            object.__setattr__(self, each.name, value)
+        super().__post_init__()
         if not isinstance(self.start, Method):
             object.__setattr__(self, "start", choice(self.start, "start", self.STARTS))
 
@@ -282,7 +305,7 @@ class Method:
             If it needs more memory than there is.
         """
         x, K = self.checked(x, n_components, start, held)
-        return self._states(x, K, start, held, rng)
+        return self._begun(x, K, start, held, rng, None, {}, ()).states
 
     def decompose(
         self,
@@ -293,8 +316,13 @@ class Method:
         held: str | None = None,
         rng: Any = 0,
         watch: Watch | None = None,
+        kept: Kept | None = None,
     ) -> Decomposition:
         """Run all stages and starts to a result; the same seed gives the same bytes.
+
+        A list or tuple of signals gives a list with a result for each: their patterns are the same
+        arrays, learnt from all (:mod:`.pieces`; by the methods that have a
+        :meth:`problem_of_several`, and their chains).
 
         Parameters
         ----------
@@ -304,81 +332,99 @@ class Method:
         watch : callable, optional
             ``watch(method, states)`` is given every stage of the run and its states, and hands
             them on. If it ends before they do, what was reached is the result.
+        kept : dict, optional
+            What the run has reached: entered while it runs, and gone on from if it is there. See
+            :mod:`~cdlnmf_lit.methods.checkpoints`.
 
         Raises
         ------
         ValueError, MemoryError
             See :meth:`iterate`.
         """
+        from cdlnmf_lit.methods import pieces
+
+        if pieces.is_several(x):
+            several: Any = pieces.learnt(self, x, n_components, start, held, rng, watch, kept)
+            return several.decompositions()
         x, K = self.checked(x, n_components, start, held)
-        if start is None and self.starts > 1:
-            return self._best(x, K, held, rng, watch).decomposition()
-        states = self._states(x, K, start, held, rng, watch)
-        return self._followed(Run(states), self.iterations, watch).decomposition()
+        kept = {} if kept is None else kept
+        return self._run(x, K, start, held, rng, watch, kept, ()).decomposition()
 
-    def _best(self, x: Array, K: int, held: str | None, rng: Any, watch: Watch | None) -> Run:
-        """The run of the lowest objective; the starts share a problem where they can."""
-        shared = self._to_solve(x, K, held)
-
-        def begun(seed: int) -> Run:
-            begin = self._begin(x, K, None, seed, watch)
-            problem = shared if shared.IS_SHARED else self._to_solve(x, K, held)
-            return Run(problem.states(problem.begin(K, begin, np.random.default_rng(seed))))
-
-        seeds = np.random.default_rng(rng).integers(2**32, size=self.starts).tolist()
-        follow = partial(self._followed, watch=watch)
-        return best_of(map(begun, seeds), self.rounds, follow)
-
-    def _followed(self, run: Run, iterations: int, watch: Watch | None) -> Run:
-        """A run at a later iteration, which is watched up to there as a method of its own."""
-        if watch is None:
-            return run.to(iterations, self.tolerance)
-        stage = replace(self, starts=1, halve_every=0, iterations=iterations)
-        watched: Any = partial(watch, stage)
-        return run.to(iterations, self.tolerance, watched)
-
-    def _states(
+    def _run(
         self,
         x: Array,
         K: int,
         start: Start | None,
         held: str | None,
         rng: Any,
-        watch: Watch | None = None,
-    ) -> Iterator[Any]:
-        begin = self._begin(x, K, start, rng, watch)
-        problem = self._to_solve(x, K, held, start)
-        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
+        watch: Watch | None,
+        kept: Kept,
+        place: tuple[int, ...],
+    ) -> Run:
+        """The run to its end, of several starts the best."""
+        follow = partial(self._followed, watch=watch, kept=kept)
+        if start is not None or self.starts == 1:
+            run = self._begun(x, K, start, held, rng, watch, kept, (*place, 0))
+            return follow(run, self.iterations)
+        shared = cache(partial(self._to_solve, x, K, held))
 
-    def _begin(
-        self, x: Array, K: int, start: Start | None, rng: Any, watch: Watch | None
-    ) -> str | Decomposition | tuple[Array, Array | None]:
-        begin = self.start if start is None else start
-        if isinstance(begin, Method):
-            return begin.decompose(x, K, rng=rng, watch=watch)
-        if isinstance(begin, tuple):
-            return self.arrays_of(begin, x.size, K, x.dtype)
-        return begin
+        def begun(number: int, seed: int) -> Run:
+            return self._begun(x, K, None, held, seed, watch, kept, (*place, number), shared)
+
+        def give_up(run: Run) -> None:
+            settle(kept, run.place, replace(run, states=iter(()), state=None))
+
+        seeds = np.random.default_rng(rng).integers(2**32, size=self.starts).tolist()
+        return best_of(starmap(begun, enumerate(seeds)), self.rounds, follow, give_up)
+
+    def _followed(self, run: Run, iterations: int, watch: Watch | None, kept: Kept) -> Run:
+        """A run at a later iteration, which is watched up to there as a method of its own."""
+        stage = replace(self, starts=1, halve_every=0, iterations=iterations)
+
+        def watched(states: Any) -> Any:
+            states = noted(kept, run, states)
+            return states if watch is None else watch(stage, states)
+
+        return run.to(iterations, self.tolerance, watched)
+
+    def _begun(
+        self,
+        x: Array,
+        K: int,
+        start: Start | None,
+        held: str | None,
+        rng: Any,
+        watch: Watch | None,
+        kept: Kept,
+        place: tuple[int, ...],
+        shared: Callable[[], Any] | None = None,
+    ) -> Run:
+        """A run with its first state to come; or as it is kept."""
+        if isinstance(left := kept.get(place), Run):
+            return left
+        begin: Any = left or (self.start if start is None else start)
+        if left is None and isinstance(begin, Method):
+            given = begin.in_precision(x) if isinstance(x, np.ndarray) else x
+            begin = begin._run(given, K, None, None, rng, watch, kept, place).decomposition()
+            settle(kept, place, begin)
+        elif isinstance(begin, tuple):
+            begin = self.arrays_of(begin, x.size, K, x.dtype)
+        problem = shared() if shared else self._to_solve(x, K, held, start)
+        if shared and not problem.IS_SHARED:
+            problem = self._to_solve(x, K, held)
+        if isinstance(left, Saved):
+            kept[place] = run = left.run(problem)
+            return run
+        first = problem.begin(K, begin, np.random.default_rng(rng))
+        return Run(problem.states(first), place=place)
 
     def _to_solve(self, x: Array, K: int, held: str | None, start: Start | None = None) -> Any:
         about: dict[str, Any] = {"n_components": K} | ({"held": held} if held else {})
         if start is not None:
             about["start"] = start if isinstance(start, str) else type(start).__name__
+        if not isinstance(x, np.ndarray):
+            return x.problem_of(self, K, about)
         return self.resolved(x).problem(x, K, held=held, about=about)
-
-    def states_of(
-        self, problem: Any, shapes: Mapping[str, tuple[int, ...]], dtype: Any, start: Any, rng: Any
-    ) -> Iterator[Any]:
-        """All iterates of a problem that is no signal's, but a matrix's."""
-        if problem.held is not None:
-            choice(problem.held, "held", HELD)
-        begin = self.start if start is None else start
-        if isinstance(begin, tuple):
-            begin = checked_start(begin, shapes, dtype, signed=self.SIGNED)
-        else:
-            choice(begin, "start", self.STARTS)
-        K = shapes["activations"][0]
-        return problem.states(problem.begin(K, begin, np.random.default_rng(rng)))
 
     def checked(
         self, x: ArrayLike, n_components: int, start: Any = None, held: str | None = None
@@ -487,9 +533,7 @@ class Method:
     @property
     def parameters(self) -> dict[str, Any]:
         """The name of the method and all options, in numbers, strings, lists and dictionaries."""
-        return {"method": self.name} | {
-            each.name: _plain(getattr(self, each.name)) for each in fields(self)
-        }
+        return {"method": self.name} | super().parameters
 
     @staticmethod
     def from_parameters(parameters: Mapping[str, Any]) -> Method:
@@ -519,12 +563,8 @@ class Method:
             options["frame"] = GaborFrame.from_parameters(asked["frame"])
         return kind(**options)
 
-    def __repr__(self) -> str:
-        told = [f"{name}={value!r}" for name, value in self._changed().items()]
-        return f"{type(self).__name__}({', '.join(told)})"
-
     def __str__(self) -> str:
-        words = self._changed()
+        words = self.changed
         for unsaid in ("start", "starts", "halve_every", "precision"):
             words.pop(unsaid, None)
         if frame := words.pop("frame", None):
@@ -535,11 +575,6 @@ class Method:
         before = f"{self.start} → " if isinstance(self.start, Method) else ""
         after = f", best of {self.starts}" if self.starts > 1 else ""
         return f"{before}{self.name}" + (f" ({told})" if told else "") + after
-
-    def _changed(self) -> dict[str, Any]:
-        """The options that are not at their defaults."""
-        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
-        return {name: value for name, (value, default) in values.items() if value != default}
 
     # ---- said by each ------------------------------------------------------------------------
 
@@ -563,6 +598,28 @@ class Method:
         """Of ``patterns`` and ``activations``."""
         raise NotImplementedError
 
+    def check_several(self, n: int) -> None:
+        """Refuse ``n`` recordings, where the method, as it is asked, cannot learn from several."""
+        refusing = Method.check_several
+        able = sorted(each for each, kind in METHODS.items() if kind.check_several is not refusing)
+        told = f"several recordings can be taken by {', '.join(able)}"
+        raise ValueError(f"{told}, got {n} for {self.name}")
+
+    def problem_of_several(self, recordings: Any, about: dict[str, Any]) -> Any:
+        """What is iterated on, of :class:`.pieces.Recordings`."""
+        raise NotImplementedError
+
+    @property
+    def usual_gap(self) -> float | None:
+        """The gap that held patterns end within; None where holding them is not convex."""
+        return None
+
+    def applied(
+        self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
+    ) -> Iterator[Any]:
+        """The states of patterns that were learnt elsewhere; ``asked`` is as :meth:`problem` is."""
+        return self.iterate(x, len(W), start=(W, None), held="patterns")
+
     def arrays_of(
         self, start: Any, n_samples: int, K: int, dtype: Any
     ) -> tuple[Array, Array | None]:
@@ -583,7 +640,3 @@ class Method:
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
         """A small piece of work, and how many times it an iteration is."""
         raise NotImplementedError
-
-
-def _plain(value: Any) -> Any:
-    return value.parameters if isinstance(value, Method | GaborFrame) else value

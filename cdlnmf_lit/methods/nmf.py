@@ -22,15 +22,13 @@ from numpy.typing import ArrayLike
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.families import OnFrames, on, require_sound, spectra_and_sounds
-from cdlnmf_lit.methods.method import State
+from cdlnmf_lit.methods.method import USUAL_GAP, State
 from cdlnmf_lit.methods.options import OneOf, at_least, option, optional, positive
-from cdlnmf_lit.methods.starts import factors_of
+from cdlnmf_lit.methods.starts import factors_of, opened
 from cdlnmf_lit.theory.arguments import Array, array, choice, integer, non_negative
-from cdlnmf_lit.theory.blocks import SINGLE, in_threads, n_threads, pieces, summed
+from cdlnmf_lit.theory.blocks import ONE_THREAD, in_threads, n_threads, pieces, summed
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
 
-ONE_THREAD = 2 * SINGLE - 1
-"""Multiplications in a product that BLAS leaves to the thread that asks for it."""
 LEAST_BLOCK, LEAST_SHARE, MOST_SHARES = 2**14, 2**20, 16
 """Numbers in the smallest block and the smallest share of the work, and the most shares."""
 
@@ -63,6 +61,15 @@ class Problem(method.Problem):
 
     def updated(self, W: Array, Z: Array) -> tuple[Array, Array]:
         """The activations ``(K, N)`` of all frames, then the spectra ``(K, F)``, in one pass."""
+        new_Z, sums = self.sums(W, Z)
+        return (W if self.held == "patterns" else self.patterns_from(W, *sums)), new_Z
+
+    def sums(self, W: Array, Z: Array) -> tuple[Array, tuple[Array, Array]]:
+        """The activations, moved, and what they and the frames say of the spectra.
+
+        That is ``Z (V M**(β - 2))``, and ``Z M**(β - 1)`` or what it takes to know it: ``Σ_n Z``
+        for ``β = 1``, ``Z Zᵀ`` for ``β = 2``. The sums of pieces add up to those of the whole.
+        """
         gram = W @ W.T
         offset_W = np.vstack([W, np.full((1, W.shape[1]), self.offset, W.dtype)])
         new_Z = Z if self.held == "activations" else np.empty_like(Z)
@@ -73,13 +80,11 @@ class Problem(method.Problem):
         up, down = summed(share, self.shares(len(W)))
         if self.held != "activations":
             without_traces(new_Z)
-        if self.held == "patterns":
-            return W, new_Z
-        if self.beta == 1:
-            down = new_Z.sum(axis=1, keepdims=True)
-        elif self.beta == 2:
-            down = down @ W
-        return without_traces(self._moved(W.copy(), up, down)), new_Z
+        return new_Z, (up, new_Z.sum(axis=1, keepdims=True) if self.beta == 1 else down)
+
+    def patterns_from(self, W: Array, up: Array, down: Array) -> Array:
+        """The spectra that lower the objective, from the :meth:`sums`."""
+        return without_traces(self._moved(W.copy(), up, down @ W if self.beta == 2 else down))
 
     def _share(
         self, blocks: list[slice], W: Array, gram: Array, Z: Array, offset_W: Array, new_Z: Array
@@ -165,11 +170,15 @@ class Problem(method.Problem):
         return self.V.dtype.type(max(np.cbrt(float(info.tiny)) * self.mean, float(info.tiny)))
 
     @cached_property
+    def total(self) -> float:
+        """The sum of ``V``."""
+        rows_of = pieces(len(self.V), max(1, LEAST_SHARE // self.V.shape[1]))
+        return float(sum(in_threads(lambda rows: self.V[rows].sum(dtype=float), rows_of)))
+
+    @property
     def mean(self) -> float:
         """The mean of ``V``."""
-        rows_of = pieces(len(self.V), max(1, LEAST_SHARE // self.V.shape[1]))
-        total = sum(in_threads(lambda rows: self.V[rows].sum(dtype=float), rows_of))
-        return float(total) / self.V.size
+        return self.total / self.V.size
 
     def shares(self, n_components: int) -> list[list[slice]]:
         """The blocks of frames, one list a thread's work; the same whatever the threads."""
@@ -194,11 +203,29 @@ class Problem(method.Problem):
         return Z * self.V.dtype.type(self.mean / (self._mean_of(W, Z) or 1.0))
 
     def _mean_of(self, W: Array, Z: Array) -> float:
-        return float(W.sum(axis=1) @ Z.sum(axis=1)) / self.V.size
+        return self.sum_of(W, self.heard(Z)) / self.V.size
+
+    def heard(self, Z: Array) -> Array:
+        """How much of each spectrum the model has in all."""
+        return np.asarray(Z.sum(axis=1))
+
+    def sum_of(self, W: Array, heard: Array) -> float:
+        """The sum of the model in which so much of each spectrum is heard."""
+        return float(W.sum(axis=1) @ heard)
+
+    def told(self, W: Array, Z: Array) -> tuple[Array, tuple[Any, ...]]:
+        """The activations, moved, and what a piece tells: the objective before, and the sums."""
+        new_Z, sums = self.sums(W, Z)
+        return new_Z, (self.objective(W, Z), *sums)
 
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
         frame, power = self.method.frame, self.method.power
-        return factors_of(found, frame, self.x.size, power, self.V.dtype)
+        W, Z = factors_of(found, frame, self.x.size, power, self.V.dtype)
+        return (W, Z) if self.beta >= 0 else (opened(W), opened(Z))
+
+    def begin(self, K: int, start: Any, rng: np.random.Generator) -> State:
+        require_positive(start, self.beta)
+        return super().begin(K, start, rng)
 
     def after(self, state: State) -> State:
         W, Z = self.updated(state.patterns, state.activations)
@@ -398,6 +425,11 @@ class OfSpectrogram(OnFrames):
         named = isinstance(self.divergence, str)
         return DIVERGENCES[self.divergence] if named else self.divergence  # type: ignore
 
+    @property
+    def usual_gap(self) -> float | None:
+        """That of its divergence; the Itakura-Saito divergence is not convex."""
+        return {1.0: 10 * USUAL_GAP, 2.0: USUAL_GAP}.get(self.beta)
+
     def check(self, x: Array) -> None:
         require_sound(x)
         self.require_tight(x.size)
@@ -409,8 +441,18 @@ class OfSpectrogram(OnFrames):
     def spectrogram(self, x: Array) -> Array:
         """``V``, raised to its floor."""
         V = self.frame.spectrogram(x, self.resolved(x).power or 1.0)
-        np.maximum(V, V.dtype.type(self.floor * V.mean(dtype=float)), out=V)
-        return V
+        return self.raised(V, float(V.mean(dtype=float)))
+
+    def raised(self, V: Array, mean: float) -> Array:
+        """A spectrogram, in place, raised to the floor of one that has this mean."""
+        return np.maximum(V, V.dtype.type(self.floor * mean), out=V)
+
+    def arrays_of(
+        self, start: Any, n_samples: int, K: int, dtype: Any
+    ) -> tuple[Array, Array | None]:
+        pair = super().arrays_of(start, n_samples, K, dtype)
+        require_positive(pair, self.beta)
+        return pair
 
     def problem(self, x: Array, K: int, **asked: Any) -> Any:
         return self.problem_of(self.spectrogram(x), method=self, x=x, **asked)
@@ -497,6 +539,8 @@ class NMF(OfSpectrogram, name="nmf"):
         OneOf("none", "extrapolation"),
     )
 
+    IS_FRAMEWISE = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.update == "full" and not 0 <= self.beta <= 2:
@@ -515,6 +559,37 @@ class NMF(OfSpectrogram, name="nmf"):
             kind = CoordinateDescent if self.beta == 2 else Extrapolated
         return kind(V, self.beta, self.exponent, **asked)
 
+    def applied(
+        self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
+    ) -> Iterator[Any]:
+        """From frames each as loud as its own, above the floor of what the spectra are from."""
+        from cdlnmf_lit.methods.duality import states
+
+        plain, V = replace(self, acceleration="none"), self.frame.spectrogram(x, self.power or 1.0)
+        heard = learnt.activations.sum(axis=1, dtype=float)
+        level = float(np.asarray(learnt.spectra).sum(axis=1, dtype=float) @ heard)
+        level /= max(learnt.activations.shape[1], 1) * V.shape[1]
+        plain.raised(V, level or float(V.mean(dtype=float)))
+        problem = plain.problem_of(V, method=plain, x=x, **asked)
+        Z = np.tile(V.sum(axis=1) / (W.sum(dtype=float) or 1.0), (len(W), 1)).astype(V.dtype)
+        if self.usual_gap is None:
+            return problem.states(problem.first(W, Z))
+        return states(problem, W, Z, gap)
+
+    def check_several(self, n: int) -> None:
+        if self.acceleration != "none":
+            got = self.acceleration
+            raise ValueError(f"acceleration must be none for several recordings, got {got!r}")
+        if isinstance(self.start, method.Method):
+            raise ValueError(
+                "start of nmf must be random for several recordings, got another method"
+            )
+
+    def problem_of_several(self, recordings: Any, about: dict[str, Any]) -> Any:
+        from cdlnmf_lit.methods.common_spectra import Spectra
+
+        return Spectra.of(self, recordings, about, drawn_in=float)
+
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """The spectrogram, a few iterates, the sounds twice, and each thread's blocks."""
         N, F = self.shape(n_samples)
@@ -532,6 +607,25 @@ class NMF(OfSpectrogram, name="nmf"):
         problem = Problem(np.ones((rows, F), dtype), self.beta, 1.0)
         W, Z = np.ones((K, F), dtype), np.ones((K, rows), dtype)
         return lambda: problem.objective(*problem.updated(W, Z)), N / rows
+
+
+def require_positive(start: Any, beta: float) -> None:
+    """Refuse zeros in the arrays of a start where ``β < 0``: a model of 0 would cost too much.
+
+    Examples
+    --------
+    >>> require_positive((np.eye(2), None), -1.0)
+    Traceback (most recent call last):
+        ...
+    ValueError: start's patterns must be positive for β = -1, got 0: its divergence overflows
+    """
+    if beta >= 0 or not isinstance(start, tuple):
+        return
+    for values, name in zip(start, ("patterns", "activations"), strict=True):
+        if values is not None and np.min(values) == 0:
+            raise ValueError(
+                f"start's {name} must be positive for β = {beta:g}, got 0: its divergence overflows"
+            )
 
 
 def _require_factorizable(V: Array, beta: float) -> None:

@@ -103,6 +103,51 @@ def optional(rule: Rule) -> Rule:
     return lambda value, name: None if value is None else rule(value, name)
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Options:
+    """A frozen value whose fields are options: each meets its rule, or there is no such value.
+
+    Raises
+    ------
+    ValueError
+        When the value is made, if an option does not meet its rule.
+    TypeError
+        If a field is no :func:`option`.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> NMF(iterations=20)
+    NMF(iterations=20)
+    """
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            if "rule" not in each.metadata:
+                raise TypeError(
+                    f"{type(self).__name__}.{each.name} must be made by options.option, "
+                    "with its default, its words and its rule"
+                )
+            value = each.metadata["rule"](getattr(self, each.name), each.name)
+            object.__setattr__(self, each.name, value)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All options, in numbers, strings, lists and dictionaries."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: getattr(value, "parameters", value) for name, value in values.items()}
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The options that are not at their defaults."""
+        values = {each.name: (getattr(self, each.name), each.default) for each in fields(self)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+    def __repr__(self) -> str:
+        told = [f"{name}={value!r}" for name, value in self.changed.items()]
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
 def with_options(kind: type[Any]) -> str:
     """The docstring of a class of methods with its options, which are said where they stand.
 

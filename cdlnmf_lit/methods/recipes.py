@@ -11,6 +11,7 @@ from typing import Any
 
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
+from cdlnmf_lit.methods.hits import Hits
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.theory.arguments import integer
@@ -100,8 +101,31 @@ def clicks(sample_rate: int = SAMPLE_RATE) -> Method:
     return replace(sparse, starts=4, halve_every=2) >> replace(sparse, share=0.1)
 
 
+def hits(sample_rate: int = SAMPLE_RATE) -> Method:
+    """For drums, samples and strokes of 50 to 500 ms that recur: pursuit, then least squares.
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz: atoms last 0.75 s at any rate.
+
+    Examples
+    --------
+    >>> print(hits())
+    hits (iterations 6, taps 1) → hits (iterations 12)
+
+    References
+    ----------
+    Chapter: ``book/methods/pursuit.md``.
+    """
+    length = max(2, round(0.75 * integer(sample_rate, "sample_rate")))
+    whole = Hits(atom_length=length, taps=1, iterations=6, precision="float32")
+    return whole >> replace(whole, taps=7, iterations=12)
+
+
 RECIPES: dict[str, Callable[[int], Method]] = {
     "notes": notes,
     "chirps": chirps,
     "clicks": clicks,
+    "hits": hits,
 }

@@ -9,6 +9,7 @@ Chapter: ``book/methods/semi_nmf.md``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,13 +20,20 @@ from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import method
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.factors import in_ball, normalised, norms, ratio
+from cdlnmf_lit.methods.factors import (
+    coordinate_update,
+    in_ball,
+    multiplicative_update,
+    normalised,
+    norms,
+)
 from cdlnmf_lit.methods.families import OnFrames, Sparse, largest_norm, on, require_sound
-from cdlnmf_lit.methods.nmf import ONE_THREAD
+from cdlnmf_lit.methods.method import USUAL_GAP
 from cdlnmf_lit.methods.options import OneOf, option
-from cdlnmf_lit.methods.starts import activations_of, loudness, opened
+from cdlnmf_lit.methods.starts import opened, own_activations
 from cdlnmf_lit.theory.arguments import Array, array, integer
 from cdlnmf_lit.theory.blocks import (
+    ONE_THREAD,
     gram,
     in_threads,
     n_threads,
@@ -37,14 +45,6 @@ from cdlnmf_lit.theory.blocks import (
 from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra, half_spectrum_gains
 from cdlnmf_lit.theory.gabor import BLOCK, GaborFrame, hann
-
-PASS, ROWS = 2**21, 256
-"""Numbers that one thread goes through in a pass, and of a matrix of more than these the rows that
-it reads at once: few enough to stay in the processor's cache between their two products."""
-LEAST_ROWS = 16
-"""Of data so wide that a strip of this many has to be cut."""
-CANCELLING = 1e4
-"""Energy of the components, as a multiple of that of the data, from which digits are lost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +58,10 @@ class Problem(method.Problem):
 
     Parameters
     ----------
-    A : array (N, R)
+    A : array (N, R), or rows
         It is read once an iteration.
     update : callable
-        The update of ``Z``: :func:`multiplicative_update`, or one with the same arguments.
+        The update of ``Z``: ``multiplicative_update``, or one with the same arguments.
     penalty : float
         ``λ``.
     gains : array (R / 2,), optional
@@ -79,7 +79,7 @@ class Problem(method.Problem):
     Equation (9) of the paper, reference [15].
     """
 
-    A: Array
+    A: Array | _Rows
     update: Update
     penalty: float = 0.0
     gains: Array | None = None
@@ -223,12 +223,9 @@ class Problem(method.Problem):
     def taken(self, found: Decomposition) -> tuple[Array, Array]:
         dtype, dual = self.x.dtype, self.theorem.frame
         d = found.patterns(dual.window.size).astype(dtype, copy=False)
-        N = len(self.A)
-        Z = activations_of(found, dual.hop, dual.first_sample, N).astype(dtype, copy=False)
         W = self.theorem.spectra_of(d)
-        if found.spectra is not None:  # activations of spectra, at a loudness of their own
-            W = W * loudness(self.x, self.x - self.residual(W, Z))
-        return W, Z
+        Z = own_activations(found, self.x.size, dual.hop, dual.first_sample, len(self.A))
+        return W, self.activations_for(W) if Z is None else Z.astype(dtype, copy=False)
 
     def first(self, W: Array, Z: Array) -> State:
         """A start; under a penalty, what is free is scaled to spectra of norm at most 1."""
@@ -287,8 +284,44 @@ class Problem(method.Problem):
         }
 
 
+PASS, ROWS = 2**21, 256
+"""Numbers that one thread goes through in a pass, and of a matrix of more than these the rows that
+it reads at once: few enough to stay in the processor's cache between their two products."""
+LEAST_ROWS = 16
+"""Of data so wide that a strip of this many has to be cut."""
+CANCELLING = 1e4
+"""Energy of the components, as a multiple of that of the data, from which digits are lost."""
+LARGEST = sys.maxsize // 2
+"""Bytes of an array that is formed: half of those that have addresses, which are few in 32 bits."""
+
 Pair = tuple[Array, Array]
 Update = Callable[[Array, Array, Array, float], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """The real matrix of a sound's coefficients, whose rows are computed as they are read.
+
+    Examples
+    --------
+    >>> rows_of = hann(8, 2).lazy_half_analysis(np.ones(9))
+    >>> _Rows(rows_of, np.ones(5), (8, 10))[2:4].shape
+    (2, 10)
+    """
+
+    rows_of: Callable[[slice], Array]
+    gains: Array
+    shape: tuple[int, int]
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.gains.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> Array:
+        return (self.rows_of(rows) * self.gains).view(self.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,71 +348,6 @@ class State(method.State):
 
     real_spectra: Array
     products: Pair
-
-
-# ---- the two updates of the activations ------------------------------------------------------
-
-
-def multiplicative_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
-    r"""The semi-NMF update of reference [15], for complex data and with a penalty.
-
-    .. math:: Z ← Z \sqrt{\frac{V^+ + G^- Z}{V^- + G^+ Z + λ}}
-
-    It never increases ``½⟨Z, G Z⟩ - ⟨V, Z⟩ + λ Σ Z``. A zero stays zero.
-
-    Parameters
-    ----------
-    z : array (K, n)
-        Activations ``Z ≥ 0`` at some positions.
-    V : array (K, n)
-        ``Re(Wᴴ A)``, what is to be factorised seen through the atoms.
-    G : array (K, K)
-        ``Re(Wᴴ W)``.
-    penalty : float
-        ``λ``.
-
-    Examples
-    --------
-    >>> multiplicative_update(np.array([[4.0]]), np.array([[1.0]]), np.array([[1.0]]), 0.0)
-    array([[2.]])
-
-    References
-    ----------
-    Algorithm 1 of the paper, reference [15].
-    """
-    up, down = np.maximum(-G, 0) @ z, np.maximum(G, 0) @ z
-    up += np.maximum(V, 0)
-    down -= np.minimum(V, 0)
-    down += penalty
-    factor = ratio(up, down)
-    np.sqrt(factor, out=factor)
-    factor *= z
-    return factor
-
-
-def coordinate_update(z: Array, V: Array, G: Array, penalty: float) -> Array:
-    r"""Each component's activations in turn, to the minimum given the others.
-
-    .. math:: z_k ← \max\Big(0, \; z_k + \frac{V_k - (G Z)_k - λ}{G_{kk}}\Big)
-
-    It lowers the same quadratic as :func:`multiplicative_update`, further in one pass, and its
-    zeros are free to move again. It takes the same arguments.
-
-    Examples
-    --------
-    >>> coordinate_update(np.array([[4.0]]), np.array([[1.0]]), np.array([[1.0]]), 0.0)
-    array([[1.]])
-
-    References
-    ----------
-    Departs from the paper's multiplicative update.
-    """
-    z = z.copy()
-    for k, row in enumerate(G):
-        if row[k] > 0:
-            z[k] += (V[k] - row @ z - penalty) / row[k]
-            np.maximum(z[k], 0, out=z[k])
-    return z
 
 
 ACTIVATION_UPDATES: dict[str, Update] = {
@@ -477,6 +445,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
     )
 
     SIGNED = ("patterns",)
+    IS_FRAMEWISE = True
 
     @cached_property
     def dual(self) -> GaborFrame:
@@ -532,9 +501,22 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         return AtomsOfSpectra(self.dual, atoms.dtype).spectra_of(atoms)
 
     def problem(self, x: Array, K: int, **asked: Any) -> Problem:
-        return self._problem_of(self.coefficients(x).view(x.dtype), self._gains(x), x=x, **asked)
+        return self._problem_of(self._matrix(x), self._gains(x), x=x, **asked)
 
-    def _problem_of(self, A: Array, gains: Array | None, **asked: Any) -> Problem:
+    def _matrix(self, x: Array) -> Array | _Rows:
+        """The data, as an array unless it is too large for one."""
+        if self._formed(x.size, x.dtype):
+            return self.coefficients(x).view(x.dtype)
+        N, F = self.shape(x.size)
+        return _Rows(self.frame.lazy_half_analysis(x), self._gains(x), (N, 2 * F))
+
+    def _formed(self, n_samples: int, dtype: np.dtype) -> int:
+        """The bytes of the array, or 0 for one that is too large."""
+        N, F = self.shape(n_samples)
+        size = 2 * N * F * dtype.itemsize
+        return size if size <= LARGEST else 0
+
+    def _problem_of(self, A: Array | _Rows, gains: Array | None, **asked: Any) -> Problem:
         update = ACTIVATION_UPDATES[self.activation_update]
         return Problem(A, update, self.penalty or 0.0, gains, method=self, **asked)
 
@@ -587,6 +569,25 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
 
     # ---- what it needs -------------------------------------------------------------------------
 
+    @property
+    def usual_gap(self) -> float:
+        return USUAL_GAP
+
+    def applied(
+        self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
+    ) -> Iterator[Any]:
+        """From no activations, each frame to a gap of its own."""
+        from cdlnmf_lit.methods.duality import FRAMES, least_squares, solved
+
+        problem = self.problem(x, len(W), **asked)
+        b, G = problem.correlations(problem.real_spectra(W))
+        rows_of = pieces(len(problem.A), FRAMES)
+        energies = np.concatenate(
+            [np.sum(np.square(problem.A[rows], dtype=float), axis=1) for rows in rows_of]
+        )
+        solver = least_squares(G, b, energies, self.penalty or 0.0)
+        return solved(problem, W, np.zeros_like(b), solver, gap, energies)
+
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """Coefficients, some blocks, and what the convolutions of the result take."""
         dual = self.dual
@@ -597,7 +598,7 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         passing = 8 / dtype.itemsize * (min(BLOCK, N * M) + 8 * K * M) + 5 * K * N
         blocks = plan.n_blocks * plan.fft_length
         result = 5 * plan.length + 4 * K * N + 2 * K * blocks + 2 * blocks * plan.hop
-        return int((2 * N * (M // 2 + 1) + max(filling, passing, result)) * dtype.itemsize)
+        return self._formed(n_samples, dtype) + int(max(filling, passing, result) * dtype.itemsize)
 
     def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
         """One thread's part of a pass."""

@@ -6,7 +6,6 @@ Chapter: ``book/methods/sparse_coding.md``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -79,24 +78,34 @@ class Problem(method.Problem):
         passes short. The correlations are computed anew from pass to pass, as updates let them
         drift.
         """
+        while True:
+            change = self.largest_change(
+                state.activations, state.correlation, state.dictionary.gram
+            )
+            state = state.followed_by(self.passed_over(state, self.tolerance(change)))
+            yield state
+
+    def tolerance(self, change: float) -> float:
+        """The largest change that a pass may leave, where it finds one of this size."""
+        return max(SHARE * change, self.rounding)
+
+    def passed_over(self, state: State, tolerance: float) -> Array:
+        """The activations after one pass over all segments."""
         T_d, gram = self.atom_length, state.dictionary.gram
         segments = pieces(self.n_activations, max(2 * T_d, SEGMENT))
         width = max(BLOCK, T_d // 8)
-        while True:
-            z, c = state.activations.copy(), state.correlation.copy()
-            tolerance = max(SHARE * self.largest_change(z, c, gram), self.rounding)
-            limits = np.array([self.penalty, tolerance], z.dtype)
+        z, c = state.activations.copy(), state.correlation.copy()
+        limits = np.array([self.penalty, tolerance], z.dtype)
 
-            def descended(part: slice, z: Array = z, c: Array = c, limits: Array = limits) -> int:
-                begin, end = part.start, part.stop
-                most = 10 * z.shape[0] * (end - begin)
-                return int(descend(z, c, gram, limits, self.signed, begin, end, width, most))
+        def descended(part: slice) -> int:
+            begin, end = part.start, part.stop
+            most = 10 * z.shape[0] * (end - begin)
+            return int(descend(z, c, gram, limits, self.signed, begin, end, width, most))
 
-            for colour in (segments[::2], segments[1::2]):
-                for _ in in_threads(descended, colour):
-                    pass
-            state = state.followed_by(z)
-            yield state
+        for colour in (segments[::2], segments[1::2]):
+            for _ in in_threads(descended, colour):
+                pass
+        return z
 
     def fista(self, state: State) -> Iterator[State]:
         r"""Accelerated proximal gradient: where the objective would rise it stays, and starts anew.
@@ -106,7 +115,8 @@ class Problem(method.Problem):
 
         with ``y`` a step beyond ``z`` in the direction it came from.
         """
-        t, ahead, dtype = 1.0, state, state.activations.dtype
+        t, ahead = state.memory or (1.0, state.remembering())
+        state, dtype = state.remembering(), state.activations.dtype
         L = operator_in_activations(state.patterns, self.n_activations).norm ** 2 or 1.0
         while True:
             y = ahead.activations + ahead.correlation / dtype.type(L)
@@ -117,7 +127,7 @@ class Problem(method.Problem):
             beyond = dtype.type((before - 1) / t) * (new.activations - state.activations)
             ahead = new.followed_by(new.activations + beyond) if before > 1 else new
             state = new
-            yield state
+            yield state.remembering(t, ahead)
 
     def admm(self, state: State) -> Iterator[State]:
         r"""FastCSC's alternating direction method of multipliers, in the Fourier domain.
@@ -134,7 +144,7 @@ class Problem(method.Problem):
         largest and the mean of ``Σ_j |d̂_j|²``, per atom; it is doubled or halved where one of
         ``‖z - t‖`` and the change of ``t`` is ten times the other.
         """
-        best, x, d = state, self.x, state.patterns
+        best, x, d = state.remembering(), self.x, state.patterns
         N, dtype = self.n_activations, x.dtype
         points = scipy.fft.next_fast_len(x.size, real=True)
         D, X = scipy.fft.rfft(d, points), scipy.fft.rfft(x, points)
@@ -146,8 +156,10 @@ class Problem(method.Problem):
         low = -self.penalty if self.signed else -np.inf
         u[:, :N] = np.clip(u[:, :N], low, self.penalty)
         u /= rho
-        for step in count(1):
-            iteration = state.iteration + step
+        first = 1
+        if state.memory:
+            t, u, rho, first = state.memory
+        for step in count(first):
             V = scipy.fft.rfft(t - u, points)
             V += D.conj() * ((X - np.sum(D * V, axis=0)) / (rho + power))
             z = scipy.fft.irfft(V, points)
@@ -155,14 +167,15 @@ class Problem(method.Problem):
             before, t = t, np.zeros_like(t)
             t[:, :N] = self.shrunk(u[:, :N], self.penalty / float(rho))
             u -= t
-            found = replace(state, iteration=iteration, activations=t[:, :N].copy())
-            if found.objective < best.objective:
-                best = found
-            yield replace(best, iteration=iteration)
             if step % BALANCE == 0:
                 primal, dual = np.linalg.norm(z - t), np.linalg.norm(t - before)
                 factor = 2.0 if primal > 10 * dual else 0.5 if dual > 10 * primal else 1.0
                 rho, u = rho * dtype.type(factor), u / dtype.type(factor)
+            found = replace(best, activations=t[:, :N].copy())
+            if found.objective < best.objective:
+                best = found
+            iteration = state.iteration + step - first + 1
+            yield replace(best, iteration=iteration, memory=(t, u, rho, step + 1))
 
     def objective(self, z: Array, residual: Array) -> float:
         """``½‖r‖² + λ Σ_k ‖z_k‖₁``."""
@@ -178,7 +191,7 @@ class Problem(method.Problem):
         """The largest change of the signal, ``‖d_k‖ |Δ|``, that one activation asks for."""
         largest = 0.0
         for k, row in enumerate(z):
-            energy = float(gram[k, k, self.atom_length - 1])
+            energy = float(gram[k, k, gram.shape[2] // 2])
             if energy > 0:
                 new = self.shrunk(row + c[k] / row.dtype.type(energy), self.penalty / energy)
                 largest = max(largest, np.sqrt(energy) * float(np.abs(new - row).max()))
@@ -343,12 +356,10 @@ class State(method.State):
         """The next iterate, with the same atoms."""
         return replace(self, iteration=self.iteration + 1, activations=activations)
 
-    def numbered(self, iteration: int) -> State:
-        """The same iterate by another number; what it has computed is kept."""
-        if iteration == self.iteration:
-            return self
+    def numbered(self, iteration: int, *memory: Any) -> State:
+        """The same iterate by another number, with a memory; what it has computed is kept."""
         _ = self.correlation  # so that it is computed once for both
-        same = copy(self)
+        same = self.remembering(*memory)
         object.__setattr__(same, "iteration", iteration)
         return same
 

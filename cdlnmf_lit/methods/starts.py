@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from operator import attrgetter
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from cdlnmf_lit.methods.decomposition import Decomposition, Run
 from cdlnmf_lit.theory.arguments import Array, array
 from cdlnmf_lit.theory.blocks import in_threads, placed, segment_energies
 from cdlnmf_lit.theory.gabor import GaborFrame
+
+LEAST = 1e-3
+"""What patterns and activations from a sound have in place of zeros, relative to the largest."""
 
 
 def checked_start(
@@ -89,9 +92,14 @@ def rounds(starts: int, iterations: int, halve_every: int) -> list[tuple[int, in
 
 
 def best_of(
-    runs: Iterator[Run], rounds: Sequence[tuple[int, int]], follow: Callable[[Run, int], Run]
+    runs: Iterator[Run],
+    rounds: Sequence[tuple[int, int]],
+    follow: Callable[[Run, int], Run],
+    give_up: Callable[[Run], Any] = lambda run: None,
 ) -> Run:
     """The run of the lowest objective, where the better ones of each round are in the next.
+
+    A run that is in no further round is handed to ``give_up``.
 
     Examples
     --------
@@ -106,10 +114,13 @@ def best_of(
         kept = []
         for number, run in enumerate(runs, start=1):
             reached = follow(run, iterations)
-            kept = sorted([*kept, reached], key=attrgetter("objective"))[:most]
+            kept = sorted([*kept, reached], key=methodcaller("objective_at", iterations))
             if reached.is_stopped:
                 status = f"stopped in start {number} of {n}; the best: {kept[0].status}"
                 return replace(kept[0], status=status)
+            for worse in kept[most:]:
+                give_up(worse)
+            del kept[most:]
         runs = _taken_out(kept)
     return kept[0]
 
@@ -206,6 +217,27 @@ def activations_of(found: Decomposition, hop: int, first_sample: int, n_activati
     return Z
 
 
+def own_activations(
+    found: Decomposition, n_samples: int, hop: int, first_sample: int, n_activations: int
+) -> Array | None:
+    """A result's activations as :func:`activations_of`, if they may stand there; else None.
+
+    They may where they are of atoms, each on one of the positions wanted, and of a signal as long.
+    Activations of spectra tell where a window begins, not where a sound does; and those of a
+    shorter signal are silent where it ended.
+
+    Examples
+    --------
+    >>> found = Decomposition("by hand", np.eye(1), np.ones((1, 4)), 2, 0, np.zeros(8))
+    >>> own_activations(found, 8, 2, 0, 4), own_activations(found, 16, 2, 0, 8)
+    (array([[1., 1., 1., 1.]]), None)
+    """
+    is_on_grid = found.hop % hop == 0 and (found.first_sample - first_sample) % hop == 0
+    if found.atoms is None or not is_on_grid or found.residual.size < n_samples:
+        return None
+    return activations_of(found, hop, first_sample, n_activations)
+
+
 def factors_of(
     found: Decomposition, frame: GaborFrame, n_samples: int, power: float, dtype: Any
 ) -> tuple[Array, Array]:
@@ -213,7 +245,7 @@ def factors_of(
 
     Its own where it has them on the same frames; else, of each component's spectrogram, the
     margins: the product of rank one that is nearest in the Kullback-Leibler divergence. Components
-    that do not last ``n_samples`` are followed by silence, longer ones are cut.
+    that do not last ``n_samples`` go on at their mean activation, longer ones are cut.
 
     Examples
     --------
@@ -234,7 +266,24 @@ def factors_of(
     W, Z = np.empty((K, F), dtype), np.empty((K, N), dtype)
     for k in range(K):
         W[k], Z[k] = _margins(placed(found.component(k), 0, n_samples), frame, power)
-    return opened(W), opened(Z)
+    return opened(W), opened(continued(Z, found.residual.size, frame))
+
+
+def continued(activations: Array, n_samples: int, frame: GaborFrame) -> Array:
+    """Activations at the mean of each component in frames that begin after ``n_samples``.
+
+    Silence there would hardly ever be left.
+
+    Examples
+    --------
+    >>> frame = GaborFrame(np.ones(2), hop=2)
+    >>> continued(np.array([[3.0, 1.0, 0.0, 0.0]]), 4, frame)
+    array([[3., 1., 2., 2.]])
+    """
+    begins = frame.first_sample + frame.hop * np.arange(activations.shape[1])
+    known = begins < n_samples
+    means = activations[:, known].mean(axis=1, keepdims=True)
+    return np.where(known, activations, means).astype(activations.dtype)
 
 
 def own_factors(

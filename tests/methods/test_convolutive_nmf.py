@@ -1,5 +1,8 @@
 """Convolutive NMF is the literal one, never rises, is NMF at length 1, moves with the signal."""
 
+import os
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -373,8 +376,9 @@ def test_blocks_and_threads_do_not_matter(monkeypatch, divergence, update):
     whole = found()
     small = {"ROWS": 7, "COLUMNS": 5, "WORTH": 0, "SHORTEST": 3, "SHORT": 4, "ONE_THREAD": 60}
     for name, size in small.items():
-        monkeypatch.setattr(convolutive_nmf, name, size)
-    monkeypatch.setattr(convolutive_nmf, "_tiles", convolutive_nmf._tiles.__wrapped__)
+        of = convolutive_nmf if hasattr(convolutive_nmf, name) else blocks
+        monkeypatch.setattr(of, name, size)
+    monkeypatch.setattr(blocks, "_tiles", blocks._tiles.__wrapped__)
     cut = found()
     monkeypatch.setattr(blocks, "n_threads", lambda: 1)
     alone = found()
@@ -387,6 +391,39 @@ def test_blocks_and_threads_do_not_matter(monkeypatch, divergence, update):
         assert other.objective == cut.objective
         np.testing.assert_array_equal(other.patterns, cut.patterns)
         np.testing.assert_array_equal(other.activations, cut.activations)
+
+
+def test_no_view_of_a_days_activations_is_beyond_a_browsers_python(virtual_bytes):
+    """Its addresses have 32 bits; 24 hours are 1.9 million frames of the usual frame."""
+    K, L, N, F = 8, 44, 1_860_469, 2
+    problem = convolutive_nmf.Problem(np.broadcast_to(np.ones(()), (N, F)), 1.0)
+    W, Z = np.ones((K, L, F)), np.broadcast_to(np.ones(()), (K, N + L - 1))
+    virtual_bytes.clear()
+    np.testing.assert_array_equal(problem.heard(Z), np.full((K, L), N))
+    assert convolutive_nmf.model(W, Z, slice(N - 2, N)).max() == K * L
+    assert 0 < max(virtual_bytes) < 2**31
+
+
+def test_a_start_from_a_sound_is_the_same_whatever_the_threads_of_blas():
+    program = (
+        "import hashlib, numpy as np; from cdlnmf_lit.methods import convolutive_nmf as cnmf;"
+        "rng = np.random.default_rng(0); V, W = rng.random((129, 1025)), rng.random((8, 44, 1025));"
+        "problem, Z = cnmf.Problem(V, 1.0), rng.random((8, 172));"
+        "found = problem.alike(W), *problem.updated_activations(W, Z);"
+        "print(*(hashlib.sha256(np.asarray(each).tobytes()).hexdigest() for each in found))"
+    )
+
+    def found(threads):
+        variables = {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | variables,
+            capture_output=True,
+            check=True,
+        )
+        return told.stdout
+
+    assert found(1) == found(2)
 
 
 @given(problems(), divergences, penalties)

@@ -168,10 +168,6 @@ def test_a_result_is_applied_with_its_patterns_held(method, tmp_path):
         np.testing.assert_array_equal(found.spectra, learnt.spectra)
         assert (found.method, found.sample_rate) == (learnt.method, 8000)
         assert found.parameters["held"] == "patterns"
-        wanted = replace(method, start="random", starts=1).decompose(
-            y, 2, start=(learnt.spectra, None), held="patterns"
-        )
-        np.testing.assert_array_equal(found.activations, wanted.activations)
         np.testing.assert_allclose(found.components().sum(axis=0), y, atol=1e-12)
         assert np.all(np.diff(found.history["objective"]) <= 1e-9)
     assert len(seen) == 2
@@ -241,7 +237,6 @@ def test_options_that_an_older_file_does_not_tell_are_at_their_defaults():
     wanted = replace(asked, share=None, penalty=kept["penalty"], iterations=CDL().iterations)
     same = wanted.decompose(y, 2, start=(found.atoms, None), held="patterns")
     assert applied.parameters == same.parameters
-    np.testing.assert_array_equal(applied.activations, same.activations)
 
 
 # ---- files -----------------------------------------------------------------------------------

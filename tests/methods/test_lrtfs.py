@@ -511,3 +511,53 @@ def test_bad_options_are_named(dtype, options, message):
 def test_a_constant_is_refused():
     with pytest.raises(ValueError, match="x must not be constant"):
         LRTFS(frame=hann(8, 2)).iterate(np.ones(40), 1)
+
+
+# ---- beside dictionary learning ----------------------------------------------------------------
+
+
+def covariance(Phi, W, Z):
+    """Of ``Φα`` with independent coefficients of variance ``Σ_k |W_k|² Z_k²``."""
+    Phi = Phi.reshape(len(Phi), -1)
+    return (Phi * ((Z**2).T @ np.abs(W) ** 2).ravel()) @ Phi.conj().T
+
+
+@given(frames(phases=["time-invariant"], origins=False, longest=10), st.integers(1, 3), seeds)
+def test_random_signs_and_shifts_of_atoms_have_the_covariance_of_lrtfs(frame, K, seed):
+    T, M, g = 20, frame.channels, frame.window
+    N, w = frame.n_frames(T), normal(seed, K, M)
+    Z = positive(seed, K, N)
+    wanted = covariance(reference.dictionary(frame, T), np.fft.fft(w) / M, Z)
+    made = np.zeros((T, T))
+    for k, n, shift in np.ndindex(K, N, M):
+        s = np.arange(T) - frame.hop * (n + frame.first_frame)
+        inside = (s >= 0) & (s < g.size)
+        piece = np.where(inside, g[np.clip(s, 0, g.size - 1)] * w[k, (s - shift) % M], 0)
+        made += Z[k, n] ** 2 * np.outer(piece, piece) / M
+    np.testing.assert_allclose(wanted, made, atol=1e-12 * np.abs(made).max() + 1e-300)
+
+
+def test_free_random_phases_have_the_covariance_of_lrtfs():
+    """A Monte Carlo estimate closes in at the rate of the number of draws."""
+    T, frame, rng = 20, GaborFrame("hamming", 3, 8), np.random.default_rng(0)
+    Phi = reference.dictionary(frame, T)
+    W, Z = positive(1, 2, 8), positive(2, 2, frame.n_frames(T))
+    wanted, errors = covariance(Phi, W, Z), []
+    for n_draws in (400, 40_000):
+        angles = 2 * np.pi * rng.random((n_draws, 2, *Phi.shape[1:]))
+        alpha = np.einsum("rknm,kn,km->rnm", np.exp(1j * angles), Z, W)
+        x = alpha.reshape(n_draws, -1) @ Phi.reshape(T, -1).T
+        estimate = x.T @ x.conj() / n_draws
+        errors.append(np.linalg.norm(estimate - wanted) / np.linalg.norm(wanted))
+    assert errors[1] < 0.03
+    assert 4 < errors[0] / errors[1] < 25
+
+
+def test_a_start_from_magnitudes_is_squared():
+    x, frame = normal(0, 400), hann(32, 8)
+    magnitudes = NMF(frame=frame, power=1.0, iterations=3).decompose(x, 2, rng=0)
+    powers = NMF(frame=frame, power=2.0, iterations=3).decompose(x, 2, rng=0)
+    for found, exponent in ((magnitudes, 2), (powers, 1)):
+        start = next(LRTFS(frame=frame).iterate(x, 2, start=found))
+        np.testing.assert_allclose(start.patterns, found.spectra**exponent)
+        np.testing.assert_allclose(start.activations, found.activations**exponent)

@@ -210,8 +210,9 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_threads(name, monkeypat
     for other in found[1:]:
         np.testing.assert_array_equal(other.components(), found[0].components())
         np.testing.assert_array_equal(other.activations, found[0].activations)
-    another = small(name).decompose(a_sound(n_samples=6000), 2, rng=4)
-    assert not np.array_equal(another.components(), found[0].components())
+    drawn = small(name, start=METHODS[name].STARTS[-1])
+    one, another = (drawn.decompose(a_sound(n_samples=6000), 2, rng=seed) for seed in (3, 4))
+    assert not np.array_equal(another.components(), one.components())
 
 
 @every_method
@@ -551,8 +552,9 @@ def test_a_start_of_the_wrong_values_is_refused(name):
     ):
         with pytest.raises(ValueError, match=rule):
             small(name).iterate(a_sound(), 2, start=bad)
-    with pytest.raises(ValueError, match="start's activations must not be negative"):
-        small(name).iterate(a_sound(), 2, start=(W, -1 - Z))
+    if "activations" not in METHODS[name].SIGNED:
+        with pytest.raises(ValueError, match="start's activations must not be negative"):
+            small(name).iterate(a_sound(), 2, start=(W, -1 - Z))
     start = small(name).decompose(a_sound(), 2)
     with pytest.raises(ValueError, match="start must have 3 components, got 2"):
         small(name).decompose(a_sound(), 3, start=start)
@@ -575,7 +577,7 @@ def test_what_cannot_fit_says_so_before_it_starts(name, monkeypatch):
     from cdlnmf_lit.methods import resources
 
     monkeypatch.setattr(resources, "available_memory", lambda: 1000.0)
-    with pytest.raises(MemoryError, match=rf"{name} of 1500 samples into 2 .* needs about .* GB"):
+    with pytest.raises(MemoryError, match=rf"{name} of 1500 samples into 2 .* needs about .* MB"):
         small(name).iterate(a_sound(), 2)
 
 

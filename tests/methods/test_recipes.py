@@ -1,4 +1,4 @@
-"""Recipes: the chains of methods that have proved best for three kinds of sounds."""
+"""Recipes: the chains of methods that have proved best for four kinds of sounds."""
 
 import tracemalloc
 from dataclasses import replace
@@ -19,6 +19,8 @@ def lengths(recipe):
     for stage in recipe.stages:
         if stage.name == "cdl":
             yield stage.atom_length, stage.padding
+        elif stage.name == "hits":
+            yield stage.atom_length, 1
         else:
             yield stage.frame.window.size, stage.frame.hop
 
@@ -28,6 +30,7 @@ def test_what_lasts_how_long_at_the_papers_rate():
     assert told["notes"] == [(2048, 1024), (2048, 1024), (4096, 1024)]
     assert told["chirps"] == [(round(2.5 * 22_050), 27_562)] * 3
     assert told["clicks"] == [(round(0.030 * 22_050), 331)] * 2
+    assert told["hits"] == [(round(0.75 * 22_050), 1)] * 2
 
 
 @every_recipe
@@ -54,7 +57,7 @@ def test_the_command_line_runs_the_last_stage_once():
 
 def test_several_starts_are_tried_where_one_may_fail():
     starts = {name: [stage.starts for stage in recipe().stages] for name, recipe in RECIPES.items()}
-    assert starts == {"notes": [1, 8, 1], "chirps": [1, 1, 1], "clicks": [4, 1]}
+    assert starts == {"notes": [1, 8, 1], "chirps": [1, 1, 1], "clicks": [4, 1], "hits": [1, 1]}
     assert RECIPES["notes"]().stages[1].rounds == [(8, 5), (4, 10), (2, 15), (1, 30)]
     assert RECIPES["clicks"]().stages[0].rounds == [(4, 2), (2, 4), (1, 10)]
 
@@ -90,7 +93,7 @@ def test_the_penalty_falls_from_stage_to_stage():
     shares = {
         name: [s.share for s in RECIPES[name]().stages if s.name == "cdl"] for name in RECIPES
     }
-    assert shares == {"notes": [], "chirps": [0.05, 0.01], "clicks": [0.2, 0.1]}
+    assert shares == {"notes": [], "chirps": [0.05, 0.01], "clicks": [0.2, 0.1], "hits": []}
     assert RECIPES["chirps"](8000).stages[0].frame == hann(20_000, 10_000)
 
 

@@ -1,6 +1,7 @@
 """Given starts are checked and copied; any method's result becomes spectra and activations."""
 
 import tracemalloc
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdlnmf_lit import METHODS, NMF
 from cdlnmf_lit.methods import starts
 from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.theory.gabor import GaborFrame
+from cdlnmf_lit.theory.gabor import GaborFrame, hann
 from tests.strategies import dtypes, frames, normal, seeds
 
 SHAPES = {"patterns": (2, 3), "activations": (2, 4)}
@@ -101,14 +103,14 @@ def test_factors_elsewhere_are_the_margins_of_each_spectrogram(frame, T, seed, p
 
 
 @given(st.integers(1, 30), st.integers(1, 30), seeds)
-def test_components_of_another_length_are_cut_or_followed_by_silence(T, wanted, seed):
+def test_components_of_another_length_are_cut_or_go_on_at_their_mean(T, wanted, seed):
     frame = GaborFrame(np.ones(1), 1)
     found = Decomposition("by hand", np.ones((1, 1)), normal(seed, 1, T), 1, 0, np.zeros(T))
     _, Z = starts.factors_of(found, frame, wanted, 2.0, float)
-    x = np.zeros(wanted)
     kept = min(T, wanted)
-    x[:kept] = found.component(0)[:kept]
-    np.testing.assert_allclose(Z[0] / Z[0].max(), np.maximum(x**2 / (x**2).max(), 1e-6))
+    power = found.component(0)[:kept] ** 2
+    power = np.append(power, np.full(wanted - kept, power.mean()))
+    np.testing.assert_allclose(Z[0] / Z[0].max(), np.maximum(power / power.max(), 1e-6))
 
 
 def test_the_margins_are_summed_as_they_come():
@@ -209,3 +211,68 @@ def test_each_round_has_the_better_half_and_the_last_runs_to_the_end(n, iteratio
     ]
     assert every or len(found) == 1
     assert not every or found[-1][0] == 1 or iterations <= every * len(found)
+
+
+# ---- a result of any method, of another length -------------------------------------------------
+
+
+def notes_that_recur(n_samples):
+    """Two notes in turn, each with its own decay, and a little noise."""
+    x = 0.005 * normal(0, n_samples)
+    for pitch, step, begin in ((0.3, 1600, 100), (0.83, 1500, 900)):
+        for n in range(begin, n_samples, step):
+            length = min(900, n_samples - n)
+            t = np.arange(length)
+            x[n : n + length] += np.sin(pitch * t) * np.exp(-t / 300)
+    return x
+
+
+SIZES = {"frame": hann(256, 64), "atom_length": 400, "pattern_length": 8, "iterations": 30}
+
+
+def sized(name, **options):
+    kind = METHODS[name]
+    known = {each.name for each in fields(kind)}
+    return kind(**{key: value for key, value in (SIZES | options).items() if key in known})
+
+
+@pytest.mark.parametrize("name", ["algorithm-1", "semi-nmf", "lrtfs", "nmf", "complex-nmf"])
+def test_a_result_on_the_first_half_is_as_good_a_start_for_the_whole_as_noise(name):
+    x, method = notes_that_recur(6000), sized(name)
+    noise = max(method.decompose(x, 2, start="random", rng=seed).objective for seed in range(2))
+    found = method.decompose(x, 2, start=method.decompose(x[:3000], 2))
+    assert found.objective <= 1.02 * noise
+    later = np.sum(found.components()[:, 4000:] ** 2)
+    assert later > 0.5 * np.sum(x[4000:] ** 2)
+
+
+@pytest.mark.parametrize("name", ["algorithm-1", "semi-nmf"])
+@pytest.mark.parametrize("before", ["nmf", "convolutive-nmf", "complex-isnmf", "cdl"])
+def test_activations_of_other_positions_are_found_anew(name, before):
+    """What begins where a window begins, or at every sample, is in the wrong place on a grid."""
+    x, method = notes_that_recur(6000), sized(name)
+    found = sized(before).decompose(x, 2)
+    first = next(method.iterate(x, 2, start=found))
+    assert first.objective <= np.sum(x**2) / 2 * (1 + 1e-3)  # that of silence
+    wanted = first.problem.activations_for(first.problem.taken(found)[0])
+    np.testing.assert_array_equal(first.problem.taken(found)[1], wanted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("acceleration", ["none", "extrapolation"])
+def test_zeros_in_a_start_are_refused_where_their_divergence_overflows(dtype, acceleration):
+    x = notes_that_recur(2000).astype(dtype)
+    method = NMF(frame=hann(128, 32), divergence=-1.0, iterations=5, acceleration=acceleration)
+    W, Z = (np.random.default_rng(0).random(shape) for shape in method.shapes(2000, 2).values())
+    assert np.isfinite(method.decompose(x, 2, start=(W, Z)).objective)
+    holes = W.copy()
+    holes[:, 3] = 0
+    with pytest.raises(ValueError, match=r"start's patterns must be positive for β = -1, got 0"):
+        method.decompose(x, 2, start=(holes, None))
+    V = method.frame.spectrogram(x) + 1
+    Z[:, 5] = 0
+    with pytest.raises(ValueError, match="start's activations must be positive"):
+        method.factorize(V, 2, start=(W, Z))
+    euclidean = replace(method, divergence="euclidean", acceleration="extrapolation")
+    found = replace(method, start=euclidean).decompose(x, 2)
+    assert np.isfinite(found.objective)
