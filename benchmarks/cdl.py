@@ -136,9 +136,9 @@ def planted() -> tuple[Any, Any]:
 
 
 def recorded(path: str) -> tuple[Any, Any]:
-    from cdlnmf_lit.presentation import audio
+    from cdlnmf_lit.recordings.reading import read
 
-    return audio.read(path)[0].astype(float), ()
+    return read(path)[0].astype(float), ()
 
 
 SIGNALS = {"piano": piano, "chirps": chirps, "planted": planted}

@@ -52,9 +52,9 @@ def prepare(folder: str, signal: str, hop: str) -> dict[str, Any]:
     import numpy as np
 
     from cdlnmf_lit.experiments import signals
-    from cdlnmf_lit.presentation import audio
+    from cdlnmf_lit.recordings.reading import read
 
-    x = signals.piano(rng=0).signal if signal == "piano" else audio.read(signal)[0].astype(float)
+    x = signals.piano(rng=0).signal if signal == "piano" else read(signal)[0].astype(float)
     V = framed(hop).spectrogram(x, 2.0)
     floor = max(float(V.min()), 1e-16 * float(V.max()))
     np.maximum(V, floor, out=V)

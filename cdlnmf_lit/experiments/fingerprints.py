@@ -11,7 +11,7 @@ import io
 import sys
 import tokenize
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -70,7 +70,11 @@ def code_alone(path: Path) -> bytes:
     >>> b"Fingerprints of code" in code_alone(Path(__file__))
     False
     """
-    text = path.read_text("utf8")
+    return _code_alone(path.read_text("utf8"))
+
+
+@lru_cache(maxsize=256)
+def _code_alone(text: str) -> bytes:
     lines = text.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
@@ -101,13 +105,20 @@ def imports(source: str, package: str = "") -> Iterator[Import]:
     >>> list(imports("import numpy as np\\nfrom .two import two", "lib.room"))
     [('numpy', None), ('lib.room.two', 'two')]
     """
+    yield from _imports(source, package)
+
+
+@lru_cache(maxsize=256)
+def _imports(source: str, package: str) -> list[Import]:
+    found: list[Import] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, None) for alias in node.names)
+            found += ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1]
             base = ".".join([*above * (node.level > 0), *filter(None, [node.module])])
-            yield from ((base, None if alias.name == "*" else alias.name) for alias in node.names)
+            found += ((base, None if alias.name == "*" else alias.name) for alias in node.names)
+    return found
 
 
 def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
@@ -130,6 +141,7 @@ def reached(source: str, root: Path) -> tuple[set[Path], set[str]]:
     def imports_of(file: Path, package: str) -> list[Import]:
         return list(imports(file.read_text(encoding="utf8"), package))
 
+    @cache
     def file_of(module: str) -> Path | None:
         path = root.joinpath(*module.split("."))
         return next(
@@ -176,8 +188,8 @@ def source_digest(modules: Iterable[str], root: Path = PACKAGE.parent) -> str:
 
     Examples
     --------
-    >>> nmf, cdl = (source_digest([f"cdlnmf_lit.methods.{name}"]) for name in ("nmf", "cdl"))
-    >>> nmf != cdl
+    >>> one, other = (source_digest([f"cdlnmf_lit.theory.{n}"]) for n in ("gabor", "convolution"))
+    >>> one != other
     True
     """
     files, _ = reached("".join(f"import {module}\n" for module in modules), root)

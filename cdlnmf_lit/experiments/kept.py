@@ -10,6 +10,7 @@ import json
 import math
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
@@ -40,6 +41,8 @@ Row = dict[str, Any]
 DIGITS = 5
 """Significant ones, of each number that is kept."""
 TENTHS = 10
+BROWSER = sys.platform == "emscripten"
+"""Where a file is of the build that the code is of, and a trial takes minutes."""
 WISHES = ("", "check", "renew")
 DECIBELS = (0.5, 0.0)
 TOLERANCES: Mapping[str, tuple[float, float]] = {
@@ -72,7 +75,8 @@ def kept(
 ) -> dict[Label, list[Result]]:
     """The results of a sweep from the file beside the chapter, held to those of one seed in ten.
 
-    Which seed is computed again, the hash of the commit's tree says, so that each has its turn.
+    Which seed is computed again, the hash of the commit's tree says, so that each has its turn. In
+    a browser none is, and the code is taken to be that of the file.
     The variable ``CDLNMF_KEPT`` asks for more: ``check`` computes all of them again; ``renew``
     computes what is missing or stale, and writes the file. Where the file's folder is not there,
     all is computed and nothing written.
@@ -197,7 +201,7 @@ def _headings(function: Callable[..., Any], calls: Iterable[Call]) -> list[Row]:
             "row": ", ".join(map(str, label if isinstance(label, tuple) else (label,))),
             "seed": int(point["seed"]),
             "point": _digest(json.dumps(key_of(point, of_array), sort_keys=True).encode()),
-            "source": of_source(tuple(_modules(function, point))),
+            "source": "" if BROWSER else of_source(tuple(_modules(function, point))),
         }
         for label, point in calls
     ]
@@ -215,7 +219,7 @@ def _digest(data: bytes) -> str:
 
 
 def _name(row: Row) -> tuple[str, str, str]:
-    return row["row"], row["point"], row["source"]
+    return row["row"], row["point"], "" if BROWSER else row["source"]
 
 
 def _modules(function: Callable[..., Any], point: Point) -> list[str]:
@@ -270,7 +274,11 @@ def _hold(
     everything: bool,
 ) -> None:
     """Compute again what is due, and say so; refuse numbers that are not those of the file."""
-    again = [n for n, row in enumerate(rows) if everything or row["seed"] % TENTHS == drawn()]
+    again = [
+        n
+        for n, row in enumerate(rows)
+        if everything or (not BROWSER and row["seed"] % TENTHS == drawn())
+    ]
     for n, result in zip(again, sweep(function, [calls[n][1] for n in again]), strict=True):
         row = rows[n]
         for column, one, other in _apart(row["result"], _numbers(function, result)):

@@ -139,13 +139,18 @@ def chirps_trials(
     Figs. 4 and 5 of the paper. Chapter: ``book/experiments/chirps.md``
     """
     setting = CHIRPS[arguments.choice(name, "name", CHIRPS)]
-    return [_point(setting, chirps(rng=seed, overlapping=overlapping), seed) for seed in seeds]
+    return [_point(setting, _chirps(seed, overlapping), seed) for seed in seeds]
 
 
 @lru_cache(maxsize=10)
 def _piano(seed: int) -> Mixture:
-    """Make each piano once, for all settings."""
+    """Make each sound once, for all settings: its samples are shared."""
     return piano(rng=seed)
+
+
+@lru_cache(maxsize=10)
+def _chirps(seed: int, overlapping: bool) -> Mixture:
+    return chirps(rng=seed, overlapping=overlapping)
 
 
 def _point(setting: Setting, mixture: Mixture, seed: int) -> dict[str, Any]:

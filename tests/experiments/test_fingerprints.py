@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from cdlnmf_lit.experiments import fingerprints
-from cdlnmf_lit.experiments.fingerprints import code_alone, fingerprint, installed
+from cdlnmf_lit.experiments.fingerprints import (
+    code_alone,
+    fingerprint,
+    installed,
+    reached,
+    source_digest,
+)
+from cdlnmf_lit.methods.method import METHODS
+from tests.experiments.test_sweeps import copy_of_the_package
 
 SOURCE = '''"""A module."""
 NOTE = """not a docstring"""
@@ -83,3 +91,37 @@ def test_versions_count_and_not_their_order(module, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr(fingerprints.sys, "version_info", (3, 0, 0))
     assert of(module, distributions=["numpy", "scipy"]) != there
+
+
+# ---- what a method's results count by ------------------------------------------------------------
+
+APART = [
+    ("nmf", "cdl"),
+    ("nmf", "convolutive_nmf"),
+    ("nmf", "semi_nmf"),
+    ("semi_nmf", "sparse_coding"),
+    ("cdl", "nmf"),
+    ("cdl", "grid"),
+    ("algorithm_1", "cdl"),
+    ("algorithm_1", "nmf"),
+]
+
+
+@pytest.mark.parametrize(("method", "other"), APART, ids=" and ".join)
+def test_a_method_does_not_count_by_the_code_of_another(tmp_path, method, other):
+    root = copy_of_the_package(tmp_path).parent
+    digests = {
+        name: source_digest([f"cdlnmf_lit.methods.{name}"], root) for name in (method, other)
+    }
+    assert digests[method] != digests[other]
+    path = root / "cdlnmf_lit" / "methods" / f"{other}.py"
+    path.write_text(path.read_text("utf8") + "\nMORE = 1\n", "utf8")
+    assert source_digest([f"cdlnmf_lit.methods.{method}"], root) == digests[method]
+    assert source_digest([f"cdlnmf_lit.methods.{other}"], root) != digests[other]
+
+
+@pytest.mark.parametrize("name", ["method", "decomposition", "pieces", "held", "duality"])
+def test_what_all_methods_share_names_none_of_them(name):
+    files, _ = reached(f"import cdlnmf_lit.methods.{name}\n", fingerprints.PACKAGE.parent)
+    methods = {kind.__module__.rpartition(".")[2] for kind in METHODS.values()}
+    assert not methods & {path.stem for path in files}

@@ -98,6 +98,21 @@ def test_one_seed_in_ten_is_computed_again_and_all_if_asked(page, swept, monkeyp
     assert swept == [[], list(range(25))]
 
 
+def test_in_a_browser_a_file_is_read_and_nothing_is_computed(page, swept, monkeypatch):
+    rows = {"KL-NMF": points()}
+    monkeypatch.setenv("CDLNMF_KEPT", "renew")
+    made = kept(page, trial, rows)
+    monkeypatch.delenv("CDLNMF_KEPT")
+    monkeypatch.setattr(module, "BROWSER", True)
+    monkeypatch.setattr(module, "source_digest", lambda modules: pytest.fail("code is compared"))
+    swept.clear()
+    found = kept(page, trial, rows)
+    assert [o.scores.si_sdr for o in found["KL-NMF"]] == [o.scores.si_sdr for o in made["KL-NMF"]]
+    assert not any(swept)
+    with pytest.raises(ValueError, match="10 of 10 are missing"):
+        kept(page, trial, {"KL-NMF": points(replace(METHOD, iterations=4))})
+
+
 def test_each_tree_draws_a_seed_and_so_does_a_copy_without_history(tmp_path, monkeypatch):
     def drawn_here():
         drawn.cache_clear()
@@ -250,7 +265,7 @@ def test_a_source_counts_by_what_it_reaches_and_not_by_prose(tmp_path):
         assert after(name, lambda text: text + "\nMORE = 1\n") != before
         assert after(name, lambda text: "# a comment\n" + text) == before
         assert after(name, lambda text: text.replace("Examples\n", "Instances\n")) == before
-    for name in ("methods/cdl.py", "methods/__init__.py", "experiments/sweeps.py"):
+    for name in ("methods/lrtfs.py", "methods/complex_nmf.py", "experiments/sweeps.py"):
         assert after(name, lambda text: text + "\nMORE = 1\n") == before
 
 

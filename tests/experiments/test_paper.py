@@ -1,6 +1,9 @@
 """The settings of Section 4: what the paper says of them, and that each can be run."""
 
 import inspect
+from dataclasses import replace
+from functools import reduce
+from operator import rshift
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from cdlnmf_lit.experiments import paper
 from cdlnmf_lit.experiments.signals import chirps, piano
 from cdlnmf_lit.experiments.trials import trial
 from cdlnmf_lit.methods.method import Method
+from cdlnmf_lit.presentation import plotting
 
 SETTINGS = [
     (f"{signal} {name}", setting)
@@ -23,6 +27,22 @@ def test_a_settings_method_is_told_in_plain_values_and_takes_its_signal(name, se
     x = (chirps if name.startswith("chirps") else piano)(rng=0).signal
     sound, K = setting.method.checked(x, setting.n_components)
     assert (sound.shape, K) == (x.shape, setting.n_components)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "setting"), SETTINGS, ids=[name for name, _ in SETTINGS])
+def test_no_view_is_beyond_a_browsers_python(name, setting, virtual_bytes):
+    """Its addresses have 32 bits. One iteration of each stage, on the paper's own signal."""
+    x = (chirps if name.startswith("chirps") else piano)(rng=0).signal
+    stages = [replace(stage, iterations=1, starts=1) for stage in setting.method.stages]
+    reduce(rshift, stages).decompose(x, setting.n_components, rng=0)
+    assert 0 < max(virtual_bytes) < 2**31
+
+
+@pytest.mark.parametrize("window_length", [2048, 55_125])
+def test_nor_is_one_of_a_picture(window_length, virtual_bytes):
+    plotting.spectrogram(chirps(rng=0).signal, 22_050, window_length=window_length)
+    assert 0 < max(virtual_bytes) < 2**31
 
 
 def frame(setting):
@@ -68,6 +88,15 @@ def test_trials_take_a_signal_and_a_start_of_each_seed():
     (crossing,) = paper.chirps_trials("CDL", [2], overlapping=True)
     np.testing.assert_array_equal(plain["mixture"].stems, chirps(rng=2).stems)
     np.testing.assert_array_equal(crossing["mixture"].stems, chirps(rng=2, overlapping=True).stems)
+
+
+@pytest.mark.parametrize(
+    ("trials", "settings"),
+    [(paper.piano_trials, ("CDL", "KL-NMF")), (paper.chirps_trials, ("CDL", "LRTFS"))],
+)
+def test_all_settings_share_a_sound(trials, settings):
+    (one,), (other,) = (trials(name, [1]) for name in settings)
+    assert one["mixture"] is other["mixture"]
 
 
 def test_trials_of_no_setting_are_refused():
