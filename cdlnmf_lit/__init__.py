@@ -1,6 +1,22 @@
-"""From convolutional sparse coding to the factorisation of time-frequency coefficients.
+"""Take a recording apart into the few sounds that recur in it.
 
-A literate package: the book beside it shows, runs and tests every name that it exports.
+Three names do it::
+
+    import cdlnmf_lit as lit
+
+    x, sample_rate = lit.read("recording.wav")
+    found = lit.decompose(x, 4, sample_rate=sample_rate, recipe="notes")
+    lit.write(found, "out")
+
+``read`` gives the samples of one channel. ``decompose`` looks for 4 sounds, by
+a recipe ("notes", "chirps", "clicks", "hits") or by ``method="nmf"`` or another
+of ``lit.METHODS``. ``write`` fills a folder: a sound for each component and a
+residual, which sum to the recording, and a summary. ``found.apply(y)`` finds
+the same patterns in another recording: see ``lit.Decomposition``.
+
+Beneath them is a literate package, from convolutional sparse coding to the
+factorisation of time-frequency coefficients: the book beside it shows, runs and
+tests every name that is listed below.
 """
 
 from importlib.metadata import version
@@ -15,6 +31,7 @@ from cdlnmf_lit.methods import (
     complex_isnmf,
     complex_nmf,
     convolutive_nmf,
+    hits,
     lrtfs,
     nmf,
     recipes,
@@ -30,10 +47,14 @@ from cdlnmf_lit.methods.complex_isnmf import ComplexISNMF
 from cdlnmf_lit.methods.complex_nmf import ComplexNMF
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
 from cdlnmf_lit.methods.decomposition import Decomposition, run
+from cdlnmf_lit.methods.hits import Hits
 from cdlnmf_lit.methods.lrtfs import LRTFS
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.methods.semi_nmf import SemiNMF
+from cdlnmf_lit.recordings.decomposing import decompose
+from cdlnmf_lit.recordings.reading import read
+from cdlnmf_lit.recordings.results import write
 from cdlnmf_lit.theory.convolution import (
     Convolution,
     correlate_with_activations,
@@ -80,6 +101,7 @@ __all__ = [
     "ConvolutiveNMF",
     "Decomposition",
     "GaborFrame",
+    "Hits",
     "Method",
     "Operator",
     "SemiNMF",
@@ -97,17 +119,20 @@ __all__ = [
     "convolutive_nmf",
     "correlate_with_activations",
     "correlate_with_atoms",
+    "decompose",
     "factorized_objective",
     "factors_of_model",
     "free_phase_objective",
     "half_spectrum_gains",
     "hann",
+    "hits",
     "lrtfs",
     "model_of_factors",
     "nmf",
     "operator_in_activations",
     "operator_in_atoms",
     "rank_one_factors",
+    "read",
     "recipes",
     "run",
     "semi_nmf",
@@ -116,4 +141,5 @@ __all__ = [
     "synthesize",
     "synthesize_factors",
     "window_support",
+    "write",
 ]

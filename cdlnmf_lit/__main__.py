@@ -10,18 +10,22 @@ import inspect
 import io
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 from cdlnmf_lit import __version__
-from cdlnmf_lit.commands import decompose
-from cdlnmf_lit.commands.decompose import EXAMPLES, FRAME, INTERRUPTED, NAME, RECIPE, say
+from cdlnmf_lit.commands import apply, decompose, learn
+from cdlnmf_lit.commands.decompose import FRAME, option_named
+from cdlnmf_lit.commands.running import INTERRUPTED, unbroken_streams
+from cdlnmf_lit.commands.sounds import EXAMPLES, seconds
+from cdlnmf_lit.commands.speaking import NAME, error_in_words, say
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.options import OneOf
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
+from cdlnmf_lit.recordings.decomposing import AUTO
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,24 +39,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples
     --------
     >>> main(["methods"])
-    algorithm-1          ...
+    recipes (--recipe), ...
     0
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # what an encoding lacks, as λ, is a question mark
-    with warnings.catch_warnings():
+    with unbroken_streams(), warnings.catch_warnings():
+        warnings.filterwarnings("default", category=UserWarning)
         warnings.showwarning = lambda message, *_, **__: say("warning", message)
         try:
             options = _parser().parse_args(argv)
             command: Callable[[argparse.Namespace], int] = options.command
             return command(options)
-        except ModuleNotFoundError as error:
-            say("error", f'{error}: pip install "{NAME}[audio,plot]"')
-        except (ValueError, OSError, MemoryError) as error:
-            say("error", str(error) or "out of memory")
-        except KeyboardInterrupt:
-            say("error", "interrupted: no result was written")
+        except (ModuleNotFoundError, ValueError, OSError, MemoryError) as error:
+            say("error", error_in_words(error))
+        except KeyboardInterrupt as interrupted:
+            say("error", f"interrupted: {str(interrupted) or 'no result was written'}")
             return INTERRUPTED
     return 2
 
@@ -61,7 +64,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
+        raise ValueError(f"{message} (see {self.prog} --help)")
 
 
 class _ListMethods(argparse.Action):
@@ -76,37 +79,53 @@ class _ListMethods(argparse.Action):
 
 
 def methods() -> int:
-    """List the methods, each with the first line of its documentation.
+    """List the recipes and the methods, each with the first line of its documentation.
 
     Examples
     --------
     >>> methods()
-    algorithm-1 ...
+    recipes (--recipe), ...
     0
     """
-    width = max(map(len, METHODS))
-    for name, kind in sorted(METHODS.items()):
-        print(f"{name:{width}}  {(inspect.getdoc(kind) or '').splitlines()[0]}")
+    print("recipes (--recipe), the settings that proved best for a kind of sound:")
+    _list(RECIPES)
+    print(
+        "\nmethods (--method), at their defaults; decompose --help --method NAME has the options:"
+    )
+    _list(dict(sorted(METHODS.items())))
     return 0
+
+
+def _list(named: Mapping[str, object]) -> None:
+    for name, each in named.items():
+        words = (inspect.getdoc(each) or "").splitlines()[0].replace("``", "")
+        print(f"  {name:{max(map(len, METHODS))}}  {words}")
 
 
 # ---- what can be asked -----------------------------------------------------------------------
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog=NAME, description="Take a sound apart into repeated patterns.")
+    parser = _Parser(
+        prog=NAME,
+        description="Take a recording apart into the few sounds that recur in it.",
+        epilog=f"To see it at work on a piano computed here: {NAME} decompose example:piano",
+    )
     parser.add_argument("--version", action="version", version=f"{NAME} {__version__}")
-    parser.add_argument("--list-methods", action=_ListMethods, help="list the methods, and end")
+    parser.add_argument(
+        "--list-methods", action=_ListMethods, help="list recipes and methods, and end"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    listed = commands.add_parser("methods", help="list the methods")
+    listed = commands.add_parser("methods", help="list recipes and methods")
     listed.set_defaults(command=lambda options: methods())
     decomposed = commands.add_parser(
         "decompose",
-        help="decompose a sound",
-        description="Write one sound a component, the residual, a figure and the result (.npz).",
+        help="take a recording apart, or a folder of them",
+        description="Take a recording apart into K components. Writes a folder: one sound for each "
+        "component, what they leave (the residual), a figure, a summary and the numbers (.npz).",
         epilog="Ctrl-C ends after the current iteration and keeps what was reached, in every stage "
-        "of a recipe. A run that is killed leaves OUT.checkpoint.npz, from which "
-        "--start OUT.checkpoint.npz continues.",
+        "of a recipe. A run that is stopped or killed leaves OUT.checkpoint.npz, from which the "
+        "same command goes on.",
         allow_abbrev=False,
         add_help=False,
     )
@@ -115,10 +134,13 @@ def _parser() -> _Parser:
 
     def command(options: argparse.Namespace) -> int:
         if options.help:
+            options.recipe = None if options.recipe == AUTO else options.recipe
             return _help(decomposed, decompose.method_of(options, SAMPLE_RATE))
         return decompose.decompose(options)
 
     decomposed.set_defaults(command=command)
+    apply.add_to(commands)
+    learn.add_to(commands, _add_options_of_methods)
     return parser
 
 
@@ -129,29 +151,50 @@ def _add_options_of_the_run(parser: argparse.ArgumentParser) -> None:
         "sounds",
         metavar="SOUND",
         nargs="*",
-        help=f"a WAV, FLAC, MP3 or OGG file, or {examples}; several, or a folder of them, get a "
-        "folder each in OUT, and a rerun goes on with those that have none, or one of another K, "
-        "recipe, method or seed",
+        help=f"a sound file, - for standard input, or {examples}; several, or a folder of them, "
+        "get a folder each in OUT, and a rerun goes on with those that have none, or one of "
+        "another K, recipe, method or seed",
     )
     add("-h", "--help", action="store_true", help="show the options of --recipe or --method")
-    add("-K", "--n-components", type=int, help="components")
+    add(
+        "-K",
+        "--n-components",
+        type=_count,
+        metavar="K",
+        help="how many sounds to look for, as the notes of a piece that has few (default: auto, as "
+        "many as the sound tells of)",
+    )
     add("-o", "--out", type=Path, default=Path("out"), help="the folder to write (default: out)")
     add("--force", action="store_true", help="replace an earlier result there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--recipe",
-        default=None,
-        help=f"what has proved best for {', for '.join(RECIPES)} (default: {RECIPE})",
+        help=f"the settings that proved best for {', for '.join(RECIPES)} (default: {AUTO}, the "
+        "ones that fit the sound)",
     )
-    what.add_argument("--method", help=f"{', '.join(METHODS)}, each as it comes")
-    add("--list-methods", action=_ListMethods, help="list the methods, and end")
-    add("--channel", help="which channel of a stereo file: 0, 1, ... or mean")
+    what.add_argument(
+        "--method", help=f"in place of a recipe, one method at its defaults: {', '.join(METHODS)}"
+    )
+    add("--list-methods", action=_ListMethods, help="list recipes and methods, and end")
+    add(
+        "--channel",
+        help="which channel of several: 0, 1, ... or mean (default: the mean of those that are not "
+        "silent, or the loudest where their mean would lose more than 3/4 of the energy)",
+    )
+    add("--from", dest="begin", type=seconds, metavar="TIME", help="begin there, as 90 or 1:30")
+    add("--to", dest="end", type=seconds, metavar="TIME", help="end there")
+    add("--strict", action="store_true", help="refuse a file that is cut or damaged")
     add("--estimate", action="store_true", help="tell what memory and time it takes, and end")
-    add("--seed", type=int, default=0, help="of the start (default: 0)")
+    add(
+        "--seed",
+        type=_whole_number,
+        default=0,
+        help="of the random start: the same gives the same, another may do better (default: 0)",
+    )
     add("--quiet", action="store_true", help="show no progress bar")
     add(
         "--checkpoint-every",
-        type=float,
+        type=_number,
         default=30,
         metavar="SECONDS",
         help="how much of a killed run is lost at the most (default: 30)",
@@ -169,7 +212,8 @@ def _add_options_of_methods(
             if name not in there:
                 there.add(name)
                 group.add_argument(
-                    "--" + name.replace("_", "-"),
+                    option_named(name),
+                    dest=name,
                     type=_number_or_text,
                     default=argparse.SUPPRESS,
                     metavar=metavar,
@@ -207,6 +251,32 @@ def _frame_options(frame: Any) -> dict[str, tuple[str, Any]]:
         "channels": "points of the Fourier transform",
     }
     return {name: (words[name], usual[name]) for name in FRAME}
+
+
+def _whole_number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}") from error
+
+
+def _count(text: str) -> int | None:
+    """A whole number, or nothing for ``auto``."""
+    if text == AUTO:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number or {AUTO}, got {text!r}"
+        ) from error
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
 
 
 def _number_or_text(text: str) -> int | float | str:

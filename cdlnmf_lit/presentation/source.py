@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import inspect
 import re
 from functools import cached_property, partial
@@ -51,6 +52,8 @@ def listing(shown: Any, *, docstring: bool = False) -> str:
 def show(*shown: Any, docstring: bool = False) -> None:
     """Display the source of each object as it is installed, so that a page cannot lag behind it.
 
+    Each listing is folded away behind its name and its number of lines.
+
     Parameters
     ----------
     *shown
@@ -67,8 +70,19 @@ def show(*shown: Any, docstring: bool = False) -> None:
         raise ValueError("shown must name at least one object, got none")
     from IPython.display import display
 
-    text = "\n\n".join(listing(each, docstring=docstring) for each in shown)
-    display({"text/markdown": text, "text/plain": text}, raw=True)  # type: ignore[no-untyped-call]
+    listings = [listing(each, docstring=docstring) for each in shown]
+    folded = "\n\n".join(map(_folded, shown, listings))
+    plain = "\n\n".join(listings)
+    display({"text/markdown": folded, "text/plain": plain}, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _folded(shown: Any, text: str) -> str:
+    """Return a listing behind one line, as Markdown with the HTML element that opens it."""
+    target = _unwrapped(shown)
+    name = html.escape(getattr(target, "__qualname__", None) or target.__name__)
+    lines = len(text.splitlines()) - 4  # its name, a blank line, two fences
+    summary = f"<summary>Source of <code>{name}</code>, {lines} lines</summary>"
+    return f'<details class="listing">\n{summary}\n\n{text}\n\n</details>'
 
 
 def _unwrapped(shown: Any) -> Any:

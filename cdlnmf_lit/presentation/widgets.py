@@ -7,7 +7,7 @@ import html
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -22,7 +22,11 @@ STATIC = "CDLNMF_STATIC"
 
 
 def explorer(
-    f: Callable[..., Figure | str], *, alt: str, **grids: Sequence[Any]
+    f: Callable[..., Figure | str],
+    *,
+    alt: str,
+    opens_at: Mapping[str, Any] | None = None,
+    **grids: Sequence[Any],
 ) -> ipywidgets.VBox:
     """Return sliders over the values of a grid, and what ``f`` makes of those they are at.
 
@@ -38,6 +42,8 @@ def explorer(
     alt
         What a figure shows, in words, for those who cannot see it; each ``{name}`` stands for
         the value of that parameter.
+    opens_at
+        Where sliders stand at first: a parameter to one of its values. By default at the first.
     **grids
         One to three parameters: name to the values that its slider offers.
 
@@ -45,7 +51,8 @@ def explorer(
     ------
     ValueError
         If there is no parameter or there are more than three, a grid has fewer than two
-        values, ``alt`` is empty or names something else, or ``f`` returns something else.
+        values, ``alt`` is empty or names something else, ``opens_at`` names what no slider has,
+        or ``f`` returns something else.
 
     Examples
     --------
@@ -68,12 +75,19 @@ def explorer(
         alt.format(**dict.fromkeys(grids, ""))
     except (KeyError, IndexError) as error:
         raise ValueError(f"alt must name only {list(grids)} in braces, got {alt!r}") from error
+    opening = dict(opens_at or {})
+    for name, value in opening.items():
+        if name not in grids or value not in list(grids[name]):
+            raise ValueError(f"opens_at must name values that sliders have, got {name}={value!r}")
 
     def draw(*values: Any) -> str:
         point = dict(zip(grids, values, strict=True))
         return _frame(f(**point), alt.format(**point))
 
-    sliders = [_slider(name, values) for name, values in grids.items()]
+    sliders = [
+        _slider(name, values, list(values).index(opening.get(name, values[0])))
+        for name, values in grids.items()
+    ]
     show = _drawn_beforehand if os.environ.get(STATIC) else _drawn_anew
     return ipywidgets.VBox([*sliders, show(draw, sliders, list(grids.values()))])
 
@@ -112,10 +126,10 @@ def _drawn_beforehand(
     return whole
 
 
-def _slider(name: str, values: Sequence[Any]) -> ipywidgets.SelectionSlider:
+def _slider(name: str, values: Sequence[Any], index: int) -> ipywidgets.SelectionSlider:
     return ipywidgets.SelectionSlider(
-        options=[(_label(value), index) for index, value in enumerate(values)],
-        index=0,
+        options=[(_label(value), number) for number, value in enumerate(values)],
+        index=index,
         description=name.replace("_", " "),
         tooltip=name.replace("_", " "),
         style={"description_width": "initial"},
@@ -131,7 +145,7 @@ def _stack(
     children: Sequence[ipywidgets.Widget], slider: ipywidgets.SelectionSlider
 ) -> ipywidgets.Stack:
     """Return a stack that shows the child whose number the slider has, without a kernel."""
-    stack = ipywidgets.Stack(children, selected_index=0)
+    stack = ipywidgets.Stack(children, selected_index=slider.index)
     ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))
     return stack
 

@@ -1,4 +1,4 @@
-"""Your own sound: take it apart with a few clicks, and keep what comes out.
+"""Your own sound: take it apart with a few clicks.
 
 Chapter: ``book/experiments/your_own_sound.md``.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import base64
 import html
-import io
-import os
 import sys
 import tempfile
 import threading
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,106 +20,15 @@ from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method, State
 from cdlnmf_lit.methods.recipes import RECIPES
 from cdlnmf_lit.methods.watchers import all_of, reporting, until
-from cdlnmf_lit.presentation import audio
+from cdlnmf_lit.presentation import audio, page
+from cdlnmf_lit.recordings.decomposing import method_named
+from cdlnmf_lit.recordings.results import archive
+from cdlnmf_lit.recordings.writing import SUFFIXES
 from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.arguments import Array
 
 if TYPE_CHECKING:
     import ipywidgets
-
-
-def write(decomposition: Decomposition, folder: str | os.PathLike[str], sample_rate: int) -> None:
-    """Write each component and the residual as a sound, and the result, into a folder.
-
-    ``component_1.wav``, ... and ``residual.wav`` sum to the input; ``decomposition.npz`` is what
-    :meth:`Decomposition.load <cdlnmf_lit.methods.decomposition.Decomposition.load>` reads.
-
-    Parameters
-    ----------
-    decomposition
-        Of any method.
-    folder
-        Made if it is not there.
-    sample_rate
-        In Hz.
-
-    Raises
-    ------
-    ValueError
-        If the rate is not positive.
-    OSError
-        If the folder cannot be written to.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cdlnmf_lit.methods.nmf import NMF
-    >>> from tempfile import TemporaryDirectory
-    >>> found = NMF(iterations=2).decompose(np.sin(0.3 * np.arange(8000.0)), 2)
-    >>> with TemporaryDirectory() as folder:
-    ...     write(found, folder, 8000)
-    ...     print(*sorted(path.name for path in Path(folder).iterdir()))
-    component_1.wav component_2.wav decomposition.npz residual.wav
-
-    References
-    ----------
-    Chapter: ``book/experiments/your_own_sound.md``.
-    """
-    sample_rate = arguments.integer(sample_rate, "sample_rate")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for k in range(decomposition.n_components):
-        audio.write(folder / f"component_{k + 1}.wav", decomposition.component(k), sample_rate)
-    audio.write(folder / "residual.wav", decomposition.residual, sample_rate)
-    decomposition.save(folder / "decomposition.npz")
-
-
-def archive(decomposition: Decomposition, sample_rate: int) -> bytes:
-    """Return what :func:`write` writes as one zip file, for a link to download.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cdlnmf_lit.methods.nmf import NMF
-    >>> found = NMF(iterations=2).decompose(np.sin(0.3 * np.arange(8000.0)), 1)
-    >>> zipfile.ZipFile(io.BytesIO(archive(found, 8000))).namelist()
-    ['component_1.wav', 'decomposition.npz', 'residual.wav']
-
-    References
-    ----------
-    Chapter: ``book/experiments/your_own_sound.md``.
-    """
-    buffer = io.BytesIO()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as packed,
-    ):
-        write(decomposition, folder, sample_rate)
-        for path in sorted(Path(folder).iterdir()):
-            packed.write(path, path.name)
-    return buffer.getvalue()
-
-
-def method_named(name: str, sample_rate: int) -> Method:
-    """Return a recipe by its name, or a method as it comes.
-
-    Raises
-    ------
-    ValueError
-        If there is neither.
-
-    Examples
-    --------
-    >>> print(method_named("nmf", 22050), "|", method_named("chirps", 22050).name)
-    nmf | cdl
-
-    References
-    ----------
-    Chapter: ``book/experiments/your_own_sound.md``.
-    """
-    if name in RECIPES:
-        return RECIPES[name](sample_rate)
-    return METHODS[arguments.choice(name, "name", (*RECIPES, *METHODS))]()
 
 
 def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.VBox:
@@ -153,7 +59,7 @@ def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.
     import ipywidgets
 
     wide = {"description_width": "8em"}
-    upload = ipywidgets.FileUpload(accept=",".join(audio.SUFFIXES), description="Sound")
+    upload = ipywidgets.FileUpload(accept=",".join(SUFFIXES), description="Sound")
     name = ipywidgets.Dropdown(options=[*RECIPES, *METHODS], description="Recipe", style=wide)
     count = ipywidgets.BoundedIntText(4, min=1, max=64, description="Components K", style=wide)
     costs = ipywidgets.HTML()
@@ -183,8 +89,8 @@ def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.
     def take_in(_: object) -> None:
         (file, *_others) = upload.value
         try:
-            at_hand["x"], at_hand["rate"] = _read_bytes(bytes(file["content"]), file["name"])
-            told.value = ""
+            at_hand["x"], at_hand["rate"], noted = _read_bytes(bytes(file["content"]), file["name"])
+            told.value = "<br>".join(map(html.escape, noted))
         except (ValueError, OSError) as error:
             told.value = _error(error)
         look()
@@ -231,12 +137,12 @@ def _error(error: Exception) -> str:
     return f"<b>{html.escape(str(error) or 'out of memory')}</b>"
 
 
-def _read_bytes(content: bytes, name: str) -> tuple[Array, int]:
-    """Read an uploaded file; of several channels their mean."""
+def _read_bytes(content: bytes, name: str) -> tuple[Array, int, list[str]]:
+    """Read an uploaded file: one channel, its rate, and what is remarkable."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(name).name
         path.write_bytes(content)
-        return audio.read(path, "mean")
+        return page.heard(path)
 
 
 def _results(found: Decomposition, sample_rate: int) -> str:

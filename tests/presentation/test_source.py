@@ -128,16 +128,27 @@ def test_a_fence_is_longer_than_any_in_the_source():
     assert listed.endswith("\n````")
 
 
-def test_show_displays_all_as_one_output(monkeypatch):
+def test_show_folds_each_listing_behind_its_name_and_its_lines(monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append((data, raw)))
-    source.show(arguments.signal, arguments.choice)
+    source.show(arguments.signal, gabor.GaborFrame.synthesis)
     ((data, raw),) = shown
     assert raw
-    assert data["text/markdown"] == (
-        source.listing(arguments.signal) + "\n\n" + source.listing(arguments.choice)
-    )
-    assert data["text/plain"] == data["text/markdown"]
+    listings = [source.listing(arguments.signal), source.listing(gabor.GaborFrame.synthesis)]
+    assert data["text/plain"] == "\n\n".join(listings)
+    for name, text in zip(("signal", "GaborFrame.synthesis"), listings, strict=True):
+        lines = len(code(text).splitlines())
+        summary = f"<summary>Source of <code>{name}</code>, {lines} lines</summary>"
+        folded = f'<details class="listing">\n{summary}\n\n{text}\n\n</details>'
+        assert folded in data["text/markdown"]
+    assert data["text/markdown"].count("<details") == 2
+
+
+def test_a_module_is_folded_behind_its_name(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    source.show(arguments)
+    assert "Source of <code>cdlnmf_lit.theory.arguments</code>" in shown[0]["text/markdown"]
 
 
 @pytest.mark.parametrize("shown", [len, 3, "text", functools.partial(len), (lambda: 0,)])

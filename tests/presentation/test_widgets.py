@@ -178,3 +178,24 @@ def test_sliders_show_readable_values():
 def test_what_cannot_be_explored_is_refused(f, alt, grids, rule):
     with pytest.raises(ValueError, match=rule):
         explorer(f, alt=alt, **grids)
+
+
+@pytest.mark.parametrize("static", [True, False])
+def test_sliders_open_where_they_are_asked_to(monkeypatch, static):
+    if static:
+        monkeypatch.setenv(STATIC, "1")
+    drawn = explorer(
+        "{hop} of {window}".format, alt="{hop}", opens_at={"window": 9}, hop=[1, 2], window=[8, 9]
+    )
+    assert [slider.index for slider in drawn.children[:2]] == [0, 1]
+    if static:
+        page = StaticPage(drawn)
+        assert page.visible(drawn.children[2].model_id) == "1 of 9"
+    else:
+        assert drawn.children[2].value == "1 of 9"
+
+
+@pytest.mark.parametrize("opens_at", [{"hop": 3}, {"window": 1}])
+def test_sliders_open_only_at_values_that_they_have(opens_at):
+    with pytest.raises(ValueError, match="opens_at must name values that sliders have, got"):
+        explorer(lambda hop: str(hop), alt="{hop}", opens_at=opens_at, hop=[1, 2])

@@ -11,14 +11,12 @@ from datetime import UTC, datetime
 import ipywidgets
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+import soundfile
 
-from cdlnmf_lit.methods.decomposition import Decomposition
-from cdlnmf_lit.methods.lrtfs import LRTFS
 from cdlnmf_lit.methods.nmf import NMF
-from cdlnmf_lit.methods.recipes import RECIPES
-from cdlnmf_lit.presentation import audio, your_own_sound
-from cdlnmf_lit.presentation.your_own_sound import archive, method_named, studio, write
+from cdlnmf_lit.presentation import your_own_sound
+from cdlnmf_lit.presentation.your_own_sound import studio
+from cdlnmf_lit.recordings.writing import write
 
 RATE = 8000
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,31 +54,6 @@ class Panel:
         raise TimeoutError(self.told.value)
 
 
-def test_what_is_written_sums_to_the_sound_and_reads_back(found, tmp_path):
-    write(found, tmp_path / "deep" / "out", RATE)
-    parts = [audio.read(path) for path in (tmp_path / "deep" / "out").glob("*.wav")]
-    assert {rate for _, rate in parts} == {RATE}
-    assert len(parts) == 3
-    assert_allclose(sum(x for x, _ in parts), SOUND, atol=1e-6)
-    back = Decomposition.load(tmp_path / "deep" / "out" / "decomposition.npz")
-    assert_allclose(back.components(), found.components())
-
-
-def test_the_archive_holds_the_same_files(found, tmp_path):
-    write(found, tmp_path, RATE)
-    packed = zipfile.ZipFile(io.BytesIO(archive(found, RATE)))
-    assert packed.namelist() == sorted(path.name for path in tmp_path.iterdir())
-    for name in ("component_1.wav", "residual.wav"):
-        assert packed.read(name) == (tmp_path / name).read_bytes()
-
-
-def test_names_are_those_of_recipes_and_methods():
-    assert method_named("clicks", RATE) == RECIPES["clicks"](RATE)
-    assert method_named("lrtfs", RATE) == LRTFS()
-    with pytest.raises(ValueError, match="name must be one of notes, chirps"):
-        method_named("soup", RATE)
-
-
 def test_a_click_takes_a_sound_apart():
     panel = Panel(SOUND, RATE)
     panel.choose("nmf", 2)
@@ -91,7 +64,7 @@ def test_a_click_takes_a_sound_apart():
     assert panel.progress.value == panel.progress.max == 200
     assert panel.heard.value.count("<audio") == 3
     data = re.search('href="data:application/zip;base64,(.*?)"', panel.heard.value)[1]
-    assert len(zipfile.ZipFile(io.BytesIO(base64.b64decode(data))).namelist()) == 4
+    assert len(zipfile.ZipFile(io.BytesIO(base64.b64decode(data))).namelist()) == 6
 
 
 def test_stop_keeps_what_was_reached():
@@ -125,8 +98,6 @@ def test_stop_is_heard_in_the_start_of_a_recipe():
 
 
 def test_a_file_is_uploaded_and_channels_are_averaged(tmp_path):
-    import soundfile
-
     soundfile.write(tmp_path / "x.flac", np.stack([SOUND, np.zeros_like(SOUND)], 1), 16000)
     panel = Panel()
     assert panel.costs.value.startswith("Upload a sound")
@@ -135,6 +106,7 @@ def test_a_file_is_uploaded_and_channels_are_averaged(tmp_path):
     file = {"name": "x.flac", "content": memoryview((tmp_path / "x.flac").read_bytes())}
     panel.upload.value = ({**file, "type": "audio/flac", "size": 1, "last_modified": NOW},)
     assert panel.costs.value.startswith("1.0 s at 16000 Hz")
+    assert panel.told.value.startswith("x.flac ")
 
 
 def test_a_file_that_is_uploaded_meanwhile_changes_nothing_of_what_runs(monkeypatch, tmp_path):
@@ -148,7 +120,7 @@ def test_a_file_that_is_uploaded_meanwhile_changes_nothing_of_what_runs(monkeypa
     panel = Panel(SOUND, RATE)
     panel.choose("nmf", 1)
     panel.begin.click()
-    audio.write(tmp_path / "x.wav", SOUND[:RATE], 2 * RATE)
+    write(tmp_path / "x.wav", SOUND[:RATE], 2 * RATE)
     file = {"name": "x.wav", "content": memoryview((tmp_path / "x.wav").read_bytes())}
     panel.upload.value = ({**file, "type": "audio/wav", "size": 1, "last_modified": NOW},)
     assert panel.costs.value.startswith("0.5 s at 16000 Hz")
@@ -156,7 +128,7 @@ def test_a_file_that_is_uploaded_meanwhile_changes_nothing_of_what_runs(monkeypa
     panel.wait()
     data = re.search('href="data:application/zip;base64,(.*?)"', panel.heard.value)[1]
     zipfile.ZipFile(io.BytesIO(base64.b64decode(data))).extractall(tmp_path / "all")
-    residual, rate = audio.read(tmp_path / "all" / "residual.wav")
+    residual, rate = soundfile.read(tmp_path / "all" / "residual.wav")
     assert (residual.size, rate) == (SOUND.size, RATE)
 
 
@@ -164,7 +136,7 @@ def test_what_is_no_sound_or_cannot_be_done_is_told():
     panel = Panel()
     file = {"name": "x.wav", "content": memoryview(b"no sound"), "type": "", "size": 8}
     panel.upload.value = ({**file, "last_modified": NOW},)
-    assert "must be a WAV" in panel.told.value
+    assert panel.told.value.startswith("<b>x.wav is no sound")
     assert panel.costs.value.startswith("Upload a sound")
     silent = Panel(np.zeros(RATE), RATE)
     silent.choose("algorithm-1", 2)
