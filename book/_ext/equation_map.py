@@ -211,7 +211,8 @@ def row(entry: Entry, titles: dict[str, str]) -> str:
         if name in titles and name not in entry.places
     ]
     tests = [f"{{download}}`{path.removeprefix('tests/')} </{path}>`" for path in entry.tests]
-    first = f"**{title(entry.label)}** {entry.says}"
+    number = title(entry.label).replace("(", "(P")
+    first = f'<span id="map-{entry.label}"></span>**{number}** {entry.says}'
     cells = (first, ", ".join(chapters), "; ".join(by_module(entry.code)), ", ".join(tests))
     return f"| {' | '.join(cells)} |"
 

@@ -42,6 +42,7 @@ SECONDS = {
     "overlap": 50,
     "initialisation": 60,
     "your_own_sound": 85,
+    "learn_once": 90,
     "evaluation": 40,
     "algorithm_1": 23,
     "gabor": 22,

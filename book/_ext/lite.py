@@ -3,31 +3,37 @@
 The book serves Pyodide's core, which npm installs as package.json says, and every package of pure
 Python that the chapters need, this one among them. Pyodide's own lock file is made to name these
 files with their digests; what is compiled (NumPy, SciPy, Matplotlib) it leaves to Pyodide's public
-server, at the locked versions. Without npm or a network the book has no such notebooks, and no
-button that leads to them.
+server, at the locked versions, or has too where the variable ``LITE`` is ``self``. Without npm or a
+network the book has no such notebooks, and no button that leads to them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib.metadata import PathDistribution, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import official
+from jupyter_cache import get_cache
 from lite_notebooks import Words, chapter_in_browser
-from myst_nb.sphinx_ import NbMetadataCollector
+from myst_nb.core.read import read_myst_markdown_notebook
+from myst_parser.config.main import MdParserConfig
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from sphinx.util import logging
 
 if TYPE_CHECKING:
     from docutils import nodes
+    from nbformat import NotebookNode
     from sphinx.application import Sphinx
     from sphinx.config import Config
     from sphinx.environment import BuildEnvironment
@@ -36,19 +42,17 @@ Entry = dict[str, Any]
 """What the lock file says of one package."""
 Fetch = Callable[[Mapping[str, str]], dict[str, Path]]
 """From names and versions to wheels of pure Python, by name."""
+Compiled = Callable[[str, str], Path]
+"""From the name and the digest of a file of Pyodide to the file."""
 
-PYODIDE = Path("node_modules", "pyodide")
 SITE = "lite"
 """The folder of JupyterLite in the built book."""
-CORE = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
-LOCK = "pyodide-lock.json"
-SERVER = "https://cdn.jsdelivr.net/pyodide/v{version}/full/"
-KERNEL = ("micropip", "comm", "ipython", "jedi")
+KERNEL = ("micropip", "comm", "ipython", "jedi", "ssl")
 """What the kernel loads by itself."""
-EXTRAS = ("plot", "widgets", "experiments")
+EXTRAS = ("audio", "plot", "widgets", "experiments")
 """The extras of our own wheel that chapters need."""
-ELSEWHERE = ("distributed", "jupyterlab-widgets", "widgetsnbextension")
-"""Required, but not in a browser: there is no cluster, and the widgets' page is JupyterLite's."""
+ELSEWHERE = ("distributed", "jupyterlab-widgets", "miniaudio", "soundfile", "widgetsnbextension")
+"""Required, but not in a browser: a cluster, compiled decoders, a page for widgets."""
 LABEXTENSIONS = "share/jupyter/labextensions"
 EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@jupyterlite/pyodide-kernel-extension")
 ICONS = ("favicon-notebook.ico", "favicon-busy-1.ico")
@@ -91,12 +95,17 @@ def entry(wheel: Path, extras: Iterable[str] = ()) -> Entry:
 
 
 def locked(
-    lock: Mapping[str, Any], server: str, own: Path, fetch: Fetch, build: Fetch
+    lock: Mapping[str, Any],
+    server: str,
+    own: Path,
+    fetch: Fetch,
+    build: Fetch,
+    compiled: Compiled | None = None,
 ) -> tuple[dict[str, Any], list[Path]]:
-    """The lock file of the book, and the wheels that it names and the book serves.
+    """The lock file of the book, and the files that it names and the book serves.
 
     A package that Pyodide has at a version that is asked for is taken at that version, another at
-    the one that is installed here.
+    the one that is installed here. What is compiled is left to the server, unless it is given.
     """
     packages = {
         name: known | {"file_name": server + known["file_name"]}
@@ -117,6 +126,9 @@ def locked(
             todo += map(Requirement, known["depends"])
             if known["file_name"].endswith("-none-any.whl"):
                 pure[name] = known["version"]
+            elif compiled:
+                served[name] = compiled(known["file_name"], known["sha256"])
+                packages[name] = known
         else:
             served |= build({name: version(name)})
             packages[name] = entry(served[name])
@@ -134,7 +146,7 @@ def _metadata(wheel: Path) -> PathDistribution:
 
 
 def _file(wheel: Path) -> Entry:
-    return {"file_name": wheel.name, "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()}
+    return {"file_name": wheel.name, "sha256": official.digest(wheel)}
 
 
 # ---- where it comes from -------------------------------------------------------------------------
@@ -176,7 +188,7 @@ def wheel_of_the_book(root: Path, folder: Path) -> Path:
     pip("wheel", "--no-deps", "--no-build-isolation", "-w", folder, root)
     (wheel,) = folder.glob("*.whl")
     name, number, *tags = wheel.name.split("-")
-    tag = f"1{hashlib.sha256(wheel.read_bytes()).hexdigest()[:12]}"
+    tag = f"1{official.digest(wheel)[:12]}"
     return wheel.rename(wheel.with_name("-".join([name, number, tag, *tags])))
 
 
@@ -195,29 +207,44 @@ def jupyterlite(work: Path, **settings: Any) -> None:
 
 def prepare(root: Path, work: Path) -> None:
     """Put what JupyterLite serves beside its notebooks into the folder ``static/pyodide``."""
-    core, target, store = root / PYODIDE, work / "static" / "pyodide", work / "wheels"
+    core, target = root / official.PYODIDE, work / "static" / "pyodide"
+    store = work / "wheels"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    number = json.loads((core / "package.json").read_text("utf8"))["version"]
-    lock = json.loads((core / LOCK).read_text("utf8"))
+    lock = official.lock_of(root)
     python = lock["info"]["python"]
-    served, wheels = locked(
+    served, files = locked(
         lock,
-        SERVER.format(version=number),
+        official.server(root),
         wheel_of_the_book(root, work / "own"),
         wheels_from(store, "download", f"--dest={store}", *PURE, f"--python-version={python}"),
         wheels_from(store, "wheel", f"--wheel-dir={store}"),
+        partial(official.file, root=root) if by_itself() else None,
     )
-    for file in (*(core / name for name in CORE), *wheels):
+    for file in (*(core / name for name in official.CORE), *files):
         shutil.copy2(file, target)
-    (target / LOCK).write_text(json.dumps(served), "utf8")
+    (target / official.LOCK).write_text(json.dumps(served), "utf8")
+
+
+def by_itself() -> bool:
+    """Whether the book is to need no other server.
+
+    Raises
+    ------
+    ValueError
+        If the variable ``LITE`` is neither empty nor ``self``.
+    """
+    wish = os.environ.get("LITE", "")
+    if wish not in ("", "self"):
+        raise ValueError(f"LITE must be self or nothing, got {wish}")
+    return wish == "self"
 
 
 def begin(app: Sphinx, config: Config) -> None:
     """See whether there can be notebooks, before the first page asks."""
     root = Path(app.srcdir)
-    if not (root / PYODIDE).exists():
-        return log.info("no notebooks that run in the browser: npm did not install %s", PYODIDE)
+    if not (core := root / official.PYODIDE).exists():
+        return log.info("no notebooks that run in the browser: npm did not install %s", core.name)
     try:
         prepare(root, folder(app))
     except (OSError, subprocess.CalledProcessError) as error:
@@ -260,15 +287,21 @@ def build(app: Sphinx, error: Exception | None) -> None:
     if error or not app.config.lite_is_there or app.builder.format != "html":
         return
     work, site = folder(app), Path(app.outdir, SITE)
-    macros = "".join(map(_newcommand, app.config.mathjax3_config["tex"]["macros"].items()))
-    words = words_of(app.env)
+    commands = macros(app.config)
+    words, outputs = words_of(app.env), executed(app)
+    root = Path(app.srcdir)
+    server = "this book" if by_itself() else urlsplit(official.server(root)).netloc
+    versions = official.versions(root)
     for old in (work / "files", site / "static" / "pyodide"):
         shutil.rmtree(old, ignore_errors=True)
     for page in chapters(app):
-        text = Path(app.env.doc2path(page)).read_text("utf8")
-        notebook = chapter_in_browser(text, words, macros, _seconds(app.env, page))
+        source = Path(app.env.doc2path(page))
+        text = source.read_text("utf8")
+        notebook = chapter_in_browser(text, words, commands, server, versions, outputs(text))
         target = work / "files" / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
+        if (kept := source.parent / "kept").is_dir():
+            shutil.copytree(kept, target.parent / "kept", dirs_exist_ok=True)
         target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), "utf8")
     shutil.copy2(Path(__file__).parents[1] / "lite" / "jupyter-lite.json", work)
     jupyterlite(
@@ -286,10 +319,24 @@ def build(app: Sphinx, error: Exception | None) -> None:
         shutil.copy2(site / "notebooks" / "favicon.ico", target)
 
 
-def _seconds(env: BuildEnvironment, page: str) -> float:
-    """How long the cells of a page took, if they were executed."""
-    known: Any = NbMetadataCollector.get_exec_data(env, page)
-    return known["runtime"] or 0.0 if known else 0.0
+def executed(app: Sphinx) -> Callable[[str], NotebookNode | None]:
+    """From the text of a chapter to the notebook that the build made of it."""
+    cache = get_cache(Path(app.outdir).parent / ".jupyter_cache")
+    markdown = MdParserConfig(enable_extensions=set(app.config.myst_enable_extensions))
+
+    def there(text: str) -> NotebookNode | None:
+        try:
+            record = cache.match_cache_notebook(read_myst_markdown_notebook(text, markdown))
+        except KeyError:
+            return None
+        return cache.get_cache_bundle(record.pk).nb
+
+    return there
+
+
+def macros(config: Config) -> str:
+    """The macros of the book's equations, as TeX."""
+    return "".join(map(_newcommand, config.mathjax3_config["tex"]["macros"].items()))
 
 
 def _newcommand(macro: tuple[str, str | list[Any]]) -> str:

@@ -1,144 +1,33 @@
-"""A chapter as a notebook for the browser: what cannot run there is told, not tried.
+"""A chapter as a notebook for the browser, with what its cells gave when the book was built.
 
-Cross-references become words, theorems and proofs paragraphs with bold heads, and links lead from
-notebook to notebook.
+A cell that cannot run there, or takes too long, has the tag ``not-in-browser``: it is text. One
+with the tag ``in-browser`` stands before it and does the same in small; the page hides it. All
+others run as they are. Cross-references become words, theorems and proofs paragraphs with bold
+heads, and links lead from notebook to notebook.
 """
 
 from __future__ import annotations
 
-import ast
 import re
-import symtable
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jupytext
 import nbformat.v4
 from nbformat import NotebookNode
-from stale import MAGIC
 
-ABSENT = ("distributed", "verovio")
-"""Packages that no browser has."""
-HEAVY = frozenset({"kept", "sources_apart", "trial"})
-"""What an experiment sweeps: it takes minutes where it has threads and compiled loops."""
-TOLD_TAG = "not-in-browser"
-"""The tag of a cell of which the chapter knows that it is only to be read there."""
+TOLD = "not-in-browser"
+"""The tag of a cell that is only to be read there."""
+VARIANT = "in-browser"
+"""The tag of a cell that does in small what the next one does on the page."""
+START = "start"
+"""The tag of the first cell of code, which no chapter has."""
 FOLDED = frozenset({"hide-cell", "hide-input", "remove-input"})
 """Tags of cells whose code the page folds away."""
 KERNEL = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
 
 Words = Callable[[str, str], str]
 """From the kind of a reference and its target to the words that stand for it."""
-
-
-# ---- which cells can run -------------------------------------------------------------------------
-
-
-def split(sources: list[str], elsewhere: Container[int] = frozenset()) -> list[tuple[str, str]]:
-    """Each cell in two: the statements that run, and those that can only be read.
-
-    The latter begin with the first that takes too long or needs what is not there. What they would
-    have defined is not there for the cells that follow. Cells whose number is in ``elsewhere`` are
-    only read too.
-
-    Examples
-    --------
-    >>> split(["import verovio", "n = 1\\nscore = verovio.toolkit()", "print(n)", "print(score)"])
-    [('', ''), ('n = 1', 'score = verovio.toolkit()'), ('print(n)', ''), ('', 'print(score)')]
-    """
-    known, lost, answer = set[str](), set(HEAVY), list[tuple[str, str]]()
-    for number, source in enumerate(sources):
-        body = ast.parse(MAGIC.sub("", source)).body
-        lost |= {name for node in body for name in _absent(node)}
-        n = 0
-        while n < len(body) and number not in elsewhere:
-            if (_needed(body[n]) - _looped(body[n])) & lost:
-                break
-            lost -= _assigned(body[n])
-            n += 1
-        known.update(*map(_assigned, body))
-        lost.update(*map(_assigned, body[n:]), _changed(body[n:]) & known)
-        lines = source.splitlines()
-        here = _start(body[n]) if n < len(body) else len(lines)
-        runs, read = "\n".join(lines[:here]).rstrip(), "\n".join(lines[here:])
-        answer.append((without_absent(runs), read))
-    return answer
-
-
-def _start(node: ast.stmt) -> int:
-    """The number of lines before a statement."""
-    return min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
-
-
-def without_absent(source: str) -> str:
-    """A source without its imports of packages that no browser has.
-
-    Examples
-    --------
-    >>> without_absent("import numpy as np\\nimport verovio")
-    'import numpy as np'
-    """
-    lines = source.splitlines()
-    for node in reversed(ast.parse(MAGIC.sub("", source)).body):
-        if _absent(node):
-            del lines[node.lineno - 1 : node.end_lineno]
-    return "\n".join(lines)
-
-
-def _absent(node: ast.stmt) -> list[str]:
-    """The names that an import of an absent package would have given."""
-    if isinstance(node, ast.Import):
-        return [a.asname or a.name for a in node.names if a.name.partition(".")[0] in ABSENT]
-    if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ABSENT:
-        return [a.asname or a.name for a in node.names]
-    return []
-
-
-def _needed(node: ast.stmt) -> set[str]:
-    """The global names that a statement looks up, in functions too; none if it prints a source."""
-
-    def scopes(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
-        yield table
-        for child in table.get_children():
-            yield from scopes(child)
-
-    match node:
-        case ast.Expr(value=ast.Call(func=ast.Name(id="show"))):
-            return set()
-    return {
-        symbol.get_name()
-        for table in scopes(symtable.symtable(ast.unparse(node), "cell", "exec"))
-        for symbol in table.get_symbols()
-        if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())
-    }
-
-
-def _assigned(node: ast.stmt) -> set[str]:
-    symbols = symtable.symtable(ast.unparse(node), "cell", "exec").get_symbols()
-    return {s.get_name() for s in symbols if s.is_assigned() and not s.is_imported()}
-
-
-def _looped(node: ast.stmt) -> set[str]:
-    """The names that a loop gives a value before its body looks them up."""
-    return _names(node.target) if isinstance(node, ast.For) else set()
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-
-
-def _changed(body: list[ast.stmt]) -> set[str]:
-    """The names of which a part is assigned, as in ``x[0] = 1``, or that may change themselves."""
-    names = set()
-    for node in (inner for statement in body for inner in ast.walk(statement)):
-        match node:
-            case (
-                ast.Subscript(value=ast.Name(id=name), ctx=ast.Store())
-                | ast.Attribute(value=ast.Name(id=name), ctx=ast.Store())
-                | ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name))))
-            ):
-                names.add(name)
-    return names
 
 
 # ---- the text ------------------------------------------------------------------------------------
@@ -148,7 +37,12 @@ BOX = re.compile(
     r"(?P<options>(?::[\w-]+:[^\n]*\n)*)(?P<body>.*?)^(?P=fence)[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
-LABELLED = re.compile(r"^:label: (.*)$", re.MULTILINE)
+DISPLAYED = re.compile(
+    r"^( *)(`{3,}|:{3,})\{math\}\n((?: *:[\w-]+:[^\n]*\n)*)(.*?)^ *\2 *$", re.M | re.S
+)
+TITLED = ("admonition", "dropdown")
+"""Boxes that have a title alone, and no kind."""
+LABELLED = re.compile(r"^ *:label: (.*)$", re.MULTILINE)
 ROLE = re.compile(r"\{(?P<kind>[\w:]+)\}`(?:(?P<text>[^`<]*?)\s*<(?P<to>[^`>]*)>|(?P<all>[^`]*))`")
 LABEL = re.compile(r"^\([\w:.-]+\)=(?:\n|$)", re.MULTILINE)
 NUMBERED = re.compile(r"^\$\$ \((?P<label>[\w:.-]+)\)", re.MULTILINE)
@@ -173,7 +67,15 @@ def plain(text: str, words: Words) -> str:
         label = LABELLED.search(found["options"])
         head = words("prf:ref", label[1]) if label else found["kind"].capitalize()
         title = f" ({found['title']})" if found["title"] else ""
-        return f"**{head}{title}.** {BOX.sub(box, found['body'].strip())}"
+        bold = found["title"] if found["kind"] in TITLED else head + title
+        return f"**{bold}.** {BOX.sub(box, found['body'].strip())}"
+
+    def displayed(found: re.Match[str]) -> str:
+        label = LABELLED.search(found[3])
+        tag = rf"{found[1]}\tag{{{words('eq', label[1]).strip('()')}}}" + "\n" if label else ""
+        return f"{found[1]}$$\n{found[4]}{tag}{found[1]}$$"
+
+    text = DISPLAYED.sub(displayed, text)
 
     text = NUMBERED.sub(
         lambda found: rf"\tag{{{words('eq', found['label']).strip('()')}}}" + "\n$$", text
@@ -185,86 +87,99 @@ def plain(text: str, words: Words) -> str:
 
 NOTE = """\
 *This is the chapter as a notebook that runs in your browser: change what you like, nothing leaves
-your machine. The first import fetches NumPy, SciPy and Matplotlib from Pyodide's server, which may
-take a minute; all else comes from this book. There is one thread and no compiled loop here: a cell
-takes several times as long as on the page.*
+your machine. What stands below a cell was found when the book was built, until you run it. The
+first cell fetches what is compiled from {server}, which may take a minute; all else comes from this
+book. {versions}. There is one thread and no compiled loop here: a cell takes several times as long
+as on the page.*
 """
-TOLD = """\
-*{told} of the {all} cells are text, as a whole or from the sign ▷ on: they sweep over many sounds,
-which takes hours here, or need what no browser has. What they give is on the book's page.*
+SMALLER = """\
+*{told} of the {all} cells are text, with the sign ▷ above them: they take minutes here, or need
+what no browser has. Where another does the same in small, it stands before them.*
 """
-LONG = 20.0
-"""Seconds from which on a chapter says that it is a long one."""
-LASTS = """\
-*It is one of the long ones: its cells took {seconds:.0f} s where the book was built, and take
-minutes here. Run those you want, rather than all.*
+FETCH = """\
+# Fetches what the cells below need.
+try:
+    import cdlnmf_lit, matplotlib, numpy, scipy
+except ImportError as error:
+    raise ImportError(
+        f"{{error.name}} could not be fetched from {server}: go online, or allow that address, "
+        "and restart the kernel; a book built by `make book LITE=self` needs no other server."
+    ) from None
 """
-VARIANT = """\
-# A small variant of the sweeps: one sound, one start, the fastest method.
-from cdlnmf_lit.experiments.paper import {sound}_trials
-from cdlnmf_lit.experiments.trials import sources_apart, trial, without_score
-from cdlnmf_lit.presentation import audio
-
-(point,) = {sound}_trials("KL-NMF", [0])
-print(trial(**point).scores)
-mixture = point["mixture"]
-heard = sources_apart(**without_score(point))
-names = [mixture.names[n] for n in mixture.source_numbers]
-audio.players(dict(zip(names, heard, strict=True)), mixture.sample_rate)
-"""
-
-
-def variants(code: list[str]) -> Iterator[str]:
-    """Code that stands for the sweeps of a chapter."""
-    for sound in ("piano", "chirps"):
-        if any(f"{sound}_trials(" in source for source in code):
-            yield VARIANT.format(sound=sound)
 
 
 def chapter_in_browser(
-    text: str, words: Words, macros: str = "", seconds: float = 0.0
+    text: str,
+    words: Words,
+    macros: str = "",
+    server: str = "this book",
+    versions: str = "",
+    executed: NotebookNode | None = None,
 ) -> NotebookNode:
-    """A chapter's MyST Markdown as a notebook, unexecuted.
+    """A chapter's MyST Markdown as a notebook.
 
-    ``macros`` are TeX commands for its equations, ``seconds`` what its page took.
+    ``macros`` are TeX commands for its equations, ``server`` is where what is compiled comes from,
+    ``versions`` what that is, and ``executed`` the chapter as the build executed it, whose outputs
+    are taken over.
     """
     chapter = jupytext.reads(text, fmt="md:myst")
     code = [cell for cell in chapter.cells if cell.cell_type == "code"]
-    tagged = {n for n, cell in enumerate(code) if TOLD_TAG in cell.metadata.get("tags", [])}
-    parts = split([cell.source for cell in code], tagged)
-    read = [only_read for _, only_read in parts if only_read]
-    notes = [_markdown(NOTE + (f"\n$${macros}$$" if macros else ""))]
-    if seconds > LONG:
-        notes.append(_markdown(LASTS.format(seconds=seconds)))
-    if read:
-        notes.append(_markdown(TOLD.format(told=len(read), all=len(parts))))
-        notes += map(_code, variants(read))
-    answers = iter(parts)
+    built = [cell for cell in executed.cells if cell.cell_type == "code"] if executed else code
+    outputs = {id(cell): [*there.outputs] for cell, there in zip(code, built, strict=True)}
+    told = sum(TOLD in tags(cell) for cell in code)
+    of_chapter = sum(VARIANT not in tags(cell) for cell in code)
+    note = NOTE.format(server=server, versions=versions)
+    notes = [_markdown(note + (f"\n$${macros}$$" if macros else ""))]
+    if told:
+        notes.append(_markdown(SMALLER.format(told=told, all=of_chapter)))
+    notes.append(_code(FETCH.format(server=server), [], tags=[START]))
 
-    def cells_of(cell: NotebookNode) -> Iterator[NotebookNode]:
+    def new(cell: NotebookNode) -> NotebookNode:
         if cell.cell_type != "code":
-            yield _markdown(plain(cell.source, words))
-            return
-        runs, only_read = next(answers)
-        if runs:
-            folded = FOLDED & set(cell.metadata.get("tags", []))
-            yield _code(runs, jupyter={"source_hidden": True} if folded else {})
-        if only_read:
-            yield _markdown(f"▷\n```python\n{only_read}\n```")
+            return _markdown(plain(cell.source, words))
+        if TOLD in tags(cell):
+            shown = "\n\n".join(as_markdown(outputs[id(cell)]))
+            return _markdown(f"▷\n```python\n{cell.source}\n```\n\n{shown}", tags=tags(cell))
+        folded = {"source_hidden": True} if FOLDED & {*tags(cell)} else {}
+        return _code(cell.source, outputs[id(cell)], tags=tags(cell), jupyter=folded)
 
-    title, *rest = (new for cell in chapter.cells for new in cells_of(cell))
+    title, *rest = map(new, chapter.cells)
     cells = [title, *notes, *rest]
     for n, cell in enumerate(cells):
         cell.id = f"cell-{n}"  # nbformat draws lots for them
-    return _make.new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
+    widgets = executed.metadata.get("widgets", {}) if executed else {}
+    return _make.new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "widgets": widgets})
+
+
+def tags(cell: NotebookNode) -> list[str]:
+    """The tags of a cell."""
+    return list(cell.metadata.get("tags", []))
+
+
+def as_markdown(outputs: list[NotebookNode]) -> Iterator[str]:
+    """What a cell gave, as parts of a text.
+
+    Examples
+    --------
+    >>> list(as_markdown([nbformat.v4.new_output("stream", text="1.5\\n")]))
+    ['```text\\n1.5\\n```']
+    """
+    for output in outputs:
+        data = output.get("data", {})
+        if "image/png" in data:
+            yield f"![figure](data:image/png;base64,{data['image/png'].strip()})"
+        elif words := data.get("text/markdown") or data.get("text/html"):
+            yield words.strip()
+        elif printed := (output.get("text") or data.get("text/plain", "")).strip():
+            yield f"```text\n{printed}\n```"
 
 
 _make: Any = nbformat.v4
 
 
-def _markdown(source: str) -> NotebookNode:
-    return _make.new_markdown_cell(source)
+def _markdown(source: str, **metadata: Any) -> NotebookNode:
+    return _make.new_markdown_cell(source, metadata=metadata)
 
 
-def _code(source: str, **metadata: Any) -> NotebookNode:
-    return _make.new_code_cell(source, metadata=metadata)
+def _code(source: str, outputs: list[NotebookNode], **metadata: Any) -> NotebookNode:
+    return _make.new_code_cell(source, outputs=outputs, metadata={"trusted": True, **metadata})

@@ -23,7 +23,7 @@ PDF = Path("_build/pdf/cdlnmf_lit.pdf")
 ROOT = "book/intro.html"
 SECONDS = 1800
 # Scripts that draw something; the theme's own work on what paper does not have.
-DRAWING = ("mathjax", "widgets.js", "widgets/", "window.MathJax")
+DRAWING = ("mathjax", "window.MathJax")
 ELSEWHERE = ("https:", "http:", "mailto:", "data:")
 STYLE = Path(__file__).with_suffix(".css")
 
@@ -67,7 +67,7 @@ def on_paper(page: str, pages: Pages) -> Tag:
     """The article of a page, without what only a screen can show."""
     article = pages[page].find("article", class_="bd-article")
     assert isinstance(article, Tag)
-    for element in article.select("a.headerlink, script:not([type*=widget-view])"):
+    for element in article.select("a.headerlink, script"):
         element.decompose()
     for audio in article.find_all("audio"):
         note = pages[page].new_tag("span", attrs={"class": "sound"})
@@ -85,6 +85,7 @@ def on_paper(page: str, pages: Pages) -> Tag:
             link.unwrap()
     for picture in article.find_all("img", src=True):
         picture["src"] = resolve(page, str(picture["src"]))
+        del picture["loading"]  # all of them are printed
     article["id"] = name(page)
     return article
 

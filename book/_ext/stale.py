@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "cdlnmf_lit"
 VARIABLES = ("CDLNMF_KEPT", "CDLNMF_PIANO")
-KEPT = re.compile(r'"(kept/\w+\.json)"')
+KEPT = re.compile(r'"(kept/\w+\.jsonl?)"')
 MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 

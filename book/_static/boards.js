@@ -21,6 +21,11 @@ function moveTo(scene, position) {
   }
 }
 
+function whenThere(audio, react) {
+  if (audio.readyState) react();
+  else audio.addEventListener("loadedmetadata", react, { once: true });
+}
+
 function follow(audio, scene) {
   if (audio.paused) return;
   moveTo(scene, audio.currentTime);
@@ -42,7 +47,8 @@ function on(event, react) {
 on("play", (audio, scene) => {
   pauseAllBut(audio, scene);
   const elsewhere = Math.abs(audio.currentTime - scene.position) > 0.1;
-  if (elsewhere && scene.position < audio.duration) audio.currentTime = scene.position;
+  const ended = scene.position >= audio.duration; // which is unknown until the sound is there
+  if (elsewhere && !ended) audio.currentTime = scene.position;
   follow(audio, scene);
 });
 on("seeked", (audio, scene) => moveTo(scene, audio.currentTime));
@@ -54,7 +60,10 @@ document.addEventListener("click", (click) => {
   const audio = scope.nextElementSibling;
   pauseAllBut(audio, sceneOf(audio)); // or the one that plays would go on to say where we are
   const { left, width } = scope.getBoundingClientRect();
-  audio.currentTime = ((click.clientX - left) / width) * audio.duration;
-  moveTo(sceneOf(audio), audio.currentTime);
+  const share = (click.clientX - left) / width;
+  whenThere(audio, () => {
+    audio.currentTime = share * audio.duration;
+    moveTo(sceneOf(audio), audio.currentTime);
+  });
   audio.play();
 });

@@ -11,3 +11,15 @@ function reachWhatScrolls() {
 document.addEventListener("DOMContentLoaded", () => {
   new ResizeObserver(reachWhatScrolls).observe(document.body);
 });
+
+// What a link leads to is shown, though it be folded away.
+function unfold() {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folds = [];
+  for (let each = place?.closest("details"); each; each = each.parentElement.closest("details")) folds.push(each);
+  for (const fold of folds) fold.open = true;
+  if (folds.length) place.scrollIntoView();
+}
+
+document.addEventListener("DOMContentLoaded", unfold);
+addEventListener("hashchange", unfold);

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from statistics import fmean
 
+import official
 import pytest
 from chromium import program
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.site_server import HTML, REPORTS, serving
+from tests.browser.site_server import CHAPTERS, HTML, REPORTS, ROOT, serving
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,6 +30,13 @@ def site() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def alike() -> Iterator[str]:
+    """The same beside a server that has the files of Pyodide, as readers meet it."""
+    with serving(official.folder(ROOT)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
     with sync_playwright() as playwright:
@@ -37,6 +46,7 @@ def browser() -> Iterator[Browser]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _chapters(terminalreporter)
     reports = [json.loads(path.read_text("utf8")) for path in sorted(REPORTS.glob("*.json"))]
     if not reports:
         return
@@ -58,4 +68,42 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f"{total('sliders')} sliders moved by keys, {total('players')} players with their durations"
     )
     say(f"largest page {largest('html')}, heaviest first view {largest('loaded')}")
-    say(f"screenshots: {REPORTS}")
+    say(f"pictures, whole ones with PICTURES=1: {REPORTS}")
+
+
+HEADS = (
+    "chapter",
+    "cells",
+    "unaltered",
+    "text",
+    "in small",
+    "seconds",
+    "processor",
+    "slowest cell",
+    "MB",
+    "errors",
+)
+ROW = "{:32} {:>6} {:>9} {:>5} {:>8} {:>8} {:>9} {:>14} {:>6} {:>6}"
+
+
+def _chapters(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of the chapters that ran."""
+    reports = [json.loads(path.read_text("utf8")) for path in sorted(CHAPTERS.glob("*.json"))]
+    if not reports:
+        return
+    say = terminalreporter.write_line
+    terminalreporter.section("the chapters in the browser's Python")
+    say(ROW.format(*HEADS))
+    for each in reports:
+        times = (f"{each[name]:.1f}" for name in ("seconds", "processor"))
+        numbers = (each[name] for name in ("text", "smaller"))
+        share, memory = f"{each['share']:.0%}", f"{each['bytes'] / 1e6:.0f}"
+        slowest = "no. {1}: {0:.1f} s".format(*each["slowest"])
+        last = slowest, memory, each["errors"]
+        say(ROW.format(each["chapter"], each["cells"], share, *numbers, *times, *last))
+    mean, longest = (f([each["processor"] for each in reports]) for f in (fmean, max))
+    cells, altered = (sum(each[name] for each in reports) for name in ("cells", "text"))
+    say(
+        f"{len(reports)} chapters, {cells} cells, {cells - altered} of them unaltered; "
+        f"{mean:.1f} s of the processor on average, {longest:.1f} s at most"
+    )

@@ -1,16 +1,18 @@
-"""The notebooks that run in the browser: a kernel boots and a slider is alive."""
+"""The notebooks in the browser: a kernel boots, a slider is alive, what a cell needs is there."""
 
 from __future__ import annotations
 
 import json
-import time
+import re
+import shutil
+from pathlib import Path
 
-from playwright.sync_api import Page
+import lite
+import pytest
+from playwright.sync_api import Browser, Page
 
-from tests.browser.site_server import HTML
-from tests.browser.test_pages import Seen, seen
-
-__all__ = ["seen"]
+from tests.browser.site_server import HTML, PREFIX, ROOT, serving
+from tests.browser.test_pages import Seen
 
 RUN = """async source => {
   const { commands, shell } = window.jupyterapp;
@@ -21,13 +23,23 @@ RUN = """async source => {
   notebook.activeCell.model.sharedModel.setSource(source);
   await commands.execute("notebook:run-cell");
 }"""
+START = """async () => {
+  const { commands, shell } = window.jupyterapp;
+  const { content: notebook, context } = shell.currentWidget;
+  await context.sessionContext.ready;
+  notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.model.type === "code");
+  await commands.execute("notebook:run-cell");
+}"""
+OUTPUTS = """() => [...window.jupyterapp.shell.currentWidget.content.model.cells].filter(
+  cell => cell.type === "code" && cell.outputs.length
+).length"""
 SLIDER = """
 import ipywidgets
 slider = ipywidgets.IntSlider(3, description="n")
 shown = ipywidgets.interactive_output(lambda n: print("square", n * n), {"n": slider})
 display(ipywidgets.VBox([slider, shown]))
 """
-COMPILED = ("numpy", "scipy", "matplotlib", "contourpy", "kiwisolver", "pillow")
+COMPILED = ("numpy", "scipy", "openblas", "matplotlib", "contourpy", "kiwisolver", "pillow")
 
 
 def until(page: Page, text: str) -> None:
@@ -37,30 +49,70 @@ def until(page: Page, text: str) -> None:
     output.wait_for()
 
 
-def test_a_kernel_boots_and_a_slider_is_alive(seen: Seen) -> None:
-    page, lite = seen.page, HTML / "lite"
-    assert lite.is_dir(), "the book was built without its notebooks: npm could not install Pyodide"
-    page.goto(seen.site + "lite/notebooks/index.html?path=book/theory/gabor.ipynb")
+def open_notebook(page: Page, site: str, name: str) -> None:
+    page.goto(f"{site}lite/notebooks/index.html?path=book/{name}.ipynb")
+    page.wait_for_function("window.jupyterapp?.shell?.currentWidget?.context")
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.context.ready")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_function("window.jupyterapp?.shell?.currentWidget")
+
+
+def test_a_kernel_boots_and_a_slider_is_alive(browser: Browser, alike: str) -> None:
+    folder = HTML / "lite"
+    assert folder.is_dir(), (
+        "the book was built without its notebooks: npm could not install Pyodide"
+    )
+    page, asked = browser.new_context().new_page(), []
+    page.set_default_timeout(180_000)
+    page.on("request", lambda request: asked.append(request.url))
+    open_notebook(page, alike, "theory/gabor")
     page.evaluate(RUN, "print('six times seven is', 6 * 7)")
     until(page, "six times seven is 42")
 
     page.evaluate(RUN, SLIDER)
     until(page, "square 9")
-    page.locator(".jp-Notebook [role=slider]").last.focus()
-    page.keyboard.press("ArrowRight")
-    until(page, "square 16")
-    assert not seen.external
-    assert not [each for each in seen.complaints if not each.startswith("console: ")]
+    page.locator(".jp-Notebook .noUi-target").last.click()
+    moved = page.locator(".jp-OutputArea-output", has_text=re.compile(r"square \d{3,}"))
+    moved.last.wait_for()
+    own = alike.removesuffix(PREFIX), "blob:", "data:"
+    assert not [address for address in asked if not address.startswith(own)]
+    page.context.close()
 
-    page.evaluate(RUN, "import cdlnmf_lit")
-    packages = json.loads((lite / "static" / "pyodide" / "pyodide-lock.json").read_text("utf8"))[
-        "packages"
-    ]
-    expected = {packages[name]["file_name"] for name in COMPILED}
-    assert all(address.startswith("https://cdn.jsdelivr.net/pyodide/") for address in expected)
-    end = time.monotonic() + 180
-    while set(seen.external) != expected and time.monotonic() < end:
-        page.wait_for_timeout(200)
-    assert set(seen.external) == expected
+    lock = json.loads((folder / "static" / "pyodide" / "pyodide-lock.json").read_text("utf8"))
+    addresses = [lock["packages"][name]["file_name"] for name in COMPILED]
+    assert all(address.startswith("https://cdn.jsdelivr.net/pyodide/") for address in addresses)
+
+
+def test_a_notebook_shows_what_the_build_found_and_runs_beside_its_kept_numbers(
+    browser: Browser, alike: str
+) -> None:
+    page = browser.new_context().new_page()
+    page.set_default_timeout(180_000)
+    open_notebook(page, alike, "experiments/piano")
+    assert page.evaluate(OUTPUTS) > 5
+    page.evaluate(START)
+    source = "from pathlib import Path\nprint(Path('kept/piano.json').stat().st_size, 'bytes')"
+    page.evaluate(RUN, source)
+    size = (HTML / "lite/files/book/experiments/kept/piano.json").stat().st_size
+    until(page, f"{size} bytes")
+    page.context.close()
+
+
+def test_a_book_by_itself_asks_no_other_server(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITE", "self")
+    wheels = ROOT / "_build" / "lite" / "wheels"
+    if wheels.exists():
+        shutil.copytree(wheels, tmp_path / "wheels")
+    lite.prepare(ROOT, tmp_path)
+    with serving(core=tmp_path / "static" / "pyodide") as site:
+        context = browser.new_context()
+        context.set_default_timeout(180_000)
+        found = Seen(context.new_page(), site)
+        found.watch()
+        open_notebook(found.page, site, "theory/gabor")
+        found.page.evaluate(START)
+        found.page.evaluate(RUN, "import numpy\nprint('here is', numpy.__name__, 1 + numpy.pi)")
+        until(found.page, "here is numpy 4.14")
+        context.close()
+    assert not found.external

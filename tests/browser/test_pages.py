@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,11 @@ SHOWN = """area => [...area.querySelectorAll(".widget-html")]
 SETTLED = """() => { window.settled = new Promise(done =>
   addEventListener("resize", () => setTimeout(done, 400), { once: true })); }"""
 """The theme looks for what scrolls 300 ms after a change of width."""
+SHAPES = """() => [...document.querySelectorAll("article .cell_output figure img")]
+  .map(e => [e.clientWidth / e.clientHeight, e.naturalWidth / e.naturalHeight])"""
+PRELOADS = "() => [...document.querySelectorAll('audio')].map(audio => audio.preload)"
+TAKEN = """() => [...document.querySelectorAll(".sounds audio")]
+  .every(audio => audio.src.startsWith("blob:") && audio.readyState > 0)"""
 PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
   .every((audio, at) => audio.paused === (at !== n))"""
 LONGEST_PICTURE = 65_000  # rows of a JPEG
@@ -66,7 +72,9 @@ class Seen:
     def open(self, address: str) -> None:
         self.page.goto(self.site + address, wait_until="load")
         self.page.evaluate("() => window.MathJax?.startup?.promise.then(() => true)")
-        if self.page.locator(".widget-subarea script[type*=widget-view]").count():
+        if self.page.locator(".stand-in").count():
+            place = self.page.locator(".stand-in").first
+            place.evaluate("place => place.scrollIntoView()")  # it may go as soon as it is near
             self.page.wait_for_selector(".widget-subarea [role=slider]")
 
 
@@ -98,6 +106,9 @@ def violations(page: Page, *ignored: str) -> list[str]:
 
 
 def durations(page: Page) -> list[float]:
+    page.evaluate(
+        "() => document.querySelectorAll('audio').forEach(a => { a.preload = 'auto'; a.load(); })"
+    )
     page.wait_for_function(
         "() => [...document.querySelectorAll('audio')].every(a => a.readyState > 0 || a.error)"
     )
@@ -114,8 +125,10 @@ def moved_sliders(page: Page) -> int:
         before = area.evaluate(SHOWN)
         value = slider.get_attribute("aria-valuetext")
         slider.focus()
+        at, most = (slider.get_attribute(f"aria-value{which}") for which in ("now", "max"))
+        key = "ArrowLeft" if float(at or 0) == float(most or 1) else "ArrowRight"
         for pause in [50, 100, 200, 400] + 16 * [1000]:  # a slow machine draws late
-            page.keyboard.press("ArrowRight")
+            page.keyboard.press(key)
             page.wait_for_timeout(pause)
             if area.evaluate(SHOWN) != before:
                 break
@@ -131,7 +144,12 @@ def brightness(page: Page) -> float:
 
 
 def picture(page: Page, name: str) -> None:
-    """Take the whole page, from its top: what sticks to the window is at its head."""
+    """Take the whole page where ``PICTURES=1`` asks for it: it is for people to look at.
+
+    It is taken from its top: what sticks to the window is at its head.
+    """
+    if os.environ.get("PICTURES") != "1":
+        return
     page.evaluate("() => scrollTo(0, 0)")
     height = page.evaluate("() => document.documentElement.scrollHeight")
     clip = {"x": 0, "y": 0, "width": WIDE["width"], "height": min(height, LONGEST_PICTURE)}
@@ -212,7 +230,9 @@ def test_the_front_page_plays_the_notes_apart_and_together(seen: Seen) -> None:
     seen.open(FRONT)
     page, players = seen.page, seen.page.locator(".sounds audio")
     assert players.count() >= 5
-    durations(page)
+    assert set(page.evaluate(PRELOADS)) == {"none"}, "sounds are loaded before they are asked for"
+    page.locator(".sounds .scope").first.hover()
+    page.wait_for_function(TAKEN)
     players.nth(0).evaluate("audio => audio.play()")
     page.wait_for_function("() => document.querySelector('.sounds audio').currentTime > 1")
     page.locator(".sounds .scope").nth(2).scroll_into_view_if_needed()
@@ -232,9 +252,69 @@ def test_the_front_page_plays_the_notes_apart_and_together(seen: Seen) -> None:
     assert abs(at / length - 0.5) < 0.05
 
 
-def test_the_address_of_the_book_leads_to_the_front_page(seen: Seen) -> None:
+def test_the_address_of_the_book_is_the_front_page(seen: Seen) -> None:
+    """It is no detour: what stands there is the page itself, and its links lead on."""
     seen.page.goto(seen.site)
-    seen.page.wait_for_url(seen.site + FRONT)
+    title = seen.page.title()
+    seen.page.get_by_role("link", name="Learn", exact=True).click()
+    seen.page.wait_for_url(f"{seen.site}book/theory/convolution.html")
+    seen.open(FRONT)
+    assert seen.page.title() == title
+    assert not seen.external
+    assert not seen.complaints
+
+
+def test_the_first_lesson_is_next(seen: Seen) -> None:
+    seen.open(FRONT)
+    seen.page.locator(".prev-next-area a.right-next").click()
+    seen.page.wait_for_url(f"{seen.site}book/theory/convolution.html")
+
+
+def test_what_is_sought_stands_beside_the_sign(seen: Seen) -> None:
+    seen.open(FRONT)
+    seen.page.keyboard.press("Control+k")
+    field = seen.page.locator("#pst-search-dialog input")
+    sign = seen.page.locator("#pst-search-dialog .fa-magnifying-glass").bounding_box()
+    box = field.bounding_box()
+    assert sign
+    assert box
+    begins = box["x"] + float(field.evaluate("e => parseFloat(getComputedStyle(e).paddingLeft)"))
+    assert sign["x"] + sign["width"] <= begins
+
+
+@pytest.mark.parametrize("address", ["book/experiments/claims.html", "book/reference/api.html"])
+def test_the_sidebar_shows_where_one_is(address: str, seen: Seen) -> None:
+    seen.open(address)
+    here = seen.page.locator(".bd-sidebar-primary li.current.active > a").bounding_box()
+    assert here
+    assert 0 < here["y"] < WIDE["height"] - 50
+
+
+def test_a_link_opens_what_is_folded_away(seen: Seen) -> None:
+    name = "cdlnmf_lit.theory.gabor.GaborFrame"
+    seen.open(f"book/reference/api_theory.html#{name}")
+    place = seen.page.locator(f"[id='{name}']")
+    place.wait_for(state="visible")
+    box = place.bounding_box()
+    assert box
+    assert 0 <= box["y"] < WIDE["height"]
+
+
+def test_pictures_keep_their_shape(seen: Seen) -> None:
+    seen.open(FRONT)
+    shapes = seen.page.evaluate(SHAPES)
+    assert shapes
+    assert all(abs(shown / own - 1) < 0.02 for shown, own in shapes)
+
+
+def test_a_link_shows_what_it_leads_to(seen: Seen) -> None:
+    seen.open("book/methods/semi_nmf.html")
+    link = seen.page.locator("article a.internal[href*='#equation-']").first
+    link.hover()
+    card = seen.page.locator(".hover-card")
+    card.locator("mjx-container").first.wait_for()
+    seen.page.keyboard.press("Escape")
+    assert card.count() == 0
     assert not seen.external
     assert not seen.complaints
 

@@ -1,0 +1,230 @@
+"""The figures and tables of the book: how to point to one, take one along, make one again.
+
+Under each figure of a page stand its link and its picture. What it is drawn of, ``make figure
+NAME=fig-gabor-phase`` computes again: it runs the chapter as far as that figure, and writes the
+picture and its numbers. A table is made again as lines of values with commas between.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import csv
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jupytext
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from docutils import nodes
+    from matplotlib.figure import Figure
+    from sphinx.application import Sphinx
+
+ROOT = Path(__file__).parents[2]
+TARGET = Path("_build/figures")
+DRAWN = "\nSVG("
+"""In a cell whose figure consists of lines from the start: a score."""
+NUMBERED = re.compile(
+    r'<figure [^>]*id="(?P<name>[\w-]+)">\s*(?:<a [^>]*>)?<img [^>]*src="(?P<source>[^":]+)"[^>]*>'
+    r"(?:(?!</figure>).)*?(?=</p>\s*(?:</figcaption>))",
+    re.DOTALL,
+)
+"""A figure with a name, as far as its caption's last word."""
+LINKS = (
+    ' <span class="figure-links d-print-none"><a href="#{name}">Link</a> ·'
+    ' <a href="{source}" download="{name}{ending}">Picture</a></span>'
+)
+
+
+# ---- on a page -----------------------------------------------------------------------------------
+
+
+def linked(body: str) -> str:
+    """A page's text with two links after the caption of each figure: to it, and to its picture.
+
+    Examples
+    --------
+    >>> page = linked('<figure id="fig-a"><img src="b.png"><figcaption><p>It.</p></figcaption>')
+    >>> page.partition("It. ")[2].partition("</span>")[0].count("<a ")
+    2
+    """
+
+    def links(found: re.Match[str]) -> str:
+        ending = Path(found["source"]).suffix
+        return found[0] + LINKS.format(**found.groupdict(), ending=ending)
+
+    return NUMBERED.sub(links, body)
+
+
+def settle(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    context["body"] = linked(context.get("body", ""))
+
+
+# ---- made again ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    """A figure or a table of a chapter, and the cell that makes it."""
+
+    name: str
+    page: Path
+    caption: str
+    cells: tuple[str, ...]
+    """The code of the chapter as far as this result, cell by cell."""
+
+    @property
+    def file(self) -> str:
+        """What it is written as.
+
+        Examples
+        --------
+        >>> Result("fig-a", Path("a.md"), "It.", ("draw()",)).file
+        'fig-a.png'
+        """
+        if "-table-" in self.name:
+            return f"{self.name}.csv"
+        return f"{self.name}.{'svg' if DRAWN in self.cells[-1] else 'png'}"
+
+
+def is_table(code: str) -> bool:
+    """Whether a cell ends with a table of results.
+
+    Examples
+    --------
+    >>> is_table("x = 1\\ntable([{'x': x}])"), is_table("table = 1"), is_table("")
+    (True, False, False)
+    """
+    try:
+        *_, last = ast.parse(code).body
+    except (SyntaxError, ValueError):  # IPython's own commands; nothing
+        return False
+    if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Call):
+        return False
+    function = last.value.func
+    return isinstance(function, ast.Name) and function.id == "table"
+
+
+def results(page: Path) -> Iterator[Result]:
+    """The numbered figures and the tables of a chapter, in its order."""
+    code: list[str] = []
+    tables = 0
+    for cell in jupytext.reads(page.read_text("utf8"), fmt="md:myst").cells:
+        if cell.cell_type != "code":
+            continue
+        code.append(cell.source)
+        if figure := cell.metadata.get("mystnb", {}).get("figure"):
+            caption = " ".join(figure["caption"].split())
+            yield Result(figure["name"], page, caption, tuple(code))
+        elif is_table(cell.source):
+            tables += 1
+            caption = f"Table {tables} of {page.stem}"
+            yield Result(f"{page.stem}-table-{tables}", page, caption, tuple(code))
+
+
+def of_book(root: Path) -> dict[str, Result]:
+    """All of them, by name."""
+    pages = sorted((root / "book").rglob("*.md"))
+    return {each.name: each for page in pages for each in results(page)}
+
+
+def computed(result: Result) -> tuple[Any, dict[str, Any]]:
+    """What the cell gives that makes it, once those before it have run, and how it is shown."""
+    import matplotlib as mpl
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+    from matplotlib import pyplot
+    from traitlets.config import Config
+
+    mpl.use("agg")
+    shell: Any = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    given: list[Any] = []
+    shell.display_trap.hook = given.append  # before anything is drawn: a picture is drawn once
+    with contextlib.chdir(result.page.parent), capture_output():
+        for cell in result.cells:
+            shell.run_cell(cell).raise_error()
+        last = pyplot.gcf() if given[-1] is None else given[-1]
+        return last, shell.display_formatter.format(last)[0]
+
+
+def numbers(figure: Figure) -> dict[str, NDArray[Any]]:
+    """What a figure is drawn of: its lines, points and images, by their panels.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> figure = Figure()
+    >>> _ = figure.subplots().plot([3, 4, 5])
+    >>> {name: values.tolist() for name, values in numbers(figure).items()}
+    {'panel_1.line_1': [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]}
+    """
+    found: dict[str, NDArray[Any]] = {}
+    for at, ax in enumerate(figure.axes, 1):
+        drawn: dict[str, list[Any]] = {
+            "line": [line.get_data() for line in ax.lines],
+            "points": [np.transpose(each.get_offsets()) for each in ax.collections],
+            "image": [image.get_array() for image in ax.images],
+        }
+        for kind, all_of_it in drawn.items():
+            for n, values in enumerate(all_of_it, 1):
+                found[f"panel_{at}.{kind}_{n}"] = np.ma.getdata(np.ma.asarray(values))
+    return found
+
+
+def write(result: Result, folder: Path) -> list[Path]:
+    """Make a result again and write it: a table as CSV, a figure as a picture with its numbers."""
+    from bs4 import BeautifulSoup
+    from front import rows_of_markup
+
+    given, shown = computed(result)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / result.file
+    if target.suffix == ".svg":
+        target.write_text(shown["image/svg+xml"], encoding="utf8")
+    elif target.suffix == ".csv":
+        (table, *_) = BeautifulSoup(shown["text/html"], "html.parser").find_all("table")
+        with target.open("w", newline="", encoding="utf8") as file:
+            csv.writer(file).writerows(rows_of_markup(table))
+    else:
+        return [target, *drawn(given, shown["image/png"], target)]
+    return [target]
+
+
+def drawn(figure: Figure, picture: bytes, target: Path) -> list[Path]:
+    """Write the picture of a figure, and beside it its numbers, and its lines where it has no more.
+
+    A figure that is drawn again sets its panels a little differently: the picture is the first.
+    """
+    target.write_bytes(picture)
+    beside = [target.with_suffix(".npz"), target.with_suffix(".svg")]
+    np.savez(beside[0], **numbers(figure))  # type: ignore[arg-type]
+    if any(ax.images for ax in figure.axes):
+        return beside[:1]
+    figure.savefig(beside[1])
+    return beside
+
+
+def main(name: str) -> None:
+    known = of_book(ROOT)
+    if name not in known:
+        sys.exit(f"NAME must be one of {', '.join(known)}; got {name!r}")
+    sys.path.insert(0, str(ROOT))  # the chapter runs on the package beside it
+    for path in write(known[name], ROOT / TARGET):
+        print(f"{known[name].page.stem}: {path.relative_to(ROOT)} is written")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("html-page-context", settle, priority=940)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

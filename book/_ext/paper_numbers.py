@@ -1,0 +1,76 @@
+r"""Set the paper's equation numbers apart from the book's: the paper's (15) is (P15) on a page.
+
+Chapters write ``(eq-15)=`` above an equation of the paper, ``\tag{15}`` in it, and
+``[(15)](#eq-15)`` where they name it. On the page the tag is a link to the equation map, and both
+have a style of their own. No key leads into an equation, so a second link stands behind it, which
+is seen when it has the focus.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+MAP = "book/reference/equation_map"
+TAG = re.compile(r"\\tag\{(\d+)\}")
+LINKED = re.compile(r"eq-\d+$")
+NUMBER = re.compile(r"\((\d+)\)")
+ENVIRONMENT = "\\begin{{equation}}\n{}\n\\end{{equation}}"
+BEHIND = (
+    '<a class="visually-hidden-focusable" href="{address}#map-eq-{number}">'
+    "P{number} in the equation map</a>"
+)
+
+
+def tagged(latex: str, address: str) -> str:
+    r"""An equation whose tag is the paper's number, and leads to the map.
+
+    Examples
+    --------
+    >>> print(tagged(r"V = WZ^T \tag{8}", "map.html"))
+    V = WZ^T \tag{$\href{map.html#map-eq-8}{\class{of-paper}{\text{P8}}}$}
+    """
+    return TAG.sub(
+        lambda found: (
+            rf"\tag{{$\href{{{address}#map-eq-{found[1]}}}{{\class{{of-paper}}"
+            rf"{{\text{{P{found[1]}}}}}}}$}}"
+        ),
+        latex,
+    )
+
+
+class PaperNumbers(SphinxPostTransform):
+    """Mark the paper's numbers, in equations and in the links to them."""
+
+    default_priority = 800
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        address = self.app.builder.get_relative_uri(self.env.docname, MAP)
+        for block in list(self.document.findall(nodes.math_block)):
+            text = block.astext()
+            if numbers := TAG.findall(text):
+                given = "{}" if block.get("nowrap") else ENVIRONMENT
+                block.children = [nodes.Text(given.format(tagged(text, address)))]
+                block["nowrap"] = True  # what Sphinx puts around several lines may not have a tag
+                links = "".join(BEHIND.format(address=address, number=each) for each in numbers)
+                block.parent.insert(
+                    block.parent.index(block) + 1, nodes.raw("", links, format="html")
+                )
+        for link in self.document.findall(nodes.reference):
+            target = link.get("refuri", "") or link.get("refid", "")
+            if LINKED.search(target) and NUMBER.search(link.astext()):
+                link["classes"].append("of-paper")
+                for words in list(link.findall(nodes.Text)):
+                    words.parent.replace(words, nodes.Text(NUMBER.sub(r"(P\1)", words)))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_post_transform(PaperNumbers)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

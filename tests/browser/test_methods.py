@@ -1,0 +1,49 @@
+"""The methods and the recipes in the browser's own Python, which has 32 bits and one thread."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Browser
+
+from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.recipes import RECIPES
+from tests.browser.browsers_python import ran
+
+BYTES = 1.5e9
+SOUND = """
+import numpy as np
+from cdlnmf_lit.experiments.signals import piano
+from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods.recipes import RECIPES
+
+fs = 11_025
+x = np.resize(piano(rng=0, sample_rate=fs).signal, {seconds} * fs)
+
+
+def took_apart(method, K):
+    found = method.decompose(x, K)
+    rest = x - found.components().sum(axis=0)
+    np.testing.assert_allclose(found.residual, rest, atol=1e-5 * np.abs(x).max())
+    assert np.isfinite(found.activations).all() and found.activations.any()
+    return found
+"""
+METHOD = """
+assert took_apart(METHODS["{}"](iterations=3), 2).status == "ran all 3 iterations"
+"""
+RECIPE = """
+took_apart(RECIPES["{}"](fs), 4)
+"""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cell", "names"), [(60, METHOD, METHODS), (10, RECIPE, RECIPES)]
+)
+def test_each_takes_a_sound_apart(
+    seconds: int, cell: str, names: dict[str, object], browser: Browser, alike: str
+) -> None:
+    """Three iterations of each method on a minute, each recipe whole on ten seconds."""
+    cells = [SOUND.format(seconds=seconds), *(cell.format(name) for name in names)]
+    answer = ran(browser, alike, cells)
+    said = zip(["the sound", *names], answer["answers"], strict=True)
+    assert not {name: each["error"] for name, each in said if each["error"]}
+    assert answer["bytes"] <= BYTES
