@@ -5,8 +5,11 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 PORT ?= 8000
-K ?= 4
+SOUND ?= example:piano
+K ?= auto
 OUT ?= out
+OPTIONS ?=
+NAME ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,16 +33,20 @@ ifeq ($(FRESH),1)
 export CDLNMF_KEPT := check
 endif
 
-.PHONY: help decompose book sweeps pdf serve chapters test test-fast test-browser test-nightly lint format picture clean distclean
+# LITE=self puts what is compiled into the book too: its notebooks need no other server.
+export LITE ?=
+
+.PHONY: help decompose book sweeps verdicts pdf archive figure slides serve chapters test test-fast test-browser test-nightly lint format picture clean distclean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
 
-decompose: $(READY) ## take a sound apart (SOUND=file or folder, K=4 components, OUT=out)
-	@test -n "$(SOUND)" || { echo "SOUND must name a file or a folder: make decompose SOUND=my.wav" >&2; exit 2; }
-	$(BIN)/cdlnmf-lit decompose "$(SOUND)" -K $(K) -o "$(OUT)"
+decompose: $(READY) ## take a recording apart, the book's piano without SOUND (SOUND=file or folder, K=auto, OUT=out, OPTIONS=)
+	$(BIN)/cdlnmf-lit decompose "$(SOUND)" -K $(K) -o "$(OUT)" $(OPTIONS)
+	@test "$(SOUND)" != example:piano || \
+	  echo "That was the book's piano, of four notes: each component should be one of them, alone. Yours: make decompose SOUND=my.wav"
 
-book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build the HTML (FRESH=1: every sweep is run again)
+book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build the HTML (FRESH=1: every sweep is run again; LITE=self: it needs no other server)
 	@# A build that did not reach its end is not trusted: its warnings would not be repeated.
 	@test -f _build/.complete || rm -rf _build/.doctrees _build/lite $(HTML)
 	@rm -f _build/.complete
@@ -50,9 +57,22 @@ book: $(READY) $(SCRIPTS) ## execute every chapter whose code changed and build 
 sweeps: $(READY) ## compute anew the kept numbers of sweeps that are missing or stale
 	@# One chapter at a time: each takes all processors. What was computed before a stop is found again.
 	CDLNMF_KEPT=renew $(BIN)/python -m pytest -q $$(grep -l '"kept/' book/*/*.md)
+	$(BIN)/python -m cdlnmf_lit.experiments.verdicts
+
+verdicts: $(READY) ## write what follows from the kept numbers into the README and all pages that repeat a verdict
+	$(BIN)/python -m cdlnmf_lit.experiments.verdicts
 
 pdf: book ## print the whole book as a PDF (needs Chromium: CHROMIUM=/path/to/it)
 	$(BIN)/python book/_ext/pdf.py
+
+archive: book ## put source, built book, what was installed and the claims into one file, to be kept (after make pdf: the PDF too)
+	$(BIN)/python book/_ext/archive.py
+
+figure: $(READY) ## make one figure or table of the book again, with its numbers (NAME=fig-gabor-phase)
+	$(BIN)/python book/_ext/figures.py "$(NAME)"
+
+slides: book ## make slides of the pictures of all chapters
+	$(BIN)/python book/_ext/slides.py
 
 serve: book ## build the book and open it on localhost (PORT=8000)
 	@echo "The book is at http://localhost:$(PORT)/ (Ctrl-C ends)"
@@ -69,9 +89,10 @@ test-fast: $(READY) ## the same without chapters, long tests and coverage
 chapters: $(READY) ## execute every chapter whose code or library changed; an assertion fails it
 	$(CHAPTERS)
 
-test-browser: book ## open every page of the built book in Chromium (CHROMIUM=/path/to/it)
+test-browser: book ## open every page of the built book in Chromium (CHROMIUM=/path/to/it), run every chapter there
 	$(BIN)/python book/_ext/chromium.py
-	$(BIN)/python -m pytest -n 2 tests/browser
+	$(BIN)/python book/_ext/official.py
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/browser
 
 test-nightly: $(READY) ## the same with at least 200 examples of each property, and every sweep run again
 	$(PYTEST) --cov --hypothesis-profile=nightly

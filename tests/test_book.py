@@ -27,7 +27,6 @@ assert {name}() == 1
 ```
 """
 FILES = {
-    "pyproject.toml": "",
     "_toc.yml": "format: jb-book\nroot: book/one\nchapters:\n- file: book/two\n",
     "book/one.md": CHAPTER.format(name="one"),
     "book/two.md": CHAPTER.format(name="two"),
@@ -35,7 +34,19 @@ FILES = {
     "cdlnmf_lit/__init__.py": "from cdlnmf_lit.a import one\nfrom cdlnmf_lit.b import two\n",
     "cdlnmf_lit/a.py": "def one():\n    return 1\n",
     "cdlnmf_lit/b.py": "def two():\n    return 1\n",
+    "cdlnmf_lit/methods/__init__.py": "",
+    "cdlnmf_lit/methods/recipes.py": "RECIPES = {}\n",
 }
+
+COPIED = (
+    "CITATION.cff",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "_config.yml",
+    "package.json",
+    "pyproject.toml",
+)
 
 
 @pytest.fixture
@@ -43,14 +54,14 @@ def small_book(tmp_path, monkeypatch):
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    for name in ("Makefile", "_config.yml", "package.json"):
+    for name in COPIED:
         shutil.copy(ROOT / name, tmp_path)
     shutil.copytree(
         ROOT / "cdlnmf_lit" / "experiments",
         tmp_path / "cdlnmf_lit" / "experiments",
         ignore=lambda folder, names: {*names} - {"__init__.py", "fingerprints.py"},
     )
-    for name in ("book/_ext", "book/_static"):
+    for name in ("book/_ext", "book/_static", "book/_templates"):
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path

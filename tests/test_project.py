@@ -7,8 +7,10 @@ import subprocess
 import tomllib
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import reference
 import stale
 import yaml
 
@@ -50,9 +52,10 @@ def imported(path: Path) -> set[str]:
 ALLOWED = {
     "theory": {"theory"},
     "methods": {"theory", "methods"},
-    "experiments": {"theory", "methods", "experiments"},
-    "presentation": {"theory", "methods", "presentation"},
-    "commands": {"theory", "methods", "experiments", "presentation", "commands"},
+    "recordings": {"theory", "methods", "recordings"},
+    "experiments": {"theory", "methods", "recordings", "experiments"},
+    "presentation": {"theory", "methods", "recordings", "presentation"},
+    "commands": {"theory", "methods", "recordings", "experiments", "presentation", "commands"},
 }
 FLOORS = [room for room in ALLOWED if room != "commands"]
 """The rooms that readers import from; commands are run, and tested by tests/test_main.py."""
@@ -181,30 +184,44 @@ def test_what_all_methods_share_is_shown_where_methods_are_explained(shown_in):
         assert shown_in[f"{value.__module__}.{value.__name__}"] == ["book/methods/method.md"]
 
 
+def reference_of(room: str) -> list[ModuleType]:
+    return list(reference.modules(ROOT, room))
+
+
 def test_the_reference_lists_every_module_that_readers_use():
-    text = (ROOT / "book" / "reference" / "api.md").read_text("utf8")
-    listed = set(re.findall(r"automodule:: (\S+)", text))
-    helpers = {"cdlnmf_lit.theory.arguments", "cdlnmf_lit.theory.blocks"}
-    assert (
-        listed - {"cdlnmf_lit.experiments.evaluation"}
-        == {module_name(path) for path in modules(*FLOORS) if any(public(path))} - helpers
+    listed = {module.__name__ for room in FLOORS for module in reference_of(room)}
+    assert set(reference.ROOMS) == set(FLOORS)
+    assert listed == {module_name(path) for path in modules(*FLOORS) if any(public(path))} - set(
+        reference.HELPERS
     )
+    for room in FLOORS:
+        page = (ROOT / "book" / "reference" / f"api_{room}.md").read_text("utf8")
+        assert reference.MODULES.findall(page) == [room]
 
 
 def test_the_reference_prints_every_public_name():
     """Of the modules that it lists it prints what has a docstring; the data it names itself."""
     text = (ROOT / "book" / "reference" / "api.md").read_text("utf8")
-    for module in re.findall(r"automodule:: (\S+)", text):
-        for name, value in public(Path(inspect.getfile(import_module(module)))):
+    listed = [module for room in FLOORS for module in reference_of(room)]
+    for module in listed:
+        assert reference.summary(module), f"{module.__name__} does not say what it is"
+        for name, value in public(Path(inspect.getfile(module))):
             assert inspect.getdoc(value), f"{name} has no docstring"
             methods = vars(value).items() if inspect.isclass(value) else ()
             for method, each in methods:
                 if not method.startswith("_") and inspect.isfunction(each):
                     assert inspect.getdoc(each), f"{name}.{method} has no docstring"
+    names = {module.__name__ for module in listed}
     for name in cdlnmf_lit.__all__:
         value = getattr(cdlnmf_lit, name)
         module = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "")
-        assert f"automodule:: {module}\n" in text or f"`{name}`" in text, name
+        assert module in names or f"`{name}`" in text, name
+
+
+def test_the_version_is_said_once_and_cited():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))
+    assert citation["version"] == PROJECT["project"]["version"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", citation["date-released"])
 
 
 def test_the_notation_names_what_there_is():
@@ -346,7 +363,7 @@ def test_the_command_line_is_a_console_script():
 
 
 def test_make_takes_a_sound_apart():
-    """With the environment that is there (READY=): what it would run, and what it asks for."""
+    """With the environment that is there (READY=): what it would run."""
 
     def make(*words: str) -> subprocess.CompletedProcess[str]:
         command = ["make", "READY=", "BIN=the/environment", *words]
@@ -354,9 +371,8 @@ def test_make_takes_a_sound_apart():
 
     planned = make("--dry-run", "decompose", "SOUND=a b.wav", "K=3", "OUT=c").stdout
     assert 'the/environment/cdlnmf-lit decompose "a b.wav" -K 3 -o "c"' in planned
-    unnamed = make("decompose")
-    assert unnamed.returncode == 2
-    assert unnamed.stderr.startswith("SOUND must name a file or a folder")
+    unnamed = make("--dry-run", "decompose").stdout
+    assert 'the/environment/cdlnmf-lit decompose "example:piano" -K auto -o "out"' in unnamed
 
 
 def tracked() -> list[Path]:

@@ -1,5 +1,7 @@
 """Pages load the book's own scripts; without npm the sliders ask a public server for the same."""
 
+import base64
+import copy
 import json
 import re
 from pathlib import Path
@@ -9,16 +11,43 @@ import scripts
 from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[1]
-WIDGET = "f" * 32
+WIDGET, FRAME, SLIDER, STACK = "f" * 32, "a" * 32, "b" * 32, "c" * 32
+VIEW = {"model_id": WIDGET, "version_major": 2, "version_minor": 0}
+STATES = {
+    WIDGET: {
+        "model_name": "VBoxModel",
+        "state": {"children": [f"IPY_MODEL_{SLIDER}", f"IPY_MODEL_{STACK}"]},
+    },
+    SLIDER: {"model_name": "SelectionSliderModel", "state": {}},
+    STACK: {
+        "model_name": "StackModel",
+        "state": {"children": ["IPY_MODEL_none", f"IPY_MODEL_{FRAME}"], "selected_index": 1},
+    },
+    FRAME: {"model_name": "HTMLModel", "state": {"value": "<b>the frame</b>"}},
+}
 NOTEBOOK = {
     "nbformat": 4,
     "nbformat_minor": 5,
     "metadata": {
         "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
-        "widgets": {scripts.STATE: {"state": {WIDGET: {"model_name": "IntSliderModel"}}}},
+        "widgets": {scripts.STATE: {"state": STATES}},
     },
     "cells": [
-        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A slider\n\nText."}
+        {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# A slider\n\nText."},
+        {
+            "cell_type": "code",
+            "execution_count": 1,
+            "id": "b",
+            "metadata": {},
+            "outputs": [
+                {
+                    "output_type": "display_data",
+                    "data": {"application/vnd.jupyter.widget-view+json": VIEW},
+                    "metadata": {},
+                }
+            ],
+            "source": "slider",
+        },
     ],
 }
 PLAIN = "# Only text\n\nNothing moves.\n"
@@ -82,11 +111,34 @@ def test_a_page_without_sliders_loads_no_script_for_them(folder, packages):
 def test_the_frames_are_in_a_file_that_the_page_does_not_wait_for(folder, packages):
     html = build(folder)
     page = (html / "index.html").read_text("utf8")
-    assert WIDGET not in page
-    assert re.search(r'<script async="async" src="_static/widgets/index.js', page)
+    assert SLIDER not in page
+    for late in ("embed.js", "index.js"):
+        tag = rf'<script type="{scripts.LATER}" src="_static/widgets/{late}'
+        assert re.search(tag, page)
     text = (html / "_static" / "widgets" / "index.js").read_text("utf8")
     state = json.loads(text[text.index("JSON.stringify(") + 15 : text.rindex(") })")])
     assert state == NOTEBOOK["metadata"]["widgets"][scripts.STATE]
+
+
+def test_the_frame_that_a_slider_opens_at_stands_in_its_place(folder, packages):
+    page = (build(folder) / "index.html").read_text("utf8")
+    place = f'<div class="stand-in"><div style="{scripts.SLIDER}"></div><b>the frame</b></div>'
+    assert page.count(place) == 1
+
+
+def test_the_pictures_of_the_frames_are_files(folder, packages):
+    picture = bytes(900)
+    data = base64.b64encode(picture).decode()
+    notebook = copy.deepcopy(NOTEBOOK)
+    states = notebook["metadata"]["widgets"][scripts.STATE]["state"]
+    states[FRAME]["state"]["value"] = f'<img alt="x" src="data:image/webp;base64,{data}">'
+    (folder / "index.ipynb").write_text(json.dumps(notebook))
+    html = build(folder)
+    (file,) = (html / "_static" / "media").iterdir()
+    assert file.read_bytes() == picture
+    for place in (html / "index.html", html / "_static" / "widgets" / "index.js"):
+        assert f"_static/media/{file.name}" in place.read_text("utf8")
+        assert data not in place.read_text("utf8")
 
 
 def test_every_version_is_pinned():
