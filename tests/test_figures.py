@@ -9,7 +9,6 @@ from pathlib import Path
 import figures
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -82,20 +81,6 @@ def test_every_figure_of_the_book_has_a_name_of_its_own():
     known = [each for each in figures.of_book(ROOT) if "-table-" not in each]
     assert sorted(known) == sorted(named)
     assert len(known) > 50
-
-
-def test_numbers_are_those_that_were_drawn():
-    figure = Figure()
-    left, right = figure.subplots(1, 2)
-    left.plot([1, 2], [3, 4])
-    left.scatter([5], [6])
-    right.imshow(np.ma.masked_equal([[1.0, 2.0]], 2.0))
-    found = {name: values.tolist() for name, values in figures.numbers(figure).items()}
-    assert found == {
-        "panel_1.line_1": [[1, 2], [3, 4]],
-        "panel_1.points_1": [[5], [6]],
-        "panel_2.image_1": [[1, 2]],
-    }
 
 
 @pytest.mark.long

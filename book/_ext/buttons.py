@@ -7,10 +7,12 @@ BOOK_REPOSITORY tells.
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import figures
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -40,7 +42,8 @@ def offer_notebook(
     if executed.exists() and "kernelspec" in app.env.metadata.get(page, {}):
         target = Path(app.outdir) / "_sources" / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(executed, target)
+        notebook = figures.passed_on(json.loads(executed.read_text("utf8")))
+        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf8")
         context["ipynb_source"] = f"{page}.ipynb"
 
 

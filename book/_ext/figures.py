@@ -8,18 +8,22 @@ picture and its numbers. A table is made again as lines of values with commas be
 from __future__ import annotations
 
 import ast
+import base64
 import contextlib
 import csv
+import hashlib
+import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import jupytext
 import numpy as np
-from numpy.typing import NDArray
+
+from cdlnmf_lit.presentation.figures import FORMS, numbers
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -36,17 +40,24 @@ NUMBERED = re.compile(
     re.DOTALL,
 )
 """A figure with a name, as far as its caption's last word."""
-LINKS = (
-    ' <span class="figure-links d-print-none"><a href="#{name}">Link</a> ·'
-    ' <a href="{source}" download="{name}{ending}">Picture</a></span>'
-)
+PNG = re.compile(r'<img (?=[^>]*?src="[^":]*/(?P<digest>[0-9a-f]{64})\.png")(?P<rest>[^>]*>)')
+"""A picture that a cell gave, which is named by its digest."""
+LINKS = ' <span class="figure-links d-print-none"><a href="#{name}">Link</a>{files}</span>'
+FILE = ' · <a href="{address}" download="{name}.{ending}">{what}</a>'
+WORDS = {"svg": "Lines (SVG)", "npz": "Numbers (NumPy)"}
+"""What is said of a file that stands beside a picture, by its ending."""
+FOLDER = "_static/figures"
+N = TypeVar("N", bound=dict[str, Any])
+"""A notebook."""
 
 
 # ---- on a page -----------------------------------------------------------------------------------
 
 
-def linked(body: str) -> str:
-    """A page's text with two links after the caption of each figure: to it, and to its picture.
+def linked(body: str, beside: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """A page's text with links after the caption of each figure: to it, and to its files.
+
+    ``beside`` tells the addresses of the files by their endings, by the digest of the picture.
 
     Examples
     --------
@@ -56,16 +67,78 @@ def linked(body: str) -> str:
     """
 
     def links(found: re.Match[str]) -> str:
-        ending = Path(found["source"]).suffix
-        return found[0] + LINKS.format(**found.groupdict(), ending=ending)
+        name, source = found["name"], found["source"]
+        picture = Path(source)
+        files = FILE.format(address=source, name=name, ending=picture.suffix[1:], what="Picture")
+        there = (beside or {}).get(picture.stem, {})
+        for ending in WORDS.keys() & there.keys():
+            what = {"address": there[ending], "what": WORDS[ending]}
+            files += FILE.format(name=name, ending=ending, **what)
+        return found[0] + LINKS.format(name=name, files=files)
 
     return NUMBERED.sub(links, body)
+
+
+def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
+    """A page's text in which a picture that is also there for a dark page is there twice.
+
+    Examples
+    --------
+    >>> digest = 64 * "a"
+    >>> page = on_dark(f'<img alt="x" src="i/{digest}.png">', {digest: {"dark.png": "d.png"}})
+    >>> page.replace(digest, "a")
+    '<img class="only-light" alt="x" src="i/a.png"><img class="only-dark" alt="x" src="d.png">'
+    """
+
+    def both(found: re.Match[str]) -> str:
+        dark = beside.get(found["digest"], {}).get("dark.png")
+        if dark is None:
+            return found[0]
+        other = re.sub(r'(?<=src=")[^"]*', dark, found["rest"])
+        return f'<img class="only-light" {found["rest"]}<img class="only-dark" {other}'
+
+    return PNG.sub(both, body)
+
+
+def forms_of(executed: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """The digest of each picture of an executed chapter, and what stands beside it, by endings."""
+    for cell in json.loads(executed.read_text("utf8"))["cells"]:
+        for output in cell.get("outputs", []):
+            if forms := output.get("data", {}).get(FORMS):
+                picture = base64.b64decode("".join(output["data"]["image/png"]))
+                files = {ending: base64.b64decode(content) for ending, content in forms.items()}
+                yield hashlib.sha256(picture).hexdigest(), files
+
+
+def passed_on(notebook: N) -> N:
+    """A notebook without what only a page has beside the pictures.
+
+    Examples
+    --------
+    >>> output = {"data": {"image/png": "", FORMS: {}}}
+    >>> passed_on({"cells": [{"outputs": [output]}]})
+    {'cells': [{'outputs': [{'data': {'image/png': ''}}]}]}
+    """
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(FORMS, None)
+    return notebook
 
 
 def settle(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    context["body"] = linked(context.get("body", ""))
+    executed = Path(app.outdir).parent / "jupyter_execute" / f"{page}.ipynb"
+    body, folder = context.get("body", ""), Path(app.outdir, FOLDER)
+    if "<img" not in body or not executed.exists():
+        return
+    address, beside = context["pathto"](FOLDER, 1), {}
+    folder.mkdir(parents=True, exist_ok=True)
+    for digest, files in forms_of(executed):
+        beside[digest] = {ending: f"{address}/{digest[:16]}.{ending}" for ending in files}
+        for ending, content in files.items():
+            (folder / f"{digest[:16]}.{ending}").write_bytes(content)
+    context["body"] = on_dark(linked(body, beside), beside)
 
 
 # ---- made again ----------------------------------------------------------------------------------
@@ -155,30 +228,6 @@ def computed(result: Result) -> tuple[Any, dict[str, Any]]:
         return last, shell.display_formatter.format(last)[0]
 
 
-def numbers(figure: Figure) -> dict[str, NDArray[Any]]:
-    """What a figure is drawn of: its lines, points and images, by their panels.
-
-    Examples
-    --------
-    >>> from matplotlib.figure import Figure
-    >>> figure = Figure()
-    >>> _ = figure.subplots().plot([3, 4, 5])
-    >>> {name: values.tolist() for name, values in numbers(figure).items()}
-    {'panel_1.line_1': [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]}
-    """
-    found: dict[str, NDArray[Any]] = {}
-    for at, ax in enumerate(figure.axes, 1):
-        drawn: dict[str, list[Any]] = {
-            "line": [line.get_data() for line in ax.lines],
-            "points": [np.transpose(each.get_offsets()) for each in ax.collections],
-            "image": [image.get_array() for image in ax.images],
-        }
-        for kind, all_of_it in drawn.items():
-            for n, values in enumerate(all_of_it, 1):
-                found[f"panel_{at}.{kind}_{n}"] = np.ma.getdata(np.ma.asarray(values))
-    return found
-
-
 def write(result: Result, folder: Path) -> list[Path]:
     """Make a result again and write it: a table as CSV, a figure as a picture with its numbers."""
     from bs4 import BeautifulSoup
@@ -222,7 +271,7 @@ def main(name: str) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.connect("html-page-context", settle, priority=940)
+    app.connect("html-page-context", settle, priority=960)  # after pictures know their sizes
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import figures
 import official
 from jupyter_cache import get_cache
 from lite_notebooks import Words, chapter_in_browser
@@ -329,7 +330,7 @@ def executed(app: Sphinx) -> Callable[[str], NotebookNode | None]:
             record = cache.match_cache_notebook(read_myst_markdown_notebook(text, markdown))
         except KeyError:
             return None
-        return cache.get_cache_bundle(record.pk).nb
+        return figures.passed_on(cache.get_cache_bundle(record.pk).nb)
 
     return there
 

@@ -6,7 +6,7 @@ Each function returns a figure that shows itself at the end of a cell. None touc
 
 from __future__ import annotations
 
-import io
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from math import ceil
@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
+from cdlnmf_lit.presentation.figures import FORMS, STATIC, forms, saved
 from cdlnmf_lit.presentation.levels import SILENCE, draw_levels, levels_of
 from cdlnmf_lit.theory import arguments
 
@@ -67,9 +68,11 @@ class Card(Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        return buffer.getvalue()
+        return saved(self, "png")
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        picture = {"image/png": self._repr_png_()}
+        return picture | ({FORMS: forms(self)} if os.environ.get(STATIC) else {})
 
 
 def style() -> AbstractContextManager[None]:

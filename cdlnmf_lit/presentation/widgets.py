@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +14,10 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
+from cdlnmf_lit.presentation.figures import STATIC, dark, saved
+
 WEBP_QUALITY = 80
 FRAME_DPI = 120
-STATIC = "CDLNMF_STATIC"
-"""The environment variable that is set where pages are made that have no kernel."""
 
 
 def explorer(
@@ -156,15 +155,23 @@ def _frame(drawn: Figure | str, alt: str) -> str:
         return drawn
     if not isinstance(drawn, Figure):
         raise ValueError(f"f must return a figure or HTML, got {type(drawn).__name__}")
-    buffer = io.BytesIO()
-    drawn.savefig(
-        buffer, format="webp", dpi=FRAME_DPI, pil_kwargs={"quality": WEBP_QUALITY, "method": 6}
-    )
+    pictures = {"": _picture(drawn)}
+    if os.environ.get(STATIC):
+        with dark(drawn):
+            on_dark = _picture(drawn, transparent=True)
+        # hidden where no page tells light from dark, as in a notebook that is passed on
+        pictures = {'class="only-light" ': pictures[""], 'class="only-dark" hidden ': on_dark}
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(drawn)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
     width, height = np.round(FRAME_DPI * drawn.get_size_inches()).astype(int)
-    return (
-        f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" '
+    return "".join(
+        f'<img {shown}alt="{html.escape(alt)}" width="{width}" height="{height}" '
         f'style="max-width: 100%; height: auto" src="data:image/webp;base64,{data}">'
+        for shown, data in pictures.items()
     )
+
+
+def _picture(figure: Figure, **options: Any) -> str:
+    small = {"quality": WEBP_QUALITY, "method": 6}
+    content = saved(figure, "webp", dpi=FRAME_DPI, pil_kwargs=small, **options)
+    return base64.b64encode(content).decode("ascii")

@@ -47,6 +47,9 @@ class StaticPage:
                 target, attribute = link["target"]
                 self.model(target)[attribute] = self.model(source)[trait]
 
+    def texts(self):
+        return [model["value"] for model in self.models.values() if model.get("value")]
+
     def visible(self, reference):
         shown = self.model(reference)
         while shown["_model_name"] == "StackModel":
@@ -89,6 +92,21 @@ def test_in_a_kernel_the_words_follow_the_figure():
     slider.index = 1
     assert 'alt="a line to 1"' in before
     assert 'alt="a line to 2"' in shown.value
+
+
+@pytest.mark.usefixtures("page_with_no_kernel")
+def test_with_no_kernel_a_figure_is_there_for_light_and_for_dark_pages():
+    def drawn(hop):
+        figure = Figure(figsize=(1, 1))
+        figure.add_subplot().plot([0, hop])
+        return figure
+
+    page = StaticPage(explorer(drawn, alt="a line to {hop}", hop=[1, 2]))
+    (frame,) = {each for each in page.texts() if 'alt="a line to 2"' in each}
+    light, dark = re.findall(r"<img ([^>]*)>", frame)
+    assert 'class="only-light"' in light
+    assert "hidden" not in light
+    assert 'class="only-dark" hidden' in dark  # where no style sheet shows it
 
 
 @pytest.mark.usefixtures("page_with_no_kernel")
