@@ -28,7 +28,7 @@ def captioned(outputs: list[nodes.Node], name: str, caption: str) -> nodes.figur
     Examples
     --------
     >>> figure = captioned([nodes.Text("sliders")], "explorer-a", "Move it.")
-    >>> figure["ids"], figure.children[-1].astext()
+    >>> figure["ids"], figure.children[-1].children[0].astext()
     (['explorer-a'], 'Move it.')
     """
     said = nodes.caption(caption, caption)

@@ -148,7 +148,7 @@ def archived(arrays: dict[str, NDArray[Any]]) -> bytes:
         for name, values in arrays.items()
     }
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **single)
+    np.savez_compressed(buffer, **single)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
