@@ -88,13 +88,14 @@ def board(
     sample_rate: int,
     *,
     highest_frequency: float = 4000.0,
+    words: Mapping[str, Sequence[str]] | None = None,
 ) -> HTML:
     """Return players under spectrograms, a row for each method, a column for each source.
 
     All are scaled by the same gain, which takes the largest peak of the table to 0.9, and all
-    spectrograms share their colours: 60 dB, down from the loudest of all. In the built page one
-    sound plays at a time, another goes on where that one was, and a click in a spectrogram plays
-    from there.
+    spectrograms share their colours: 60 dB, down from the loudest of all. What is softer than that
+    has no player. In the built page one sound plays at a time, another goes on where that one was,
+    and a click in a spectrogram plays from there.
 
     Parameters
     ----------
@@ -106,11 +107,13 @@ def board(
         In Hz.
     highest_frequency
         Where the spectrograms end, in Hz, or at half the sampling rate.
+    words
+        Name of a row to what is said of each of its sounds, as how well it is found.
 
     Raises
     ------
     ValueError
-        If there is no row, or one has not a sound for each column.
+        If there is no row, or one has not a sound, or a word, for each column.
 
     Examples
     --------
@@ -131,14 +134,20 @@ def board(
     for name, row in sounds.items():
         if len(row) != len(columns):
             raise ValueError(f"{name} must have {len(columns)} sounds, got {len(row)}")
+    said = dict.fromkeys(sounds, [""] * len(columns)) | dict(words or {})
+    for name, each in said.items():
+        if name not in sounds or len(each) != len(columns):
+            raise ValueError(f"words must be {len(columns)} for a row, got {name}: {list(each)}")
     played = dict(zip(sounds, _at_one_gain(list(sounds.values())), strict=True))
     levels = {name: [levels_of(x, PICTURE_WINDOW) for x in row] for name, row in played.items()}
     top = float(max(np.max(each) for row in levels.values() for each in row))
     highest = highest_frequency / sample_rate
 
     def cell(name: str, column: str, n: int) -> str:
-        label = f"{column}: {name}"
-        picture = _picture(levels[name][n], top, highest, label)
+        label, word = f"{column}: {name}", html.escape(said[name][n])
+        if levels[name][n].max() < top - PICTURE_DEPTH:
+            return f"<td>{word} <i>silent</i></td>"
+        picture = _picture(levels[name][n], top, highest, label, word)
         return f"<td>{picture}{_audio(played[name][n], sample_rate, label)}</td>"
 
     head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
@@ -165,8 +174,8 @@ def _shown(text: str) -> HTML:
     return HTML(f'<div class="sounds">{text}</div>')  # type: ignore[no-untyped-call]
 
 
-def _picture(levels: NDArray[Any], top: float, highest: float, label: str) -> str:
-    """Return a small spectrogram, up to the share ``highest`` of the sampling rate."""
+def _picture(levels: NDArray[Any], top: float, highest: float, label: str, word: str) -> str:
+    """Return a small spectrogram, up to the share ``highest`` of the sampling rate, and a word."""
     from matplotlib import colormaps
     from PIL import Image
 
@@ -179,8 +188,9 @@ def _picture(levels: NDArray[Any], top: float, highest: float, label: str) -> st
     image = Image.fromarray(pixels).resize(PICTURE_SIZE, Image.Resampling.BOX)
     image.save(buffer, "webp", quality=PICTURE_QUALITY, method=6)
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    above = f"<small>{word}</small>" if word else ""
     return (
-        f'<div class="scope"><img alt="Spectrogram of {html.escape(label)}" '
+        f'<div class="scope">{above}<img alt="Spectrogram of {html.escape(label)}" '
         f'style="width: 100%; height: 4em" src="data:image/webp;base64,{data}"></div>'
     )
 

@@ -28,6 +28,11 @@ SHAPES = """() => [...document.querySelectorAll("article .cell_output figure img
 PRELOADS = "() => [...document.querySelectorAll('audio')].map(audio => audio.preload)"
 TAKEN = """() => [...document.querySelectorAll(".sounds audio")]
   .every(audio => audio.src.startsWith("blob:") && audio.readyState > 0)"""
+SILENT = "() => [...document.querySelectorAll('.sounds audio')].every(audio => audio.paused)"
+PLACED = """() => {
+  const { currentTime, duration } = document.querySelectorAll(".sounds audio")[1];
+  return Math.abs(currentTime / duration - 0.25) < 0.05;
+}"""
 PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
   .every((audio, at) => audio.paused === (at !== n))"""
 LONGEST_PICTURE = 65_000  # rows of a JPEG
@@ -250,6 +255,16 @@ def test_the_front_page_plays_the_notes_apart_and_together(seen: Seen) -> None:
     page.wait_for_function(PLAYS_ALONE, arg=3)
     at, length = players.nth(3).evaluate("audio => [+audio.dataset.at, audio.duration]")
     assert abs(at / length - 0.5) < 0.05
+
+    page.locator(".sounds .scope").nth(1).press("Enter")
+    page.wait_for_function(PLAYS_ALONE, arg=1)
+    transport = page.locator(".sounds .transport")
+    transport.get_by_role("button", name="Pause").click()
+    page.wait_for_function(SILENT)
+    transport.get_by_role("slider").fill("0.25")
+    page.wait_for_function(PLACED)
+    transport.get_by_role("button", name="Play").press("Enter")
+    page.wait_for_function(PLAYS_ALONE, arg=1)
 
 
 def test_the_address_of_the_book_is_the_front_page(seen: Seen) -> None:

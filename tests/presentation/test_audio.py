@@ -85,7 +85,7 @@ def test_what_cannot_be_played_is_refused(sounds, rate, rule):
 
 
 def test_a_board_of_players_names_each_by_its_row_and_column():
-    rows = {"truth": np.stack([TONE, 0.5 * TONE]), "A & B": np.stack([0 * TONE, TONE / 10])}
+    rows = {"truth": np.stack([TONE, 0.5 * TONE]), "A & B": np.stack([TONE / 5, TONE / 10])}
     table = audio.board(rows, ["low", "high"], RATE)
     names = re.findall('aria-label="(.*?)"', table.data)
     assert names == ["low: truth", "high: truth", "low: A &amp; B", "high: A &amp; B"]
@@ -95,15 +95,22 @@ def test_a_board_of_players_names_each_by_its_row_and_column():
         "truth",
         "A &amp; B",
     ]
-    full, half, silent, tenth = (np.std(decoded(table, i)[0]) for i in range(4))
-    assert_allclose([full / half, full / tenth], [2, 10], rtol=0.03)
-    assert silent < 1e-4
+    full, half, fifth, tenth = (np.std(decoded(table, i)[0]) for i in range(4))
+    assert_allclose([full / half, full / fifth, full / tenth], [2, 5, 10], rtol=0.03)
+
+
+def test_what_is_silent_has_no_player():
+    rows = {"truth": np.stack([TONE, TONE]), "it": np.stack([TONE, 1e-5 * TONE])}
+    table = audio.board(rows, ["low", "high"], RATE, words={"it": ["✓ 20 dB", "✗ <lost>"]})
+    assert "<td>✗ &lt;lost&gt; <i>silent</i></td>" in table.data
+    assert re.findall('aria-label="(.*?)"', table.data) == ["low: truth", "high: truth", "low: it"]
+    assert re.findall('<div class="scope"><small>(.*?)</small><img', table.data) == ["✓ 20 dB"]
 
 
 def test_the_spectrograms_of_a_board_share_their_colours_and_say_what_they_are():
     t = np.arange(RATE) / RATE
     loud = np.sin(2 * np.pi * 1000 * t) * (t < 0.5)
-    rows = {"truth": np.stack([loud, 0.1 * loud]), "A & B": np.stack([0 * loud, loud])}
+    rows = {"truth": np.stack([loud, 0.1 * loud]), "A & B": np.stack([0.01 * loud, loud])}
     table = audio.board(rows, ["low", "high"], RATE, highest_frequency=2000)
     words = re.findall('<img alt="(.*?)"', table.data)
     assert words[:2] == ["Spectrogram of low: truth", "Spectrogram of high: truth"]
@@ -111,11 +118,10 @@ def test_the_spectrograms_of_a_board_share_their_colours_and_say_what_they_are()
         np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("L"), float)
         for data in re.findall(r"data:image/webp;base64,([^\"]*)", table.data)
     ]
-    first, faint, silent, again = pictures
+    first, faint, fainter, again = pictures
     assert first.shape == (64, 320)
     assert np.array_equal(first, again)
-    assert first.max() > faint.max() + 20
-    assert silent.max() < 5
+    assert first.max() > faint.max() + 20 > fainter.max() + 40
     assert abs(np.argmax(first.mean(axis=1)) - 32) <= 2  # 1 kHz of 2 kHz, upwards
     assert first[:, :140].max() > first[:, 200:].max() + 100
 
@@ -124,6 +130,13 @@ def test_a_board_goes_up_to_half_the_rate_at_most():
     tone = np.stack([TONE])
     whole = audio.board({"x": tone}, ["a"], RATE, highest_frequency=10 * RATE)
     assert whole.data == audio.board({"x": tone}, ["a"], RATE, highest_frequency=RATE / 2).data
+
+
+def test_words_of_no_sound_are_refused():
+    rows = {"x": np.ones((2, 9))}
+    for words in ({"x": ["a"]}, {"y": ["a", "b"]}):
+        with pytest.raises(ValueError, match="words must be 2 for a row, got "):
+            audio.board(rows, ["low", "high"], RATE, words=words)
 
 
 @pytest.mark.parametrize(
