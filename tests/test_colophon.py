@@ -31,6 +31,15 @@ def test_without_a_repository_there_are_no_links_to_it():
     assert found["mistake"].endswith("title=A%3A%20why%3F%3A%20")
 
 
+def test_the_book_on_paper_can_be_had_once_it_is_printed(tmp_path):
+    assert colophon.printed(tmp_path, tmp_path) == []
+    printed = tmp_path / "_build" / "pdf" / "cdlnmf_lit.pdf"
+    printed.parent.mkdir(parents=True)
+    printed.write_bytes(b"%PDF")
+    assert colophon.printed(tmp_path, tmp_path) == ["cdlnmf_lit.pdf"]
+    assert (tmp_path / "cdlnmf_lit.pdf").read_bytes() == b"%PDF"
+
+
 @pytest.mark.long
 def test_wheel_and_source_hold_the_package(tmp_path):
     source, wheel = (

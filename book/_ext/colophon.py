@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import pdf
 import yaml
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ MIDNIGHT = (1980, 1, 1, 0, 0, 0)
 NAMES = {
     ".whl": "the package (wheel)",
     ".gz": "the source",
+    ".pdf": "the book on paper (PDF)",
     NOTEBOOKS: "all notebooks",
     EXERCISES: "the exercises, without solutions",
 }
@@ -124,6 +126,14 @@ def distribute(root: Path, folder: Path) -> list[str]:
     return [file.name for file in files]
 
 
+def printed(root: Path, folder: Path) -> list[str]:
+    """Take over what ``make pdf`` has printed, if it has; its name."""
+    if not (book := root / pdf.PDF).exists():
+        return []
+    shutil.copy2(book, folder)
+    return [book.name]
+
+
 def begin(app: Sphinx) -> None:
     """Read what there is to say, and build what there is to download."""
     if app.builder.format != "html":
@@ -133,7 +143,7 @@ def begin(app: Sphinx) -> None:
     (paper,) = work["references"]
     here = os.environ.get("BOOK_REPOSITORY", "") or app.config.html_baseurl
     shutil.rmtree(folder, ignore_errors=True)
-    packages = distribute(root, folder)
+    packages = distribute(root, folder) + printed(root, folder)
     shutil.copy2(root / "LICENSE", folder / "LICENSE.txt")
     app.config.html_context["colophon"] = {
         "version": work["version"],
