@@ -87,7 +87,7 @@ def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
     >>> digest = 64 * "a"
     >>> page = on_dark(f'<img alt="x" src="i/{digest}.png">', {digest: {"dark.png": "d.png"}})
     >>> page.replace(digest, "a")
-    '<img class="only-light" alt="x" src="i/a.png"><img class="only-dark" alt="x" src="d.png">'
+    '<img class="only-light" alt="x" src="i/a.png"><img class="only-dark" hidden alt="x" src="d.png">'
     """
 
     def both(found: re.Match[str]) -> str:
@@ -95,7 +95,7 @@ def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
         if dark is None:
             return found[0]
         other = re.sub(r'(?<=src=")[^"]*', dark, found["rest"])
-        return f'<img class="only-light" {found["rest"]}<img class="only-dark" {other}'
+        return f'<img class="only-light" {found["rest"]}<img class="only-dark" hidden {other}'
 
     return PNG.sub(both, body)
 

@@ -23,7 +23,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 
 TARGET = Path("_build/slides/cdlnmf_lit.html")
 STYLE = Path(__file__).with_suffix(".css")
-PICTURES = "figure[id] img, .stand-in img"
+PICTURES = ":is(figure[id], .stand-in) img:not(.only-dark, .scope img)"
 BARE = re.compile(r"\\frac(\w)(\w)")
 """A fraction without braces."""
 
@@ -72,7 +72,7 @@ def pictures(article: Tag, page: str, folder: Path) -> Iterator[str]:
         source, alt = str(image["src"]), html.escape(str(image.get("alt", "")), quote=True)
         figure = image.find_parent("figure")
         caption = figure.find("figcaption") if figure else None
-        says = words(caption) if isinstance(caption, Tag) else f"A slider of the page. {alt}"
+        says = words(caption) if isinstance(caption, Tag) else alt
         if not source.startswith("data:"):
             source = embedded(folder / unquote(pdf.resolve(page, source)))
         yield f'<figure><img src="{source}" alt="{alt}"><figcaption>{says}</figcaption></figure>'
