@@ -85,9 +85,9 @@ def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
     Examples
     --------
     >>> digest = 64 * "a"
-    >>> page = on_dark(f'<img alt="x" src="i/{digest}.png">', {digest: {"dark.png": "d.png"}})
+    >>> page = on_dark(f'<img alt="" src="i/{digest}.png">', {digest: {"dark.png": "d.png"}})
     >>> page.replace(digest, "a")
-    '<img class="only-light" alt="x" src="i/a.png"><img class="only-dark" hidden alt="x" src="d.png">'
+    '<img class="only-light" alt="" src="i/a.png"><img class="only-dark" hidden alt="" src="d.png">'
     """
 
     def both(found: re.Match[str]) -> str:

@@ -85,7 +85,7 @@ def opening(states: dict[str, Any], model: str) -> str:
     kind, state = states[model]["model_name"], states[model]["state"]
     if kind == "HTMLModel":
         return str(state.get("value", ""))
-    if "Slider" in kind:
+    if "Slider" in kind or "Toggle" in kind:
         return f'<div style="{SLIDER}"></div>'
     children = [child.removeprefix("IPY_MODEL_") for child in state.get("children", [])]
     if kind == "StackModel":

@@ -12,12 +12,30 @@ function nameSliders() {
   }
 }
 
+// Nor does it say which of several buttons is chosen.
+function nameButtons() {
+  for (const group of document.querySelectorAll(".widget-toggle-buttons")) {
+    const label = group.querySelector(".widget-label")?.textContent;
+    if (!group.hasAttribute("role")) group.setAttribute("role", "group");
+    if (label && group.getAttribute("aria-label") !== label) group.setAttribute("aria-label", label);
+    for (const button of group.querySelectorAll(".widget-toggle-button")) {
+      const chosen = String(button.classList.contains("mod-active"));
+      if (button.getAttribute("aria-pressed") !== chosen) button.setAttribute("aria-pressed", chosen);
+    }
+  }
+}
+
+function nameAll() {
+  nameSliders();
+  nameButtons();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   // The button for the search is named by its text, which its label would hide.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
-  nameSliders();
-  new MutationObserver(nameSliders).observe(document.body, {
-    attributeFilter: ["aria-valuetext"],
+  nameAll();
+  new MutationObserver(nameAll).observe(document.body, {
+    attributeFilter: ["aria-valuetext", "class"],
     characterData: true,
     childList: true,
     subtree: true,

@@ -29,6 +29,8 @@ def explorer(
 ) -> ipywidgets.VBox:
     """Return sliders over the values of a grid, and what ``f`` makes of those they are at.
 
+    Where the values are words there are buttons in place of a slider.
+
     In a notebook ``f`` is called as a slider moves. Where a page is made that has no kernel
     behind it (``make book`` sets the environment variable ``CDLNMF_STATIC``), ``f`` is called
     now, at each point of the grid, and sliders choose among these frames in the browser. Frames
@@ -93,7 +95,7 @@ def explorer(
 
 def _drawn_anew(
     draw: Callable[..., str],
-    sliders: Sequence[ipywidgets.SelectionSlider],
+    sliders: Sequence[ipywidgets.Widget],
     values: Sequence[Sequence[Any]],
 ) -> ipywidgets.HTML:
     """Return what is drawn again each time that a slider moves."""
@@ -111,7 +113,7 @@ def _drawn_anew(
 
 def _drawn_beforehand(
     draw: Callable[..., str],
-    sliders: Sequence[ipywidgets.SelectionSlider],
+    sliders: Sequence[ipywidgets.Widget],
     values: Sequence[Sequence[Any]],
 ) -> ipywidgets.Widget:
     """Return one frame for each point of the grid, and links that choose among them."""
@@ -125,12 +127,20 @@ def _drawn_beforehand(
     return whole
 
 
-def _slider(name: str, values: Sequence[Any], index: int) -> ipywidgets.SelectionSlider:
+def _slider(name: str, values: Sequence[Any], index: int) -> ipywidgets.Widget:
+    """Return a slider, or buttons where the values are words."""
+    label = name.replace("_", " ")
+    offered = [(_label(value), number) for number, value in enumerate(values)]
+    if all(isinstance(value, str) and not value[:1].isdigit() for value in values):
+        style = {"description_width": "initial", "button_width": "initial"}
+        return ipywidgets.ToggleButtons(
+            options=offered, index=index, description=label, style=style
+        )
     return ipywidgets.SelectionSlider(
-        options=[(_label(value), number) for number, value in enumerate(values)],
+        options=offered,
         index=index,
-        description=name.replace("_", " "),
-        tooltip=name.replace("_", " "),
+        description=label,
+        tooltip=label,
         style={"description_width": "initial"},
         layout={"width": "100%", "max_width": "30em"},
     )
@@ -140,9 +150,7 @@ def _label(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _stack(
-    children: Sequence[ipywidgets.Widget], slider: ipywidgets.SelectionSlider
-) -> ipywidgets.Stack:
+def _stack(children: Sequence[ipywidgets.Widget], slider: ipywidgets.Widget) -> ipywidgets.Stack:
     """Return a stack that shows the child whose number the slider has, without a kernel."""
     stack = ipywidgets.Stack(children, selected_index=slider.index)
     ipywidgets.jsdlink((slider, "index"), (stack, "selected_index"))

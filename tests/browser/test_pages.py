@@ -24,6 +24,7 @@ SETTLED = """() => { window.settled = new Promise(done =>
   addEventListener("resize", () => setTimeout(done, 400), { once: true })); }"""
 """The theme looks for what scrolls 300 ms after a change of width."""
 SHAPES = """() => [...document.querySelectorAll("article .cell_output figure img")]
+  .filter(e => e.checkVisibility())
   .map(e => [e.clientWidth / e.clientHeight, e.naturalWidth / e.naturalHeight])"""
 PRELOADS = "() => [...document.querySelectorAll('audio')].map(audio => audio.preload)"
 TAKEN = """() => [...document.querySelectorAll(".sounds audio")]
@@ -33,6 +34,7 @@ PLACED = """() => {
   const { currentTime, duration } = document.querySelectorAll(".sounds audio")[1];
   return Math.abs(currentTime / duration - 0.25) < 0.05;
 }"""
+BUTTONS = ".widget-toggle-buttons"
 PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
   .every((audio, at) => audio.paused === (at !== n))"""
 LONGEST_PICTURE = 65_000  # rows of a JPEG
@@ -80,7 +82,7 @@ class Seen:
         if self.page.locator(".stand-in").count():
             place = self.page.locator(".stand-in").first
             place.evaluate("place => place.scrollIntoView()")  # it may go as soon as it is near
-            self.page.wait_for_selector(".widget-subarea [role=slider]")
+            self.page.wait_for_selector(f".widget-subarea :is([role=slider], {BUTTONS})")
 
 
 @pytest.fixture
@@ -143,6 +145,24 @@ def moved_sliders(page: Page) -> int:
     return sliders.count()
 
 
+def pressed_buttons(page: Page) -> int:
+    """Choose another of each group of buttons by the keyboard; it must change what is shown."""
+    groups = page.locator(f".widget-subarea {BUTTONS}")
+    for n in range(groups.count()):
+        group = groups.nth(n)
+        assert group.get_attribute("aria-label"), "a group of buttons has no name"
+        area = group.locator("xpath=ancestor::*[contains(@class, 'widget-subarea')]")
+        before = area.evaluate(SHOWN)
+        chosen = group.locator("[aria-pressed=true]").inner_text()
+        group.locator("[aria-pressed=false]").first.press("Enter")
+        page.wait_for_function(
+            "([area, before]) => (" + SHOWN + ")(area) !== before",
+            arg=[area.element_handle(), before],
+        )
+        assert group.locator("[aria-pressed=true]").inner_text() != chosen
+    return groups.count()
+
+
 def brightness(page: Page) -> float:
     colour = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 765
@@ -180,7 +200,7 @@ def test_a_page(seen: Seen, address: str) -> None:
     assert all(0 < length < math.inf for length in lengths), lengths
     unnamed = "() => [...document.querySelectorAll('audio')].filter(a => !a.ariaLabel).length"
     assert page.evaluate(unnamed) == 0
-    sliders = moved_sliders(page)
+    sliders = moved_sliders(page) + pressed_buttons(page)
 
     assert brightness(page) > 0.9
     found = violations(page)

@@ -181,6 +181,21 @@ def test_sliders_show_readable_values():
     assert slider.tooltip == "penalty"
 
 
+def test_words_are_offered_as_buttons():
+    steps, hop, length = explorer(
+        "{steps} {hop} {length}".format,
+        alt="x",
+        opens_at={"steps": "unit"},
+        steps=["printed", "unit"],
+        hop=[1, 2],
+        length=["1 s", "2 s"],
+    ).children[:3]
+    assert isinstance(steps, ipywidgets.ToggleButtons)
+    assert (steps.description, steps.index, steps.label) == ("steps", 1, "unit")
+    assert isinstance(hop, ipywidgets.SelectionSlider)
+    assert isinstance(length, ipywidgets.SelectionSlider)
+
+
 @pytest.mark.parametrize(
     ("f", "alt", "grids", "rule"),
     [
