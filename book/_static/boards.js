@@ -12,6 +12,10 @@ function made(tag, attributes) {
   return element;
 }
 
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 function button(scope, audio) {
   audio.controls = false;
   scope.setAttribute("role", "button");
@@ -53,10 +57,10 @@ function show(scene) {
     scope.style.setProperty("--position", audio.duration ? Math.min(position / audio.duration, 1) : 0);
     scope.setAttribute("aria-pressed", String(!audio.paused));
   }
-  scene.button.textContent = current.paused ? "▶" : "⏸";
+  write(scene.button, current.paused ? "▶" : "⏸");
   scene.button.setAttribute("aria-label", `${current.paused ? "Play" : "Pause"} ${current.ariaLabel}`);
   scene.place.value = duration ? Math.min(position / duration, 1) : 0;
-  scene.said.textContent = `${current.ariaLabel} ${clock(position)}${duration ? ` of ${clock(duration)}` : ""}`;
+  write(scene.said, `${current.ariaLabel} ${clock(position)}${duration ? ` of ${clock(duration)}` : ""}`);
 }
 
 function moveTo(scene, position) {

@@ -25,14 +25,27 @@ function nameButtons() {
   }
 }
 
+// What is shown now, in the words of its picture, for those who moved something and listen.
+const announcement = document.createElement("div");
+announcement.className = "visually-hidden";
+announcement.setAttribute("role", "status");
+
+function announce() {
+  const area = document.activeElement.closest(".widget-subarea");
+  const shown = [...(area?.querySelectorAll("img[alt]") ?? [])].find((each) => each.checkVisibility());
+  if (shown && announcement.textContent !== shown.alt) announcement.textContent = shown.alt;
+}
+
 function nameAll() {
   nameSliders();
   nameButtons();
+  announce();
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   // The button for the search is named by its text, which its label would hide.
   document.querySelector(".search-button-field")?.removeAttribute("aria-label");
+  document.body.append(announcement);
   nameAll();
   new MutationObserver(nameAll).observe(document.body, {
     attributeFilter: ["aria-valuetext", "class"],

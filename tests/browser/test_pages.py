@@ -34,6 +34,10 @@ PLACED = """() => {
   const { currentTime, duration } = document.querySelectorAll(".sounds audio")[1];
   return Math.abs(currentTime / duration - 0.25) < 0.05;
 }"""
+ANNOUNCED = """area => {
+  const shown = [...area.querySelectorAll("img[alt]")].find(each => each.checkVisibility());
+  return !shown || document.querySelector("body > [role=status]").textContent === shown.alt;
+}"""
 BUTTONS = ".widget-toggle-buttons"
 PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
   .every((audio, at) => audio.paused === (at !== n))"""
@@ -142,6 +146,7 @@ def moved_sliders(page: Page) -> int:
         else:
             raise AssertionError(f"{slider.get_attribute('aria-label')} changes nothing")
         assert slider.get_attribute("aria-valuetext") != value
+        page.wait_for_function(ANNOUNCED, arg=area.element_handle())
     return sliders.count()
 
 
