@@ -372,6 +372,7 @@ def board(
             for ax, each in zip(line, row, strict=True):
                 n_samples = np.shape(sounds[name])[1]
                 image = draw_levels(ax, each, n_samples, sample_rate, top, depth)
+                ax.spines[:].set_visible(True)  # what is silent is black, on a dark page too
         for ax, name in zip(panels[0], columns, strict=True):
             ax.set_title(name)
         panels[0, 0].set_ylim(0, highest)
