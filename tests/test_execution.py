@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import execution
 import pytest
@@ -96,6 +97,14 @@ def test_two_pages_run_side_by_side_and_once(tmp_path):
     assert {Path(record.uri).name for record in kept} == {"one.md", "two.md"}
     (root / "book" / "two.md").write_text(HEADER + "More words.\n\n" + two)
     assert execute(root) == (True, "No chapter changed since it was executed.\n")
+
+    env = SimpleNamespace(doc2path=lambda page: root / f"{page}.md")
+    config = SimpleNamespace(myst_enable_extensions=["colon_fence"])
+    app = SimpleNamespace(env=env, srcdir=root, config=config)
+    text, code = execution.executed(app, "book/one").cells
+    assert text.source == "# A page"
+    assert code.outputs[0].text.startswith("met ")
+    assert execution.executed(app, "book/none") is None
     for name in ("one", "two"):
         assert (root / "book" / f"{name}.log").read_text() == "run "
 

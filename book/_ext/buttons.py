@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import figures
+from execution import executed, passed_on
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -38,12 +38,11 @@ def link_repository(app: Sphinx, config: Config) -> None:
 def offer_notebook(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{page}.ipynb"
-    if executed.exists() and "kernelspec" in app.env.metadata.get(page, {}):
+    notebook = executed(app, page)
+    if notebook and "kernelspec" in app.env.metadata.get(page, {}):
         target = Path(app.outdir) / "_sources" / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        notebook = figures.passed_on(json.loads(executed.read_text("utf8")))
-        target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf8")
+        target.write_text(json.dumps(passed_on(notebook), indent=1, ensure_ascii=False), "utf8")
         context["ipynb_source"] = f"{page}.ipynb"
 
 

@@ -32,6 +32,8 @@ from myst_parser.config.main import MdParserConfig
 from sphinx.errors import ExtensionError
 from traitlets.config import Config
 
+from cdlnmf_lit.presentation.figures import FORMS
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -224,6 +226,37 @@ def execute(root: Path, out: TextIO) -> list[str]:
     took = f"Executed {len(todo)} chapters in {time.monotonic() - begun:.0f} s"
     print(f"{CLEARED * moving}{took}{told}", file=out, flush=True)
     return failed
+
+
+def passed_on(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook without what only a page has beside its pictures.
+
+    Examples
+    --------
+    >>> output = nbformat.v4.new_output("display_data", metadata={FORMS: {}, "width": 3})
+    >>> cell = nbformat.v4.new_code_cell(outputs=[output])
+    >>> passed_on(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0].metadata
+    {'width': 3}
+    """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop(FORMS, None)
+    return notebook
+
+
+def executed(app: Sphinx, page: str) -> nbformat.NotebookNode | None:
+    """A page as the build executed it; None if it is no chapter."""
+    source = Path(app.env.doc2path(page))
+    if not source.exists():
+        return None
+    cache = get_cache(Path(app.srcdir) / "_build" / ".jupyter_cache")
+    markdown = MdParserConfig(enable_extensions=set(app.config.myst_enable_extensions))
+    notebook = read_myst_markdown_notebook(source.read_text("utf8"), markdown)
+    try:
+        _, merged = cache.merge_match_into_notebook(notebook)
+        return merged
+    except KeyError:
+        return None
 
 
 def before_reading(app: Sphinx, env: BuildEnvironment, names: list[str]) -> None:

@@ -12,22 +12,23 @@ import base64
 import contextlib
 import csv
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import jupytext
 import numpy as np
+from execution import executed
 
 from cdlnmf_lit.presentation.figures import FORMS, numbers
 
 if TYPE_CHECKING:
     from docutils import nodes
     from matplotlib.figure import Figure
+    from nbformat import NotebookNode
     from sphinx.application import Sphinx
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +48,6 @@ FILE = ' · <a href="{address}" download="{name}.{ending}">{what}</a>'
 WORDS = {"svg": "Lines (SVG)", "npz": "Numbers (NumPy)"}
 """What is said of a file that stands beside a picture, by its ending."""
 FOLDER = "_static/figures"
-N = TypeVar("N", bound=dict[str, Any])
-"""A notebook."""
 
 
 # ---- on a page -----------------------------------------------------------------------------------
@@ -100,41 +99,26 @@ def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
     return PNG.sub(both, body)
 
 
-def forms_of(executed: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
+def forms_of(notebook: NotebookNode) -> Iterator[tuple[str, dict[str, bytes]]]:
     """The digest of each picture of an executed chapter, and what stands beside it, by endings."""
-    for cell in json.loads(executed.read_text("utf8"))["cells"]:
+    for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if forms := output.get("data", {}).get(FORMS):
-                picture = base64.b64decode("".join(output["data"]["image/png"]))
+            if forms := output.get("metadata", {}).get(FORMS):
+                picture = base64.b64decode(output.data["image/png"])
                 files = {ending: base64.b64decode(content) for ending, content in forms.items()}
                 yield hashlib.sha256(picture).hexdigest(), files
-
-
-def passed_on(notebook: N) -> N:
-    """A notebook without what only a page has beside the pictures.
-
-    Examples
-    --------
-    >>> output = {"data": {"image/png": "", FORMS: {}}}
-    >>> passed_on({"cells": [{"outputs": [output]}]})
-    {'cells': [{'outputs': [{'data': {'image/png': ''}}]}]}
-    """
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(FORMS, None)
-    return notebook
 
 
 def settle(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    executed = Path(app.outdir).parent / "jupyter_execute" / f"{page}.ipynb"
     body, folder = context.get("body", ""), Path(app.outdir, FOLDER)
-    if "<img" not in body or not executed.exists():
+    notebook = executed(app, page)
+    if notebook is None or "<img" not in body:
         return
     address, beside = context["pathto"](FOLDER, 1), {}
     folder.mkdir(parents=True, exist_ok=True)
-    for digest, files in forms_of(executed):
+    for digest, files in forms_of(notebook):
         beside[digest] = {ending: f"{address}/{digest[:16]}.{ending}" for ending in files}
         for ending, content in files.items():
             (folder / f"{digest[:16]}.{ending}").write_bytes(content)

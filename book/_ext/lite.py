@@ -22,19 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import figures
 import official
-from jupyter_cache import get_cache
+from execution import executed, passed_on
 from lite_notebooks import Words, chapter_in_browser
-from myst_nb.core.read import read_myst_markdown_notebook
-from myst_parser.config.main import MdParserConfig
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from sphinx.util import logging
 
 if TYPE_CHECKING:
     from docutils import nodes
-    from nbformat import NotebookNode
     from sphinx.application import Sphinx
     from sphinx.config import Config
     from sphinx.environment import BuildEnvironment
@@ -289,7 +285,7 @@ def build(app: Sphinx, error: Exception | None) -> None:
         return
     work, site = folder(app), Path(app.outdir, SITE)
     commands = macros(app.config)
-    words, outputs = words_of(app.env), executed(app)
+    words = words_of(app.env)
     root = Path(app.srcdir)
     server = "this book" if by_itself() else urlsplit(official.server(root)).netloc
     versions = official.versions(root)
@@ -298,7 +294,9 @@ def build(app: Sphinx, error: Exception | None) -> None:
     for page in chapters(app):
         source = Path(app.env.doc2path(page))
         text = source.read_text("utf8")
-        notebook = chapter_in_browser(text, words, commands, server, versions, outputs(text))
+        built = executed(app, page)
+        outputs = passed_on(built) if built else None
+        notebook = chapter_in_browser(text, words, commands, server, versions, outputs)
         target = work / "files" / f"{page}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         if (kept := source.parent / "kept").is_dir():
@@ -318,21 +316,6 @@ def build(app: Sphinx, error: Exception | None) -> None:
         target = site / "static" / "favicons" / icon
         target.parent.mkdir(exist_ok=True)
         shutil.copy2(site / "notebooks" / "favicon.ico", target)
-
-
-def executed(app: Sphinx) -> Callable[[str], NotebookNode | None]:
-    """From the text of a chapter to the notebook that the build made of it."""
-    cache = get_cache(Path(app.outdir).parent / ".jupyter_cache")
-    markdown = MdParserConfig(enable_extensions=set(app.config.myst_enable_extensions))
-
-    def there(text: str) -> NotebookNode | None:
-        try:
-            record = cache.match_cache_notebook(read_myst_markdown_notebook(text, markdown))
-        except KeyError:
-            return None
-        return figures.passed_on(cache.get_cache_bundle(record.pk).nb)
-
-    return there
 
 
 def macros(config: Config) -> str:

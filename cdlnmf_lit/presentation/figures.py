@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 
 STATIC = "CDLNMF_STATIC"
 """The environment variable that is set where pages are made that have no kernel."""
-FORMS = "application/vnd.cdlnmf.figure+json"
-"""What a cell tells of its figure beside its picture: see :func:`forms`."""
+FORMS = "figure_forms"
+"""Where an output of a cell has what stands beside its picture: see :func:`forms`."""
 INKS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 GREY = 0.1
 """The saturation up to which a colour is a grey."""

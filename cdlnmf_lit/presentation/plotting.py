@@ -70,9 +70,9 @@ class Card(Figure):
     def _repr_png_(self) -> bytes:
         return saved(self, "png")
 
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, bytes], dict[str, Any]]:
         picture = {"image/png": self._repr_png_()}
-        return picture | ({FORMS: forms(self)} if os.environ.get(STATIC) else {})
+        return picture, {FORMS: forms(self)} if os.environ.get(STATIC) else {}
 
 
 def style() -> AbstractContextManager[None]:

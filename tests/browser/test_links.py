@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -71,3 +73,12 @@ def test_pictures_have_words(address: str) -> None:
 def test_nothing_says_where_it_was_built() -> None:
     texts = [path for path in HTML.rglob("*") if path.suffix in TEXT]
     assert not [path for path in texts if str(ROOT) in path.read_text("utf8", errors="replace")]
+
+
+def test_the_notebooks_to_download_hold_text_and_outputs() -> None:
+    with zipfile.ZipFile(HTML / "downloads" / "notebooks.zip") as archive:
+        found = {name: json.loads(archive.read(name))["cells"] for name in archive.namelist()}
+    assert len(found) > 30
+    for name, cells in found.items():
+        assert {cell["cell_type"] for cell in cells} == {"markdown", "code"}, name
+        assert any(cell.get("outputs") for cell in cells), f"{name} was not executed"

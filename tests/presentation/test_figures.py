@@ -75,9 +75,11 @@ def test_lines_are_there_where_no_picture_is():
 
 
 def test_a_cell_tells_them_where_no_kernel_is(monkeypatch):
-    assert [*Card()._repr_mimebundle_()] == ["image/png"]
+    told, beside = Card()._repr_mimebundle_()
+    assert [*told] == ["image/png"]
+    assert not beside
     monkeypatch.setenv(STATIC, "1")
-    told = drawn()._repr_mimebundle_()
+    _, told = drawn()._repr_mimebundle_()
     with np.load(io.BytesIO(base64.b64decode(told[FORMS]["npz"]))) as found:
         np.testing.assert_array_equal(found["panel_1.line_1"], [[0, 1, 2], [0, 2, 1]])
 
