@@ -71,6 +71,14 @@ def test_a_figure_with_a_name_gets_its_links_and_no_other():
     assert figures.linked("<p>no figure</p>") == "<p>no figure</p>"
 
 
+def test_the_files_of_a_figure_stand_in_one_order():
+    picture = '<img alt="a" src="../_images/a.png"/>'
+    page = f'<figure id="fig-a">{picture}<figcaption><p>It.</p></figcaption></figure>'
+    files = {"a": {"npz": "a.npz", "dark.png": "d.png", "svg": "a.svg"}}
+    found = re.findall(r'<a href="([^"]*)"', figures.linked(page, files, "LICENSE.txt"))
+    assert found == ["#fig-a", "../_images/a.png", "a.svg", "a.npz", "LICENSE.txt"]
+
+
 def test_every_figure_of_the_book_has_a_name_of_its_own():
     pages = sorted((ROOT / "book").rglob("*.md"))
     named = [

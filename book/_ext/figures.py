@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import colophon
 import jupytext
 import numpy as np
 from execution import executed
@@ -53,10 +54,13 @@ FOLDER = "_static/figures"
 # ---- on a page -----------------------------------------------------------------------------------
 
 
-def linked(body: str, beside: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def linked(
+    body: str, beside: Mapping[str, Mapping[str, str]] | None = None, licence: str = ""
+) -> str:
     """A page's text with links after the caption of each figure: to it, and to its files.
 
-    ``beside`` tells the addresses of the files by their endings, by the digest of the picture.
+    ``beside`` tells the addresses of the files by their endings, by the digest of the picture, and
+    ``licence`` where the licence is.
 
     Examples
     --------
@@ -70,9 +74,11 @@ def linked(body: str, beside: Mapping[str, Mapping[str, str]] | None = None) -> 
         picture = Path(source)
         files = FILE.format(address=source, name=name, ending=picture.suffix[1:], what="Picture")
         there = (beside or {}).get(picture.stem, {})
-        for ending in WORDS.keys() & there.keys():
-            what = {"address": there[ending], "what": WORDS[ending]}
-            files += FILE.format(name=name, ending=ending, **what)
+        for ending, what in WORDS.items():
+            if ending in there:
+                files += FILE.format(address=there[ending], name=name, ending=ending, what=what)
+        if licence:
+            files += f' · <a href="{licence}">Licence</a>'
         return found[0] + LINKS.format(name=name, files=files)
 
     return NUMBERED.sub(links, body)
@@ -122,7 +128,8 @@ def settle(
         beside[digest] = {ending: f"{address}/{digest[:16]}.{ending}" for ending in files}
         for ending, content in files.items():
             (folder / f"{digest[:16]}.{ending}").write_bytes(content)
-    context["body"] = on_dark(linked(body, beside), beside)
+    licence = context["pathto"](f"{colophon.FOLDER}/LICENSE.txt", 1)
+    context["body"] = on_dark(linked(body, beside, licence), beside)
 
 
 # ---- made again ----------------------------------------------------------------------------------
