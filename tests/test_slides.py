@@ -18,7 +18,7 @@ CHAPTER = r"""<html><body><article class="bd-article"><h1>Gabor &amp; frames</h1
 <span class="figure-links"><a href="#fig-a">Link</a></span></p></figcaption></figure>
 <figure><img alt="of no number" src="x.png"></figure>
 <figure id="explorer-a"><div class="stand-in"><img alt="It opens" src="data:image/webp;base64,AA">
-<img class="only-dark" hidden src="data:image/webp;base64,BB"><div class="scope"><img src="x"></div>
+<img class="on-dark" hidden src="data:image/webp;base64,BB"><div class="scope"><img src="x"></div>
 </div><figcaption>Move it.</figcaption></figure></article>"""
 
 

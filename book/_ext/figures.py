@@ -92,7 +92,7 @@ def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
     >>> digest = 64 * "a"
     >>> page = on_dark(f'<img alt="" src="i/{digest}.png">', {digest: {"dark.png": "d.png"}})
     >>> page.replace(digest, "a")
-    '<img class="only-light" alt="" src="i/a.png"><img class="only-dark" hidden alt="" src="d.png">'
+    '<img class="on-light" alt="" src="i/a.png"><img class="on-dark" hidden alt="" src="d.png">'
     """
 
     def both(found: re.Match[str]) -> str:
@@ -100,7 +100,7 @@ def on_dark(body: str, beside: Mapping[str, Mapping[str, str]]) -> str:
         if dark is None:
             return found[0]
         other = re.sub(r'(?<=src=")[^"]*', dark, found["rest"])
-        return f'<img class="only-light" {found["rest"]}<img class="only-dark" hidden {other}'
+        return f'<img class="on-light" {found["rest"]}<img class="on-dark" hidden {other}'
 
     return PNG.sub(both, body)
 

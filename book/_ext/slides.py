@@ -23,7 +23,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 
 TARGET = Path("_build/slides/cdlnmf_lit.html")
 STYLE = Path(__file__).with_suffix(".css")
-PICTURES = ":is(figure[id], .stand-in) img:not(.only-dark, .scope img)"
+PICTURES = ":is(figure[id], .stand-in) img:not(.on-dark, .scope img)"
 BARE = re.compile(r"\\frac(\w)(\w)")
 """A fraction without braces."""
 

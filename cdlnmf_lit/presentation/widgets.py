@@ -168,7 +168,7 @@ def _frame(drawn: Figure | str, alt: str) -> str:
         with dark(drawn):
             on_dark = _picture(drawn, transparent=True)
         # hidden where no page tells light from dark, as in a notebook that is passed on
-        pictures = {'class="only-light" ': pictures[""], 'class="only-dark" hidden ': on_dark}
+        pictures = {'class="on-light" ': pictures[""], 'class="on-dark" hidden ': on_dark}
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close(drawn)
     width, height = np.round(FRAME_DPI * drawn.get_size_inches()).astype(int)

@@ -104,9 +104,9 @@ def test_with_no_kernel_a_figure_is_there_for_light_and_for_dark_pages():
     page = StaticPage(explorer(drawn, alt="a line to {hop}", hop=[1, 2]))
     (frame,) = {each for each in page.texts() if 'alt="a line to 2"' in each}
     light, dark = re.findall(r"<img ([^>]*)>", frame)
-    assert 'class="only-light"' in light
+    assert 'class="on-light"' in light
     assert "hidden" not in light
-    assert 'class="only-dark" hidden' in dark  # where no style sheet shows it
+    assert 'class="on-dark" hidden' in dark  # where no style sheet shows it
 
 
 @pytest.mark.usefixtures("page_with_no_kernel")
