@@ -20,7 +20,8 @@ function button(scope, audio) {
   audio.controls = false;
   scope.setAttribute("role", "button");
   scope.tabIndex = 0;
-  scope.setAttribute("aria-label", `Play ${audio.ariaLabel}`);
+  const said = scope.querySelector("small")?.textContent;
+  scope.setAttribute("aria-label", ["Play", audio.ariaLabel, said].filter(Boolean).join(" "));
   scope.setAttribute("aria-pressed", "false");
 }
 
