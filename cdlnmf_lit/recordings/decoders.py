@@ -108,7 +108,7 @@ def recognized(path: Path, name: str, aside: Path) -> Encoded:
                 return found
         except ModuleNotFoundError as error:
             missing.append(str(error.name))
-    if "miniaudio" in missing and (found := _by_libsndfile(path, aside)):
+    if "miniaudio" in missing and (found := _by_libsndfile(path, aside, mp3_too=True)):
         return replace(found, fault=f"libsndfile may miss its end; {NEEDED['miniaudio']}")
     if "soundfile" in missing and (found := _by_scipy(path)):
         return found
@@ -153,20 +153,24 @@ SHOULD_BE = re.compile(
 """What libsndfile's log says of the size of the samples, or of all of a 64-bit file."""
 HEADER = re.compile(r"^ *(Channels|Block Align|Bit Width) *: (\d+)", re.MULTILINE)
 """What that log says of each sample of a WAV file."""
+PLAIN = re.compile("WAVE_FORMAT_PCM|^ *format : pcm$", re.MULTILINE)
+"""What that log says of a WAV file whose samples are whole numbers of bytes."""
 LEFT_OVER = re.compile(r"Unknown chunk marker .*at position (\d+).*Exiting parser")
 """Where what follows the samples is no part of the file, by that log."""
 
 
-def _by_libsndfile(path: Path, aside: Path) -> Encoded | None:
+def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | None:
     import soundfile
 
     try:
         with soundfile.SoundFile(str(path)) as file:
             n_samples, log = file.frames, file.extra_info
             rate, channels = int(file.samplerate), int(file.channels)
-            is_mpeg = file.format == "MP3"  # of which libsndfile guesses the length
+            is_mpeg, layer = file.format == "MP3", file.subtype  # its length is a guess
     except (soundfile.SoundFileError, TypeError):  # a TypeError is for `.raw`, which has no header
         return None
+    if is_mpeg and layer == "MPEG_LAYER_III" and not mp3_too:
+        return _mp3(path, aside)
     if n_samples == 0 and (mended := _with_open_end(path, log, aside)):
         return _by_libsndfile(mended, aside)
 
@@ -201,8 +205,7 @@ def _fault(log: str, size: int) -> str:
     if "Corrupted bitstream" in log:
         return "some of its pages are damaged"
     told = {name: int(number) for name, number in HEADER.findall(log)}
-    is_plain = "WAVE_FORMAT_PCM" in log
-    if is_plain and told["Block Align"] != told["Channels"] * ((told["Bit Width"] + 7) // 8):
+    if PLAIN.search(log) and told["Block Align"] != told["Channels"] * ((told["Bit Width"] + 7) // 8):
         return "its header contradicts itself"
     if "not equal to frame count" in log:
         return "its header contradicts itself"

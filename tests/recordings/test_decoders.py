@@ -245,6 +245,22 @@ def test_what_there_is_of_a_cut_file_is_read(tmp_path, name):
     assert f"holds {x.size / rate:.2f} s" in told
 
 
+def test_an_mp3_whose_first_frame_is_damaged_is_read_to_its_end(tmp_path):
+    """Nothing that begins so is known by its first bytes; libsndfile reads the half of it."""
+    x, decoder, (told,) = decoded(tmp_path, patched(DAMAGED["MP3"], b"\xff", (0, b"\xfd")))
+    assert decoder == "miniaudio"
+    assert x.size >= NOISE[0].size
+    assert "its tag is not at its start" in told
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])
+def test_a_header_of_channels_that_are_not_there_is_told(tmp_path, form):
+    content = patched(of(form, "PCM_16"), b"fmt ", (6, b"\x05"))
+    x, _, (told, *_) = decoded(tmp_path, content)
+    assert x.size == TONE.size // 5
+    assert "its header contradicts itself" in told
+
+
 def corrupted(content, random):
     """Cut, or with bytes that are others, or with parts that have changed places."""
     kind, most = random.integers(4), len(content)
