@@ -3,9 +3,11 @@
 import io
 import re
 import struct
+import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,6 +165,38 @@ def test_letters_in_a_title_are_no_tag(tmp_path):
         x, _, told = decoded(tmp_path, content, suffix)
         assert told == []
         assert x.size >= TONE.size
+
+
+# ---- what other programs write, where they are there -------------------------------------------
+
+BY_FFMPEG = "ffmpeg -v error -i tone.wav"
+MADE = {
+    "vbr.mp3": (f"{BY_FFMPEG} -q:a 2 -f mp3 - | cat > vbr.mp3", 89_856),
+    "cbr.mp3": ("sox tone.wav cbr.mp3", 89_856),
+    "gapless.mp3": (f"{BY_FFMPEG} gapless.mp3", 88_200),
+    "info.flac": (f"{BY_FFMPEG} -metadata title='Info session 3' info.flac", 88_200),
+    "xing.flac": (f"{BY_FFMPEG} -metadata title='Xingu Antbird' xing.flac", 88_200),
+    "unstated.flac": (f"{BY_FFMPEG} -f flac - | cat > unstated.flac", 88_200),
+    "sox.wav": ("sox tone.wav -t wav - trim 0 2 2> /dev/null | cat > sox.wav", 44_100),
+    "ffmpeg.wav": (f"{BY_FFMPEG} -f wav - | cat > ffmpeg.wav", 88_200),
+    "gsm.wav": ("sox tone.wav -r 8000 -e gsm-full-rate gsm.wav", 32_000),
+    "rf64.wav": (f"{BY_FFMPEG} -rf64 always rf64.wav", 88_200),
+    "tone.m4a": (f"{BY_FFMPEG} tone.m4a", 88_200),
+    "tone.opus": (f"{BY_FFMPEG} tone.opus", 96_000),
+}
+"""How each is made of four seconds, and the samples that it holds; Opus has 24 kHz."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", MADE)
+def test_what_sox_and_ffmpeg_write_is_read_whole_and_without_a_word(tmp_path, name):
+    command, length = MADE[name]
+    (tmp_path / "tone.wav").write_bytes(of("WAV", "PCM_16", np.tile(TONE, 4)))
+    made = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    if made.returncode or not (tmp_path / name).stat().st_size:
+        pytest.skip(f"it cannot be made here: {made.stderr.strip()}")
+    x, _, told = decoded(tmp_path, (tmp_path / name).read_bytes(), Path(name).suffix)
+    assert (x.size, told) == (length, [])
 
 
 # ---- decoders that are missing -----------------------------------------------------------------
