@@ -17,10 +17,9 @@ from typing import Any, NoReturn
 
 from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import apply, decompose, learn
-from cdlnmf_lit.commands.decompose import FRAME, option_named
 from cdlnmf_lit.commands.running import INTERRUPTED, unbroken_streams
 from cdlnmf_lit.commands.sounds import EXAMPLES, seconds
-from cdlnmf_lit.commands.speaking import NAME, error_in_words, say
+from cdlnmf_lit.commands.speaking import FRAME, NAME, error_in_words, option_named, say
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.options import OneOf

@@ -14,7 +14,7 @@ from typing import Any
 
 from cdlnmf_lit.commands.running import INTERRUPTED, refuse_taken, refuse_unwritable, stopped_gently
 from cdlnmf_lit.commands.sounds import channel_of, sounds_by_name
-from cdlnmf_lit.commands.speaking import error_in_words, say
+from cdlnmf_lit.commands.speaking import error_of, say
 from cdlnmf_lit.methods.decomposition import Decomposition
 
 
@@ -69,7 +69,7 @@ def apply(options: argparse.Namespace) -> int:
         return apply_to_one(options, found, options.sounds[0], options.out)
     sounds, failures = sounds_by_name(options.sounds, options.out), 0
     for number, (name, sound) in enumerate(sounds.items(), start=1):
-        print(f"{number}/{len(sounds)} {sound}: ", end="", flush=True)
+        print(f"{number}/{len(sounds)} {sound}", flush=True)
         try:
             out = options.out / name
             if not options.force and (out / "events.csv").exists():
@@ -78,8 +78,7 @@ def apply(options: argparse.Namespace) -> int:
                 return INTERRUPTED
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
-            print("failed", flush=True)
-            say("error", f"{sound}: {error_in_words(error)}")
+            say("error", error_of(sound, error))
     if failures:
         say("error", f"{failures} of {len(sounds)} sounds failed")
     return 2 if failures else 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -28,13 +27,21 @@ from cdlnmf_lit.commands.running import (
     stopped_gently,
 )
 from cdlnmf_lit.commands.sounds import heard, sounds_by_name
-from cdlnmf_lit.commands.speaking import error_in_words, in_words, say, warnings_noted
+from cdlnmf_lit.commands.speaking import (
+    FRAME,
+    error_in_words,
+    error_of,
+    in_words,
+    option_named,
+    say,
+    warnings_noted,
+)
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.checkpoints import Kept, identity, load, save, saving
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.progress import where
-from cdlnmf_lit.methods.recipes import RECIPES
+from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.methods.resources import require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
 from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen
@@ -43,10 +50,6 @@ from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.gabor import GaborFrame
 
-FRAME = ("window", "window_length", "hop", "channels")
-"""The options that make a frame."""
-RENAMED = {"channels": "--fft-length"}
-"""Options of another name on the command line: ``--channels`` stands too near ``--channel``."""
 AT_HAND = 2**21
 """Samples that are read even where only an estimate is asked for, so that they are checked."""
 CERTIFIED = ("cdl", "algorithm-1")
@@ -57,9 +60,22 @@ def decompose(options: argparse.Namespace) -> int:
     """Decompose one sound, or all of many."""
     if not options.sounds:
         raise ValueError("the following arguments are required: SOUND")
+    _check(options)
     if len(options.sounds) == 1 and not Path(options.sounds[0]).is_dir():
         return decompose_one(options, options.sounds[0])
     return decompose_all(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse, before any sound is read, what no sound could make right."""
+    arguments.integer(options.seed, "seed", at_least=0)
+    arguments.non_negative(options.checkpoint_every, "checkpoint_every")
+    if options.n_components is not None:
+        arguments.integer(options.n_components, "n_components")
+    if options.method is not None:
+        method_of(options, SAMPLE_RATE)
+    elif options.recipe is not None:
+        arguments.choice(options.recipe, "recipe", (AUTO, *RECIPES))
 
 
 def decompose_all(options: argparse.Namespace) -> int:
@@ -68,7 +84,7 @@ def decompose_all(options: argparse.Namespace) -> int:
     clear_stale(options.out / name for name in sounds)
     for number, (name, sound) in enumerate(sounds.items(), start=1):
         out = options.out / name
-        print(f"{number}/{len(sounds)} {sound}: ", end="", flush=True)
+        print(f"{number}/{len(sounds)} {sound}", flush=True)
         try:
             if not options.estimate and not options.force and _is_done(out, options):
                 checkpoint_of(out).unlink(missing_ok=True)
@@ -81,8 +97,7 @@ def decompose_all(options: argparse.Namespace) -> int:
                 status = decompose_one(one, sound)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
-            print("failed", flush=True)
-            say("error", f"{sound}: {error_in_words(error)}")
+            say("error", error_of(sound, error))
             continue
         print(printed.getvalue().splitlines()[-1], flush=True)
         if status == INTERRUPTED:
@@ -107,8 +122,6 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     from cdlnmf_lit.recordings.writing import folder_aside
 
     out, begin = options.out, time.monotonic()
-    arguments.integer(options.seed, "seed", at_least=0)
-    every = arguments.non_negative(options.checkpoint_every, "checkpoint_every")
     clear_stale([out])
     checkpoint = checkpoint_of(out)
     refuse_unwritable(out)
@@ -137,7 +150,9 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         _going_on_later(checkpoint),
         bar(method, kept, options.quiet) as seen,
     ):
-        watch = all_of(until(stop), seen, saving(checkpoint, every, kept, about, stop))
+        watch = all_of(
+            until(stop), seen, saving(checkpoint, options.checkpoint_every, kept, about, stop)
+        )
         with _recipe_in_errors(options, x.size / sample_rate):
             found = method.decompose(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
         found = replace(found, sample_rate=sample_rate, parameters=found.parameters | told)
@@ -225,8 +240,6 @@ def _chosen(
     options: argparse.Namespace, x: Array, sample_rate: int
 ) -> tuple[argparse.Namespace, dict[str, str]]:
     """The options, with what was left open chosen from the sound, and why; says it, too."""
-    if options.recipe is not None:
-        arguments.choice(options.recipe, "recipe", (AUTO, *RECIPES))
     if not _is_open(options):
         return options, {}
     asked = options.method or options.recipe or AUTO
@@ -258,8 +271,11 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     for name in changes:
         if name not in known:
             raise ValueError(f"{option_named(name)} is no option of {method.name}, {_home(name)}")
-    if "start" in changes and str(changes["start"]).endswith(".npz"):
+    if str(changes.get("start")).endswith(".npz"):
         del changes["start"]
+    elif changes.get("start", method.STARTS[0]) not in method.STARTS:
+        names = ", ".join(method.STARTS)
+        raise ValueError(f"start must be {names} or the .npz of a result, got {changes['start']!r}")
     for one, other in (("penalty", "share"), ("share", "penalty")):
         if one in changes and other in known:
             changes.setdefault(other, None)
@@ -267,11 +283,6 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     if frame:
         changes["frame"] = _frame(method.frame.parameters | frame, "channels" in frame)  # type: ignore
     return replace(method, **changes)
-
-
-def option_named(name: str) -> str:
-    """What an option of a method is called on the command line."""
-    return RENAMED.get(name, "--" + name.replace("_", "-"))
 
 
 def _home(name: str) -> str:
@@ -292,10 +303,7 @@ def _frame(asked: Mapping[str, Any], has_channels: bool) -> GaborFrame:
             f"window must be a name and numbers, as kaiser:8.6, got {window!r}"
         ) from error
     channels = asked["channels"] if has_channels else None
-    try:
-        return GaborFrame(shape, asked["hop"], channels, length=asked["window_length"]).tight()
-    except ValueError as error:
-        raise ValueError(re.sub("^channels", option_named("channels"), str(error))) from error
+    return GaborFrame(shape, asked["hop"], channels, length=asked["window_length"]).tight()
 
 
 def _asked_for(options: argparse.Namespace) -> str:

@@ -205,7 +205,9 @@ def _fault(log: str, size: int) -> str:
     if "Corrupted bitstream" in log:
         return "some of its pages are damaged"
     told = {name: int(number) for name, number in HEADER.findall(log)}
-    if PLAIN.search(log) and told["Block Align"] != told["Channels"] * ((told["Bit Width"] + 7) // 8):
+    if PLAIN.search(log) and told["Block Align"] != told["Channels"] * (
+        (told["Bit Width"] + 7) // 8
+    ):
         return "its header contradicts itself"
     if "not equal to frame count" in log:
         return "its header contradicts itself"
@@ -362,11 +364,12 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     rate, channels = first_frame.sample_rate, len(first_frame.layout.channels)
 
     def blocks(first: int, dtype: Any) -> Iterator[NDArray[Any]]:
-        planes = av.AudioResampler("dblp", first_frame.layout, rate)
+        adapted = av.AudioResampler("dbl", first_frame.layout, rate)
         try:
             with av.open(f"file:{path}", "r", options=options) as container:
-                decoded = (each for frame in _frames(container) for each in planes.resample(frame))
-                yield from _from((each.to_ndarray().T.astype(dtype) for each in decoded), first)
+                decoded = (each for frame in _frames(container) for each in adapted.resample(frame))
+                arrays = (each.to_ndarray().reshape(-1, channels) for each in decoded)
+                yield from _from((each.astype(dtype) for each in arrays), first)
         except ValueError as error:
             raise OSError("its channels or its rate change") from error
 
@@ -394,10 +397,12 @@ def _frames(container: Any) -> Iterator[Any]:
     """All audio frames of a file that can be decoded; at its end it tells how many cannot."""
     import av
 
-    damaged = 0
-    for packet in container.demux(container.streams.audio[0]):
+    packets, damaged = container.demux(container.streams.audio[0]), 0
+    while True:
         try:
-            yield from packet.decode()
+            yield from next(packets).decode()
+        except StopIteration:
+            break
         except av.FFmpegError:
             damaged += 1
     if damaged:

@@ -200,7 +200,7 @@ def test_the_command_says_in_a_line_what_cannot_be_applied(tmp_path, capsys):
     replace(learnt(), method="by hand").save(tmp_path / "other.npz")
     for result, sound, told in (
         ("none.npz", "x.wav", "none.npz"),
-        ("x.wav", "x.wav", "path must be a saved decomposition"),
+        ("x.wav", "x.wav", "the file must be a saved decomposition"),
         ("other.npz", "x.wav", "method must be one of"),
         ("learnt.npz", "empty", "must be a folder that holds"),
     ):

@@ -33,19 +33,19 @@ def of(form, subtype, x=TONE, rate=RATE):
     return buffer.getvalue()
 
 
-def by_ffmpeg(form, codec, x=TONE):
-    """A sound as FFmpeg encodes it."""
+def by_ffmpeg(form, codec, x=TONE, layout="mono"):
+    """A sound as FFmpeg encodes it, of channels (C, T) where there are several."""
     import av
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        stream = container.add_stream(codec, rate=RATE, layout=layout)
         encoder = stream.codec_context
         encoder.format = av.Codec(codec, "w").audio_formats[0]
         encoder.open()
-        frame = av.AudioFrame.from_ndarray(np.float32(x)[None], "fltp", "mono")
+        frame = av.AudioFrame.from_ndarray(np.float32(x).T.reshape(1, -1), "flt", layout)
         frame.sample_rate, frame.pts = RATE, 0
-        adapted = av.AudioResampler(encoder.format, "mono", RATE, encoder.frame_size)
+        adapted = av.AudioResampler(encoder.format, layout, RATE, encoder.frame_size)
         for each in (*adapted.resample(frame), *adapted.resample(None), None):
             container.mux(stream.encode(each))
     return buffer.getvalue()
@@ -116,6 +116,10 @@ WHOLE = {
     ),
     "AAC": (by_ffmpeg("mp4", "aac"), "FFmpeg", RATE, 0.5),
     "ALAC": (by_ffmpeg("ipod", "alac"), "FFmpeg", RATE, 1e-4),
+    "eight channels ALAC": (
+        by_ffmpeg("ipod", "alac", np.tile(NOISE[0], (8, 1)), "7.1(wide)"),
+        *("FFmpeg", 2 * RATE, None),
+    ),
     "FLAC in Matroska": (by_ffmpeg("matroska", "flac"), "FFmpeg", RATE, 1e-4),
     "FLAC in Ogg": (by_ffmpeg("ogg", "flac"), "FFmpeg", RATE, 1e-4),
 }
@@ -285,6 +289,13 @@ def test_an_mp3_whose_first_frame_is_damaged_is_read_to_its_end(tmp_path):
     assert decoder == "miniaudio"
     assert x.size >= NOISE[0].size
     assert "its tag is not at its start" in told
+
+
+def test_a_frame_that_states_more_than_memory_holds_is_told(tmp_path):
+    """As a damaged index may: FFmpeg has not the memory, and must not end the program."""
+    x, _, (told,) = decoded(tmp_path, patched(DAMAGED["AAC"], b"stsz", (152, b"\x20")))
+    assert 0.5 * NOISE[0].size < x.size < NOISE[0].size
+    assert "it is damaged, frames that cannot be decoded: 1" in told
 
 
 @pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])

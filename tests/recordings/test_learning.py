@@ -219,7 +219,7 @@ def test_stereo_is_read_by_its_channel(tmp_path, place):
     paths = [str(tmp_path / "stereo.wav")]
     one, other = (learn(METHODS[0], paths, 2, channel=n, folder=place) for n in (0, 1))
     assert not np.array_equal(one.spectra, other.spectra)
-    with pytest.raises(ValueError, match="channel must choose one of the 2"):
+    with pytest.raises(ValueError, match="channel must be one of 0, 1, mean for"):
         learn(METHODS[0], paths, 2, channel=2, folder=place)
 
 
