@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from cdlnmf_lit.commands.speaking import (
 )
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.checkpoints import Kept, identity, load, save, saving
+from cdlnmf_lit.methods.choosing import EXCERPT, loudest
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.progress import where
@@ -46,6 +48,7 @@ from cdlnmf_lit.methods.resources import require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
 from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen
 from cdlnmf_lit.recordings.reading import Source
+from cdlnmf_lit.recordings.stretches import from_sample
 from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.gabor import GaborFrame
@@ -127,7 +130,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     refuse_unwritable(out)
     refuse_taken(out, options.force or checkpoint.exists())
     with heard(sound, options) as source:
-        if options.estimate and source.n_samples > AT_HAND and not _is_open(options):
+        if options.estimate and source.n_samples > AT_HAND:
             return _estimate_by_length(options, source)
         x, sample_rate = source.samples(), source.sample_rate
     options, because = _chosen(options, x, sample_rate)
@@ -139,7 +142,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     about = identity(x, method, K, **told, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
-    print(f"estimate: {method.estimate(x.size, K, x.dtype)}", flush=True)
+    _say_estimate(method, x.size, K, x.dtype)
     if options.estimate:
         return 0
     if kept:
@@ -186,16 +189,31 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
 def _estimate_by_length(options: argparse.Namespace, source: Source) -> int:
     """Say what a sound will take that is too long to be read for that alone."""
     T = source.n_samples
+    if _is_open(options):
+        options, _ = _chosen(options, _loudest(source), source.sample_rate)
     with _recipe_in_errors(options, T / source.sample_rate):
-        method = method_of(options, source.sample_rate)
-        K = arguments.integer(
-            options.n_components, "n_components", at_most=method.most_components(T)
-        )
+        method, K = method_of(options, source.sample_rate), options.n_components
+        for stage in method.stages:
+            arguments.integer(K, "n_components", at_most=stage.most_components(T))
         dtype = np.dtype(method.precision or source.dtype)
-        task = f"{method.name} of {T} samples into {K} components"
-        require_memory(method.bytes_needed(T, K, dtype), task)
-        print(f"estimate: {method.estimate(T, K, dtype)}", flush=True)
+        _say_estimate(method, T, K, dtype, T * np.dtype(source.dtype).itemsize)
     return 0
+
+
+def _say_estimate(method: Method, T: int, K: int, dtype: Any, unread: int = 0) -> None:
+    """Say what a run takes; refuse it where that, and what is not yet read, is not there."""
+    estimate = method.estimate(T, K, dtype)
+    task = f"{method.name} of {T} samples into {K} components"
+    require_memory(estimate.memory_bytes + unread, task)
+    print(f"estimate: {estimate}", flush=True)
+
+
+def _loudest(source: Source) -> Array:
+    """The stretch of a long sound that a choice looks at, without the rest in memory."""
+    length, step = round(EXCERPT * source.sample_rate), source.sample_rate // 2
+    energies = [np.square(block, dtype=float).sum() for block in source.blocks(step)]
+    begin = min(loudest(energies, length // step) * step, source.n_samples - length)
+    return np.concatenate([*islice(from_sample(source.blocks(length), begin), 2)])[:length]
 
 
 @contextmanager

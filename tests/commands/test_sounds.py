@@ -1,6 +1,7 @@
 """The sounds that a command is given: files, folders, standard input, and stretches of them."""
 
 import argparse
+import subprocess
 import sys
 import warnings
 from types import SimpleNamespace
@@ -159,16 +160,61 @@ def test_a_folder_without_a_sound_is_refused(place, capsys):
     assert "SOUND must be a folder that holds sounds outside of out" in capsys.readouterr().err
 
 
-def test_the_estimate_of_a_long_sound_does_not_read_its_samples(place, capsys, monkeypatch):
+@pytest.mark.parametrize("options", [SMALL, SMALL[2:], ["-K", "2"], []], ids=str)
+def test_the_estimate_of_a_long_sound_does_not_read_its_samples(
+    place, capsys, monkeypatch, options
+):
     from cdlnmf_lit.commands import decompose as command
     from cdlnmf_lit.recordings.reading import Source
 
-    writing.write("x.wav", sound(), RATE)
-    assert decompose("x.wav", "--estimate") == 0
-    expected = capsys.readouterr().out.split(",")[0]
+    loud = np.r_[0.1 * sound(9.0), sound(8.0), 0.1 * sound(2.3)]
+    writing.write("x.wav", loud + 0.01 * np.random.default_rng(0).standard_normal(loud.size), RATE)
+    argv = ["decompose", "x.wav", *options, "--estimate"]
+    assert main(argv) == 0
+    *chosen, expected = capsys.readouterr().out.splitlines()
     monkeypatch.setattr(command, "AT_HAND", 100)
     monkeypatch.setattr(Source, "samples", lambda self: pytest.fail("read"))
-    assert decompose("x.wav", "--estimate") == 0
-    assert capsys.readouterr().out.split(",")[0] == expected
-    assert main(["decompose", "x.wav", *SMALL, "-K", "100000", "--estimate"]) == 2
+    assert main(argv) == 0
+    *again, estimate = capsys.readouterr().out.splitlines()
+    assert again == chosen
+    assert estimate.split(",")[0] == expected.split(",")[0]
+    assert main([*argv, "-K", "100000"]) == 2
     assert "-K must be a whole number from 1 to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at_hand", [100, 10**6])
+def test_an_estimate_is_refused_where_the_run_would_be(place, capsys, monkeypatch, at_hand):
+    from cdlnmf_lit.commands import decompose as command
+    from cdlnmf_lit.methods import resources
+    from cdlnmf_lit.methods.recipes import RECIPES
+
+    writing.write("x.wav", sound(3.0), RATE)
+    monkeypatch.setattr(command, "AT_HAND", at_hand)
+    needed = RECIPES["notes"](RATE).estimate(3 * RATE, 2, np.float32).memory_bytes
+    for there, status in ((needed - 1, 2), (needed + 8 * 3 * RATE, 0)):
+        monkeypatch.setattr(resources, "available_memory", lambda there=there: there)
+        argv = ["decompose", "x.wav", "--recipe", "notes", "-K", "2"]
+        assert main([*argv, "--estimate"]) == status
+        if status:
+            assert main(argv) == status
+            assert " are free" in capsys.readouterr().err
+
+
+MEASURE = """
+import resource, sys
+from cdlnmf_lit.__main__ import main
+assert main(["decompose", "x.wav", "--estimate", *sys.argv[1:]]) == 0
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("options", [["--recipe", "notes", "-K", "4"], []], ids=str)
+def test_the_estimate_of_twenty_minutes_of_stereo_takes_at_most_250_megabytes(place, options):
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile("x.wav", "w", 44_100, 2) as file:
+        for _ in range(1200):
+            file.write(rng.uniform(-0.1, 0.1, (44_100, 2)))
+    argv = [sys.executable, "-c", MEASURE, *options]
+    told = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert float(told.splitlines()[-1]) < 250e6
