@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import apply, decompose, learn
 from cdlnmf_lit.commands.running import INTERRUPTED, unbroken_streams
-from cdlnmf_lit.commands.sounds import EXAMPLES, seconds
+from cdlnmf_lit.commands.sounds import EXAMPLES, LABELS_ARE, labels, seconds
 from cdlnmf_lit.commands.speaking import FRAME, NAME, error_in_words, option_named, say
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.method import Method
@@ -124,7 +124,8 @@ def _parser() -> _Parser:
         "component, what they leave (the residual), a figure, a summary and the numbers (.npz).",
         epilog="Ctrl-C ends after the current iteration and keeps what was reached, in every stage "
         "of a recipe. A run that is stopped or killed leaves OUT.checkpoint.npz, from which the "
-        "same command goes on.",
+        "same command goes on. CDLNMF_THREADS=2 has two threads compute; results do not depend on "
+        "it.",
         allow_abbrev=False,
         add_help=False,
     )
@@ -190,6 +191,7 @@ def _add_options_of_the_run(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="of the random start: the same gives the same, another may do better (default: 0)",
     )
+    add("--labels", type=labels, default=(), metavar="FORMATS", help=LABELS_ARE)
     add("--quiet", action="store_true", help="show no progress bar")
     add(
         "--checkpoint-every",

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cdlnmf_lit.commands.running import INTERRUPTED, refuse_taken, refuse_unwritable, stopped_gently
-from cdlnmf_lit.commands.sounds import channel_of, sounds_by_name
+from cdlnmf_lit.commands.sounds import LABELS_ARE, channel_of, labels, sounds_by_name
 from cdlnmf_lit.commands.speaking import error_of, say
 from cdlnmf_lit.methods.decomposition import Decomposition
 
@@ -41,6 +41,7 @@ def add_to(commands: Any) -> None:
         help="one sound for each component, what they leave, and the events; or the events alone "
         "(default: sounds)",
     )
+    add("--labels", type=labels, default=(), metavar="FORMATS", help=LABELS_ARE)
     add(
         "--share",
         type=float,
@@ -103,6 +104,7 @@ def apply_to_one(options: argparse.Namespace, found: Decomposition, sound: str, 
             source,
             out,
             write=options.write,
+            labels=options.labels,
             share=options.share,
             strict=options.strict,
             checkpoint_every=options.checkpoint_every,

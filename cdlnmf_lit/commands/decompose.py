@@ -47,6 +47,7 @@ from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.methods.resources import require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
 from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen
+from cdlnmf_lit.recordings.events import LABELS
 from cdlnmf_lit.recordings.reading import Source
 from cdlnmf_lit.recordings.stretches import from_sample
 from cdlnmf_lit.theory import arguments
@@ -166,7 +167,14 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         try:
             with folder_aside(out) as aside:
                 seconds = round(time.monotonic() - begin, 3)
-                summary = results.fill(found, aside, sound=sound, seconds=seconds, warnings=noted)
+                summary = results.fill(
+                    found,
+                    aside,
+                    labels=options.labels,
+                    sound=sound,
+                    seconds=seconds,
+                    warnings=noted,
+                )
                 plotting.components(found, sample_rate).savefig(aside / "components.png")
         except BaseException:
             if not found.is_stopped:
@@ -176,7 +184,10 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         if not found.is_stopped:
             checkpoint.unlink(missing_ok=True)
     last = {name: each[-1] for name, each in found.history.items()}
-    print(f"{found.status}; {in_words(last)}")
+    status = found.status.partition(":")[0] if found.is_stopped else found.status
+    print(f"{status}; {in_words(last)}")
+    if found.is_stopped:
+        say("note", f"the same command goes on from {checkpoint}")
     if found.method in CERTIFIED and found.parameters["penalty"] and not stop.is_set():
         with suppress(KeyboardInterrupt):
             print("; ".join(_certified(found)))
@@ -370,7 +381,8 @@ def _recipe_in_errors(options: argparse.Namespace, seconds: float) -> Iterator[N
 def _is_done(out: Path, options: argparse.Namespace) -> bool:
     """Whether there is a whole result of what is asked."""
     result = out / "decomposition.npz"
-    if not result.exists():
+    labels = [out / LABELS[each][0] for each in options.labels]
+    if not all(path.exists() for path in (result, *labels)):
         return False
     found = Decomposition.load(result)
     return _is_asked_for(found, options) and not found.is_stopped

@@ -6,7 +6,9 @@ import sys
 import warnings
 from types import SimpleNamespace
 
+import crowsetta
 import numpy as np
+import pretty_midi
 import pytest
 import soundfile
 from numpy.testing import assert_allclose
@@ -16,6 +18,7 @@ from cdlnmf_lit.commands.sounds import seconds
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.presentation import plotting
 from cdlnmf_lit.recordings import writing
+from cdlnmf_lit.recordings.events import from_table
 
 RATE = 8000
 SMALL = ["-K", "2", "--method", "nmf", "--window-length", "256", "--hop", "64", "--iterations", "3"]
@@ -151,6 +154,31 @@ def test_a_folder_as_people_have_them(place, capsys):
     printed, _ = capsys.readouterr()
     assert printed.count("is done, skipped") == 9
     assert (folder / "out" / "broken.wav" / "decomposition.npz").exists()
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+def test_events_are_written_for_other_programs(place):
+    writing.write("x.wav", sound(), RATE)
+    assert decompose("x.wav", "--labels", "audacity,raven,midi") == 0
+    table = from_table((place / "out" / "events.csv").read_text())
+    read = crowsetta.formats
+    heard = read.seq.AudSeq.from_file("out/labels.txt").to_seq()
+    assert_allclose(heard.onsets_s, table.onset, atol=6e-4)
+    boxes = read.bbox.Raven.from_file("out/selections.txt", annot_col="Annotation").to_bbox()
+    assert_allclose([box.low_freq for box in boxes], table.lowest, atol=0.1)
+    notes = pretty_midi.PrettyMIDI("out/events.mid").instruments
+    assert sum(len(each.notes) for each in notes) == len(table) > 0
+
+
+def test_labels_are_written_by_a_rerun_and_those_that_are_none_refused(place, capsys):
+    (place / "in").mkdir()
+    writing.write("in/x.wav", sound(), RATE)
+    assert decompose("in") == decompose("in", "--labels", "audacity") == 0
+    assert (place / "out" / "x.wav" / "labels.txt").exists()
+    assert decompose("in", "--labels", "audacity") == 0
+    assert capsys.readouterr().out.count("is done, skipped") == 1
+    assert decompose("in", "--labels", "raven,praat") == 2
+    assert "--labels: must be of audacity, raven, midi, got 'praat'" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_sound_is_refused(place, capsys):

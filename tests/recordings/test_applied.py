@@ -7,7 +7,9 @@ import resource
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
 
+import crowsetta
 import numpy as np
+import pretty_midi
 import pytest
 
 from cdlnmf_lit.__main__ import main
@@ -164,6 +166,8 @@ def test_what_cannot_be_applied_is_refused_before_any_work(tmp_path):
         applied.apply(replace(learnt(), sample_rate=None), sound, tmp_path / "out")
     with pytest.raises(ValueError, match="write must be one of sounds, events, got 'all'"):
         applied.apply(learnt(), sound, tmp_path / "out", write="all")
+    with pytest.raises(ValueError, match="labels must be one of audacity, raven, midi, got 'x'"):
+        applied.apply(learnt(), sound, tmp_path / "out", labels=["x"])
     with pytest.raises(ValueError, match="found must have patterns that sound"):
         applied.apply(learnt(atoms=np.zeros_like(ATOMS)), sound, tmp_path / "out")
     with pytest.raises(ValueError, match="size must be at least a pattern's 240 samples"):
@@ -186,6 +190,14 @@ def test_the_command_applies_a_result_to_files_and_folders(tmp_path, capsys):
     assert "pass --force to replace it" in capsys.readouterr().err
     assert main(["apply", *one, "-o", str(tmp_path / "one"), "--force", "--write", "events"]) == 0
     assert sorted(content(tmp_path / "one")) == ["applied.json", "events.csv"]
+    labels = ["--write", "events", "--labels", "audacity,raven,midi"]
+    assert main(["apply", *one, "-o", str(tmp_path / "two"), *labels]) == 0
+    table = from_table((tmp_path / "two" / "events.csv").read_text())
+    heard = crowsetta.formats.seq.AudSeq.from_file(tmp_path / "two" / "labels.txt").to_seq()
+    np.testing.assert_allclose(heard.onsets_s, table.onset, atol=6e-4)
+    assert (tmp_path / "two" / "selections.txt").read_text().count("\n") == 4
+    notes = pretty_midi.PrettyMIDI(str(tmp_path / "two" / "events.mid")).instruments
+    assert sum(len(each.notes) for each in notes) == len(table) == 3
     both = [one[0], str(tmp_path / "sounds"), "-o", str(tmp_path / "both"), "--quiet"]
     assert main(["apply", *both, "--write", "events"]) == 0
     assert "5 events in 5 s" in capsys.readouterr().out
