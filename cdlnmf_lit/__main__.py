@@ -26,6 +26,9 @@ from cdlnmf_lit.methods.options import OneOf
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.recordings.decomposing import AUTO
 
+LEFT_OUT = "left out"
+"""What the library calls ``None``."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 2 after an error, 130 where interrupted.
@@ -228,6 +231,7 @@ def _options_of(method: Method) -> dict[str, tuple[str, str, Any]]:
     told: dict[str, tuple[str, str, Any]] = {}
     for each in fields(method):
         words, rule = each.metadata["words"].replace("``", ""), each.metadata["rule"]
+        words = words.replace("None takes", f"{LEFT_OUT}, it takes").replace("None", LEFT_OUT)
         default = getattr(method, each.name)
         if each.name == "frame":
             told |= {
@@ -239,7 +243,7 @@ def _options_of(method: Method) -> dict[str, tuple[str, str, Any]]:
             told["start"] = ("|".join((*method.STARTS, "FILE.npz")), words, found)
         else:
             metavar = "|".join(rule.names) if isinstance(rule, OneOf) else "VALUE"
-            told[each.name] = (metavar, words, default)
+            told[each.name] = (metavar, words, LEFT_OUT if default is None else default)
     return told
 
 

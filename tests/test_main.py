@@ -261,7 +261,9 @@ def test_help_lists_every_option_of_the_method(capsys, monkeypatch, name):
     for each in fields(method):
         if each.name != "frame":
             assert f"--{each.name.replace('_', '-')} " in text
-            assert f"(default: {getattr(method, each.name)})" in text
+            default = getattr(method, each.name)
+            assert f"(default: {'left out' if default is None else default})" in text
+    assert "None" not in text
     names = {each.name for each in fields(method)}
     assert ("--hop VALUE" in text) == bool(names & {"frame", "hop"})
     assert "`" not in text
@@ -690,6 +692,7 @@ def test_an_option_of_a_frame_is_answered_with_the_methods_that_have_one(recordi
         (OSError(errno.ELOOP, "Too many levels", "a.wav"), "a.wav: too many levels"),
         (OSError("path=a.wav must be sound"), "a.wav must be sound"),
         (ValueError("stop must lie after start=2, got 1"), "--to must lie after --from 2, got 1"),
+        (ValueError("share must be None for nmf, got 2"), "--share must be left out for nmf, got"),
         (MemoryError(), "out of memory: --estimate tells"),
         (MemoryError("Unable to allocate 9 GiB for an array with shape"), "out of memory: --est"),
         (MemoryError("nmf needs 9 GB"), "nmf needs 9 GB"),

@@ -23,9 +23,17 @@ CALLED = {
     "stop": "--to",
     "x": "the sound",
     "path": "the file",
+    "found": "the result",
     "sample_rate": "the sample rate",
 }
 """What the command line calls otherwise than the library."""
+SPOKEN = {
+    "path=": "",
+    r"start=(?=\d)": "--from ",
+    "stop=": "--to ",
+    "must be None": "must be left out",
+}
+"""What else it says otherwise, as patterns."""
 OPTIONS = {"seed", "recipe", "method", "channel", "out", "checkpoint_every", "excerpts", "longest"}
 SYSTEM = {
     errno.ENOENT: "there is no such file or folder",
@@ -63,7 +71,9 @@ def spoken(message: object) -> str:
     told = re.sub(
         rf"(^|: |and )({names})(?= must )", lambda at: at[1] + option_named(at[2]), str(message)
     )
-    return re.sub(r"\bstart=(?=\d)", "--from ", told.replace("path=", "")).replace("stop=", "--to ")
+    for name, called in SPOKEN.items():
+        told = re.sub(rf"\b{name}", called, told)
+    return told
 
 
 def in_words(record: Mapping[str, float]) -> str:
