@@ -10,6 +10,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -376,11 +377,11 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     stated = duration * rate if duration and BELIEVED & names else None
     padding = PADDED if "mov" in names else 0
     fault = "it is cut" if "caf" in names and _is_cut_caf(path) else ""
-    if "ogg" in names and codec in {
-        "vorbis",
-        "opus",
-    }:  # which libsndfile reads where they are whole
-        fault = "some of its pages are damaged"
+    if find_spec("soundfile") and not fault:  # which reads these where they are whole
+        if "ogg" in names and codec in {"vorbis", "opus"}:
+            fault = "some of its pages are damaged"
+        if {"wav", "aiff", "caf", "w64", "au"} & names and codec.startswith("pcm_"):
+            fault = "libsndfile refuses it, so its header may be damaged"
     return Encoded("FFmpeg", rate, channels, blocks, stated, 2 * PADDED, padding, fault)
 
 

@@ -306,6 +306,17 @@ def test_a_header_of_channels_that_are_not_there_is_told(tmp_path, form):
     assert "its header contradicts itself" in told
 
 
+def test_what_libsndfile_refuses_of_its_own_kind_is_told(tmp_path, monkeypatch):
+    """FFmpeg reads samples of any width, of 62 bits too; without libsndfile it is asked first."""
+    _, decoder, (told,) = decoded(tmp_path, patched(WAV, b"fmt ", (18, b"\x3e")))
+    assert (decoder, "its header may be damaged" in told) == ("FFmpeg", True)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    for content in (WAV, of("OGG", "VORBIS")):
+        x, decoder, told = decoded(tmp_path, content)
+        assert (decoder, told) == ("FFmpeg", [])
+        assert TONE.size <= x.size < TONE.size + BLOCK
+
+
 def corrupted(content, random):
     """Cut, or with bytes that are others, or with parts that have changed places."""
     kind, most = random.integers(4), len(content)
