@@ -5,7 +5,6 @@ Chapter: ``book/experiments/learn_once.md``.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ import numpy as np
 from cdlnmf_lit.methods.decomposition import Decomposition, require_rate, written_aside
 from cdlnmf_lit.methods.events import FALL, events_of
 from cdlnmf_lit.methods.held import Application, application
+from cdlnmf_lit.methods.resources import bytes_in_words
 from cdlnmf_lit.recordings.applying import (
     State,
     before,
@@ -248,15 +248,14 @@ def require_room(folder: Path, needed: int) -> None:
     >>> require_room(Path("there"), 10**18)
     Traceback (most recent call last):
         ...
-    OSError: [Errno 28] there: 1e+09 GB of sounds need more than the ... GB that are free: ...
+    OSError: there: 1000000 TB of sounds need more than the ... that are free: make room, or ...
     """
     there = next(parent for parent in folder.absolute().parents if parent.exists())
     free = shutil.disk_usage(there).free
     if needed + ROOM > free:
         raise OSError(
-            errno.ENOSPC,
-            f"{folder}: {needed / 1e9:.3g} GB of sounds need more than the {free / 1e9:.3g} GB "
-            "that are free: make room, or write events only",
+            f"{folder}: {bytes_in_words(needed)} of sounds need more than the "
+            f"{bytes_in_words(free)} that are free: make room, or write events only"
         )
 
 

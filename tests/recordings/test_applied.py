@@ -13,6 +13,7 @@ import pretty_midi
 import pytest
 
 from cdlnmf_lit.__main__ import main
+from cdlnmf_lit.commands.speaking import error_in_words
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.nmf import NMF
@@ -143,8 +144,9 @@ def test_a_disk_that_fills_says_so_and_the_run_goes_on_when_there_is_room(tmp_pa
 def test_too_little_room_is_said_before_any_work(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(applied.shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10**6))
-    with pytest.raises(OSError, match=r"GB of sounds need more than the 0\.001 GB that are free"):
+    with pytest.raises(OSError, match=r"1\.2 MB of sounds need more than the 1 MB") as refused:
         applied.apply(learnt(), Computed(12), tmp_path / "out")
+    assert error_in_words(refused.value).startswith(f"{tmp_path / 'out'}: 1.2 MB of sounds need")
     assert not any(tmp_path.iterdir())
     done = applied.apply(learnt(), Computed(12), tmp_path / "out", write="events")
     assert done.n_events == 12

@@ -248,7 +248,9 @@ def test_bad_recordings_are_refused_by_their_name_and_nothing_is_left(sounds, tm
 def test_a_disk_without_room_is_refused_before_the_work(sounds, place, monkeypatch):
     usage = learning.shutil.disk_usage(place)._replace(free=1000)
     monkeypatch.setattr(learning.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OSError, match=r"the pieces need about .* GB"):
+    with pytest.raises(
+        OSError, match=r"the pieces need about .* [MG]B in .*, which has .*: make room"
+    ):
         learn(METHODS[0], sounds, 2, folder=place)
 
 
