@@ -17,15 +17,17 @@ from typing import Any, NoReturn
 
 from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import apply, decompose, learn
-from cdlnmf_lit.commands.decompose import FRAME, option_named
 from cdlnmf_lit.commands.running import INTERRUPTED, unbroken_streams
-from cdlnmf_lit.commands.sounds import EXAMPLES, seconds
-from cdlnmf_lit.commands.speaking import NAME, error_in_words, say
+from cdlnmf_lit.commands.sounds import EXAMPLES, LABELS_ARE, labels, seconds
+from cdlnmf_lit.commands.speaking import FRAME, NAME, error_in_words, option_named, say
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.options import OneOf
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.recordings.decomposing import AUTO
+
+LEFT_OUT = "left out"
+"""What the library calls ``None``."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -125,7 +127,8 @@ def _parser() -> _Parser:
         "component, what they leave (the residual), a figure, a summary and the numbers (.npz).",
         epilog="Ctrl-C ends after the current iteration and keeps what was reached, in every stage "
         "of a recipe. A run that is stopped or killed leaves OUT.checkpoint.npz, from which the "
-        "same command goes on.",
+        "same command goes on. CDLNMF_THREADS=2 has two threads compute; results do not depend on "
+        "it.",
         allow_abbrev=False,
         add_help=False,
     )
@@ -191,6 +194,7 @@ def _add_options_of_the_run(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="of the random start: the same gives the same, another may do better (default: 0)",
     )
+    add("--labels", type=labels, default=(), metavar="FORMATS", help=LABELS_ARE)
     add("--quiet", action="store_true", help="show no progress bar")
     add(
         "--checkpoint-every",
@@ -227,6 +231,7 @@ def _options_of(method: Method) -> dict[str, tuple[str, str, Any]]:
     told: dict[str, tuple[str, str, Any]] = {}
     for each in fields(method):
         words, rule = each.metadata["words"].replace("``", ""), each.metadata["rule"]
+        words = words.replace("None takes", f"{LEFT_OUT}, it takes").replace("None", LEFT_OUT)
         default = getattr(method, each.name)
         if each.name == "frame":
             told |= {
@@ -238,7 +243,7 @@ def _options_of(method: Method) -> dict[str, tuple[str, str, Any]]:
             told["start"] = ("|".join((*method.STARTS, "FILE.npz")), words, found)
         else:
             metavar = "|".join(rule.names) if isinstance(rule, OneOf) else "VALUE"
-            told[each.name] = (metavar, words, default)
+            told[each.name] = (metavar, words, LEFT_OUT if default is None else default)
     return told
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cdlnmf_lit.commands.running import INTERRUPTED, refuse_taken, refuse_unwritable, stopped_gently
-from cdlnmf_lit.commands.sounds import channel_of, sounds_by_name
-from cdlnmf_lit.commands.speaking import error_in_words, say
+from cdlnmf_lit.commands.sounds import LABELS_ARE, channel_of, labels, sounds_by_name
+from cdlnmf_lit.commands.speaking import error_of, say
 from cdlnmf_lit.methods.decomposition import Decomposition
 
 
@@ -41,6 +41,7 @@ def add_to(commands: Any) -> None:
         help="one sound for each component, what they leave, and the events; or the events alone "
         "(default: sounds)",
     )
+    add("--labels", type=labels, default=(), metavar="FORMATS", help=LABELS_ARE)
     add(
         "--share",
         type=float,
@@ -69,7 +70,7 @@ def apply(options: argparse.Namespace) -> int:
         return apply_to_one(options, found, options.sounds[0], options.out)
     sounds, failures = sounds_by_name(options.sounds, options.out), 0
     for number, (name, sound) in enumerate(sounds.items(), start=1):
-        print(f"{number}/{len(sounds)} {sound}: ", end="", flush=True)
+        print(f"{number}/{len(sounds)} {sound}", flush=True)
         try:
             out = options.out / name
             if not options.force and (out / "events.csv").exists():
@@ -78,8 +79,7 @@ def apply(options: argparse.Namespace) -> int:
                 return INTERRUPTED
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
-            print("failed", flush=True)
-            say("error", f"{sound}: {error_in_words(error)}")
+            say("error", error_of(sound, error))
     if failures:
         say("error", f"{failures} of {len(sounds)} sounds failed")
     return 2 if failures else 0
@@ -104,6 +104,7 @@ def apply_to_one(options: argparse.Namespace, found: Decomposition, sound: str, 
             source,
             out,
             write=options.write,
+            labels=options.labels,
             share=options.share,
             strict=options.strict,
             checkpoint_every=options.checkpoint_every,

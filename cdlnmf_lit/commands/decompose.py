@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +28,32 @@ from cdlnmf_lit.commands.running import (
     stopped_gently,
 )
 from cdlnmf_lit.commands.sounds import heard, sounds_by_name
-from cdlnmf_lit.commands.speaking import error_in_words, in_words, say, warnings_noted
+from cdlnmf_lit.commands.speaking import (
+    FRAME,
+    error_in_words,
+    error_of,
+    in_words,
+    option_named,
+    say,
+    warnings_noted,
+)
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.checkpoints import Kept, identity, load, save, saving
+from cdlnmf_lit.methods.choosing import EXCERPT, loudest
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.progress import where
-from cdlnmf_lit.methods.recipes import RECIPES
+from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.methods.resources import require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
 from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen
+from cdlnmf_lit.recordings.events import LABELS
 from cdlnmf_lit.recordings.reading import Source
+from cdlnmf_lit.recordings.stretches import from_sample
 from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.gabor import GaborFrame
 
-FRAME = ("window", "window_length", "hop", "channels")
-"""The options that make a frame."""
-RENAMED = {"channels": "--fft-length"}
-"""Options of another name on the command line: ``--channels`` stands too near ``--channel``."""
 AT_HAND = 2**21
 """Samples that are read even where only an estimate is asked for, so that they are checked."""
 CERTIFIED = ("cdl", "algorithm-1")
@@ -57,9 +64,22 @@ def decompose(options: argparse.Namespace) -> int:
     """Decompose one sound, or all of many."""
     if not options.sounds:
         raise ValueError("the following arguments are required: SOUND")
+    _check(options)
     if len(options.sounds) == 1 and not Path(options.sounds[0]).is_dir():
         return decompose_one(options, options.sounds[0])
     return decompose_all(options)
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse, before any sound is read, what no sound could make right."""
+    arguments.integer(options.seed, "seed", at_least=0)
+    arguments.non_negative(options.checkpoint_every, "checkpoint_every")
+    if options.n_components is not None:
+        arguments.integer(options.n_components, "n_components")
+    if options.method is not None:
+        method_of(options, SAMPLE_RATE)
+    elif options.recipe is not None:
+        arguments.choice(options.recipe, "recipe", (AUTO, *RECIPES))
 
 
 def decompose_all(options: argparse.Namespace) -> int:
@@ -68,7 +88,7 @@ def decompose_all(options: argparse.Namespace) -> int:
     clear_stale(options.out / name for name in sounds)
     for number, (name, sound) in enumerate(sounds.items(), start=1):
         out = options.out / name
-        print(f"{number}/{len(sounds)} {sound}: ", end="", flush=True)
+        print(f"{number}/{len(sounds)} {sound}", flush=True)
         try:
             if not options.estimate and not options.force and _is_done(out, options):
                 checkpoint_of(out).unlink(missing_ok=True)
@@ -81,8 +101,7 @@ def decompose_all(options: argparse.Namespace) -> int:
                 status = decompose_one(one, sound)
         except (ValueError, OSError, MemoryError) as error:
             failures += 1
-            print("failed", flush=True)
-            say("error", f"{sound}: {error_in_words(error)}")
+            say("error", error_of(sound, error))
             continue
         print(printed.getvalue().splitlines()[-1], flush=True)
         if status == INTERRUPTED:
@@ -107,14 +126,12 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     from cdlnmf_lit.recordings.writing import folder_aside
 
     out, begin = options.out, time.monotonic()
-    arguments.integer(options.seed, "seed", at_least=0)
-    every = arguments.non_negative(options.checkpoint_every, "checkpoint_every")
     clear_stale([out])
     checkpoint = checkpoint_of(out)
     refuse_unwritable(out)
     refuse_taken(out, options.force or checkpoint.exists())
     with heard(sound, options) as source:
-        if options.estimate and source.n_samples > AT_HAND and not _is_open(options):
+        if options.estimate and source.n_samples > AT_HAND:
             return _estimate_by_length(options, source)
         x, sample_rate = source.samples(), source.sample_rate
     options, because = _chosen(options, x, sample_rate)
@@ -126,7 +143,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     about = identity(x, method, K, **told, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
-    print(f"estimate: {method.estimate(x.size, K, x.dtype)}", flush=True)
+    _say_estimate(method, x.size, K, x.dtype)
     if options.estimate:
         return 0
     if kept:
@@ -137,7 +154,9 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         _going_on_later(checkpoint),
         bar(method, kept, options.quiet) as seen,
     ):
-        watch = all_of(until(stop), seen, saving(checkpoint, every, kept, about, stop))
+        watch = all_of(
+            until(stop), seen, saving(checkpoint, options.checkpoint_every, kept, about, stop)
+        )
         with _recipe_in_errors(options, x.size / sample_rate):
             found = method.decompose(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
         found = replace(found, sample_rate=sample_rate, parameters=found.parameters | told)
@@ -148,7 +167,14 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         try:
             with folder_aside(out) as aside:
                 seconds = round(time.monotonic() - begin, 3)
-                summary = results.fill(found, aside, sound=sound, seconds=seconds, warnings=noted)
+                summary = results.fill(
+                    found,
+                    aside,
+                    labels=options.labels,
+                    sound=sound,
+                    seconds=seconds,
+                    warnings=noted,
+                )
                 plotting.components(found, sample_rate).savefig(aside / "components.png")
         except BaseException:
             if not found.is_stopped:
@@ -158,7 +184,10 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         if not found.is_stopped:
             checkpoint.unlink(missing_ok=True)
     last = {name: each[-1] for name, each in found.history.items()}
-    print(f"{found.status}; {in_words(last)}")
+    status = found.status.partition(":")[0] if found.is_stopped else found.status
+    print(f"{status}; {in_words(last)}")
+    if found.is_stopped:
+        say("note", f"the same command goes on from {checkpoint}")
     if found.method in CERTIFIED and found.parameters["penalty"] and not stop.is_set():
         with suppress(KeyboardInterrupt):
             print("; ".join(_certified(found)))
@@ -171,16 +200,31 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
 def _estimate_by_length(options: argparse.Namespace, source: Source) -> int:
     """Say what a sound will take that is too long to be read for that alone."""
     T = source.n_samples
+    if _is_open(options):
+        options, _ = _chosen(options, _loudest(source), source.sample_rate)
     with _recipe_in_errors(options, T / source.sample_rate):
-        method = method_of(options, source.sample_rate)
-        K = arguments.integer(
-            options.n_components, "n_components", at_most=method.most_components(T)
-        )
+        method, K = method_of(options, source.sample_rate), options.n_components
+        for stage in method.stages:
+            arguments.integer(K, "n_components", at_most=stage.most_components(T))
         dtype = np.dtype(method.precision or source.dtype)
-        task = f"{method.name} of {T} samples into {K} components"
-        require_memory(method.bytes_needed(T, K, dtype), task)
-        print(f"estimate: {method.estimate(T, K, dtype)}", flush=True)
+        _say_estimate(method, T, K, dtype, T * np.dtype(source.dtype).itemsize)
     return 0
+
+
+def _say_estimate(method: Method, T: int, K: int, dtype: Any, unread: int = 0) -> None:
+    """Say what a run takes; refuse it where that, and what is not yet read, is not there."""
+    estimate = method.estimate(T, K, dtype)
+    task = f"{method.name} of {T} samples into {K} components"
+    require_memory(estimate.memory_bytes + unread, task)
+    print(f"estimate: {estimate}", flush=True)
+
+
+def _loudest(source: Source) -> Array:
+    """The stretch of a long sound that a choice looks at, without the rest in memory."""
+    length, step = round(EXCERPT * source.sample_rate), source.sample_rate // 2
+    energies = [np.square(block, dtype=float).sum() for block in source.blocks(step)]
+    begin = min(loudest(energies, length // step) * step, source.n_samples - length)
+    return np.concatenate([*islice(from_sample(source.blocks(length), begin), 2)])[:length]
 
 
 @contextmanager
@@ -225,8 +269,6 @@ def _chosen(
     options: argparse.Namespace, x: Array, sample_rate: int
 ) -> tuple[argparse.Namespace, dict[str, str]]:
     """The options, with what was left open chosen from the sound, and why; says it, too."""
-    if options.recipe is not None:
-        arguments.choice(options.recipe, "recipe", (AUTO, *RECIPES))
     if not _is_open(options):
         return options, {}
     asked = options.method or options.recipe or AUTO
@@ -258,8 +300,11 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     for name in changes:
         if name not in known:
             raise ValueError(f"{option_named(name)} is no option of {method.name}, {_home(name)}")
-    if "start" in changes and str(changes["start"]).endswith(".npz"):
+    if str(changes.get("start")).endswith(".npz"):
         del changes["start"]
+    elif changes.get("start", method.STARTS[0]) not in method.STARTS:
+        names = ", ".join(method.STARTS)
+        raise ValueError(f"start must be {names} or the .npz of a result, got {changes['start']!r}")
     for one, other in (("penalty", "share"), ("share", "penalty")):
         if one in changes and other in known:
             changes.setdefault(other, None)
@@ -267,11 +312,6 @@ def method_of(options: argparse.Namespace, sample_rate: int) -> Method:
     if frame:
         changes["frame"] = _frame(method.frame.parameters | frame, "channels" in frame)  # type: ignore
     return replace(method, **changes)
-
-
-def option_named(name: str) -> str:
-    """What an option of a method is called on the command line."""
-    return RENAMED.get(name, "--" + name.replace("_", "-"))
 
 
 def _home(name: str) -> str:
@@ -292,10 +332,7 @@ def _frame(asked: Mapping[str, Any], has_channels: bool) -> GaborFrame:
             f"window must be a name and numbers, as kaiser:8.6, got {window!r}"
         ) from error
     channels = asked["channels"] if has_channels else None
-    try:
-        return GaborFrame(shape, asked["hop"], channels, length=asked["window_length"]).tight()
-    except ValueError as error:
-        raise ValueError(re.sub("^channels", option_named("channels"), str(error))) from error
+    return GaborFrame(shape, asked["hop"], channels, length=asked["window_length"]).tight()
 
 
 def _asked_for(options: argparse.Namespace) -> str:
@@ -344,7 +381,8 @@ def _recipe_in_errors(options: argparse.Namespace, seconds: float) -> Iterator[N
 def _is_done(out: Path, options: argparse.Namespace) -> bool:
     """Whether there is a whole result of what is asked."""
     result = out / "decomposition.npz"
-    if not result.exists():
+    labels = [out / LABELS[each][0] for each in options.labels]
+    if not all(path.exists() for path in (result, *labels)):
         return False
     found = Decomposition.load(result)
     return _is_asked_for(found, options) and not found.is_stopped

@@ -10,10 +10,14 @@ from pathlib import Path
 
 from cdlnmf_lit.commands.speaking import say
 from cdlnmf_lit.recordings import decoders
+from cdlnmf_lit.recordings.events import LABELS
 from cdlnmf_lit.recordings.reading import STANDARD_INPUT, Source, opened
 from cdlnmf_lit.theory import arguments
 
 EXAMPLES = ("piano", "chirps")
+LABELS_ARE = (
+    "write the events for other programs too: audacity, raven, midi, or several, as raven,midi"
+)
 NAME_OF_INPUT = "standard-input"
 """What the result of standard input is called, where there are several."""
 
@@ -90,6 +94,16 @@ def heard(name: str, options: argparse.Namespace) -> Iterator[Source]:
     x = mixture.signal[round(start * rate) : None if stop is None else round(stop * rate)]
     arguments.signal(x, f"the stretch of {name}")
     yield Source(rate, x.size, 0.0, x.dtype.name, lambda: iter([x]))
+
+
+def labels(text: str) -> list[str]:
+    """Formats of labels, with commas between."""
+    names = text.split(",")
+    if others := [name for name in names if name not in LABELS]:
+        raise argparse.ArgumentTypeError(f"must be of {', '.join(LABELS)}, got {others[0]!r}")
+    if "midi" in names:
+        import mido  # noqa: F401  what is missing is told before any work
+    return names
 
 
 def seconds(text: str) -> float:

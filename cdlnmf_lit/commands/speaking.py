@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
+from cdlnmf_lit.methods import METHODS
+
 NAME = "cdlnmf-lit"
+FRAME = ("window", "window_length", "hop", "channels")
+"""The options that make a frame."""
+CALLED = {
+    "n_components": "-K",
+    "channels": "--fft-length",  # `--channels` stands too near `--channel`
+    "length": "--window-length",
+    "stop": "--to",
+    "x": "the sound",
+    "path": "the file",
+    "found": "the result",
+    "sample_rate": "the sample rate",
+}
+"""What the command line calls otherwise than the library."""
+SPOKEN = {
+    "path=": "",
+    r"start=(?=\d)": "--from ",
+    "stop=": "--to ",
+    "must be None": "must be left out",
+}
+"""What else it says otherwise, as patterns."""
+OPTIONS = {"seed", "recipe", "method", "channel", "out", "checkpoint_every", "excerpts", "longest"}
 SYSTEM = {
     errno.ENOENT: "there is no such file or folder",
     errno.EACCES: "this user may not read or write it: change its permissions, or name another",
@@ -31,7 +56,24 @@ OUT_OF_MEMORY = "out of memory: --estimate tells what a run takes; a shorter pie
 
 def say(kind: str, message: object) -> None:
     """Print one line where errors are printed."""
-    print(f"{NAME}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{NAME}: {kind}: {' '.join(spoken(message).split())}", file=sys.stderr)
+
+
+def option_named(name: str) -> str:
+    """What an argument is called on the command line."""
+    return CALLED.get(name, "--" + name.replace("_", "-"))
+
+
+def spoken(message: object) -> str:
+    """What the library says of its arguments, in the names of the command line."""
+    of_methods = {each.name for kind in METHODS.values() for each in fields(kind)} - {"frame"}
+    names = "|".join({*of_methods, *FRAME, *CALLED, *OPTIONS})
+    told = re.sub(
+        rf"(^|: |and )({names})(?= must )", lambda at: at[1] + option_named(at[2]), str(message)
+    )
+    for name, called in SPOKEN.items():
+        told = re.sub(rf"\b{name}", called, told)
+    return told
 
 
 def in_words(record: Mapping[str, float]) -> str:
@@ -48,8 +90,14 @@ def error_in_words(error: Exception) -> str:
             return f"{error.filename}: {told}" if error.filename else told
         case MemoryError():
             is_ours = str(error) and not str(error).startswith("Unable to allocate")
-            return str(error) if is_ours else OUT_OF_MEMORY
-    return str(error)
+            return spoken(error) if is_ours else OUT_OF_MEMORY
+    return spoken(error)
+
+
+def error_of(sound: str, error: Exception) -> str:
+    """An error of one sound of many, which it names."""
+    told = error_in_words(error)
+    return told if told.startswith(sound) else f"{sound}: {told}"
 
 
 @contextmanager
@@ -59,7 +107,7 @@ def warnings_noted() -> Iterator[list[str]]:
     shown = warnings.showwarning
 
     def note(message: Warning | str, *place: Any, **more: Any) -> None:
-        noted.append(str(message))
+        noted.append(spoken(message))
         shown(message, *place, **more)
 
     warnings.showwarning = note

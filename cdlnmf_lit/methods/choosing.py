@@ -256,12 +256,22 @@ def excerpt(x: Array, sample_rate: int) -> tuple[Array, float]:
     length = round(EXCERPT * rate)
     if x.size > length:
         step = rate // 2 or 1
-        energy = np.add.reduceat(np.square(x, dtype=np.float64), np.arange(0, x.size, step))
-        whole = np.convolve(energy, np.ones(length // step), "valid")
-        begin = min(int(whole.argmax()) * step, x.size - length)
+        energies = np.add.reduceat(np.square(x, dtype=np.float64), np.arange(0, x.size, step))
+        begin = min(loudest(energies, length // step) * step, x.size - length)
         x = x[begin : begin + length]
     down = max(1, round(rate / RATE))
     return np.asarray(resample_poly(x, 1, down) if down > 1 else x), rate / down
+
+
+def loudest(energies: ArrayLike, length: int) -> int:
+    """The first of so many parts that have the most energy together.
+
+    Examples
+    --------
+    >>> loudest([1.0, 3.0, 2.0, 0.0], 2)
+    1
+    """
+    return int(np.convolve(np.asarray(energies, float), np.ones(length), "valid").argmax())
 
 
 def beginnings(w: Array, rate: float) -> Array:

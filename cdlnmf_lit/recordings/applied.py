@@ -5,13 +5,12 @@ Chapter: ``book/experiments/learn_once.md``.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from cdlnmf_lit.methods.decomposition import Decomposition, require_rate, written_aside
 from cdlnmf_lit.methods.events import FALL, events_of
 from cdlnmf_lit.methods.held import Application, application
+from cdlnmf_lit.methods.resources import bytes_in_words
 from cdlnmf_lit.recordings.applying import (
     State,
     before,
@@ -30,7 +30,7 @@ from cdlnmf_lit.recordings.applying import (
     pieces_of,
     with_penalty,
 )
-from cdlnmf_lit.recordings.events import COLUMNS
+from cdlnmf_lit.recordings.events import COLUMNS, LABELS, from_table, labelled
 from cdlnmf_lit.recordings.events import table as table_of
 from cdlnmf_lit.recordings.stretches import from_sample, resampled
 from cdlnmf_lit.recordings.writing import continued
@@ -98,6 +98,7 @@ def apply(
     folder: str | os.PathLike[str],
     *,
     write: str = "sounds",
+    labels: Sequence[str] = (),
     share: float | None = None,
     gap: float | None = None,
     strict: bool = False,
@@ -121,6 +122,8 @@ def apply(
         For ``events.csv`` and, if wanted, ``component_01.wav``, ... and ``residual.wav``, which sum
         to the sound.
     write : {"sounds", "events"}
+    labels
+        In which formats the events are written too: of ``"audacity"``, ``"raven"``, ``"midi"``.
     share, gap, strict
         See :meth:`Decomposition.apply <cdlnmf_lit.methods.decomposition.Decomposition.apply>`. A
         share is that of the whole sound, which is then gone through once more.
@@ -158,6 +161,8 @@ def apply(
     """
     folder = Path(folder)
     choice(write, "write", WRITES)
+    for label in labels:
+        choice(label, "labels", LABELS)
     if found.sample_rate is None:
         raise ValueError("found must know its sample_rate, got None")
     up, down = require_rate(source.sample_rate, found.sample_rate, strict=strict)
@@ -223,6 +228,9 @@ def apply(
         raise OSError(error.errno, error.strerror, str(folder)) from error
     done = Applied(state.begin, found.sample_rate, n_events, state.gap, is_whole)
     if is_whole:
+        events = from_table((partial / "events.csv").read_text("utf8"))
+        for name, content in labelled(events, found, labels).items():
+            (partial / name).write_bytes(content)
         _finish(partial, folder, done, wanted)
     return done
 
@@ -240,15 +248,14 @@ def require_room(folder: Path, needed: int) -> None:
     >>> require_room(Path("there"), 10**18)
     Traceback (most recent call last):
         ...
-    OSError: [Errno 28] there: 1e+09 GB of sounds need more than the ... GB that are free: ...
+    OSError: there: 1000000 TB of sounds need more than the ... that are free: make room, or ...
     """
     there = next(parent for parent in folder.absolute().parents if parent.exists())
     free = shutil.disk_usage(there).free
     if needed + ROOM > free:
         raise OSError(
-            errno.ENOSPC,
-            f"{folder}: {needed / 1e9:.3g} GB of sounds need more than the {free / 1e9:.3g} GB "
-            "that are free: make room, or write events only",
+            f"{folder}: {bytes_in_words(needed)} of sounds need more than the "
+            f"{bytes_in_words(free)} that are free: make room, or write events only"
         )
 
 

@@ -10,6 +10,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -108,7 +109,7 @@ def recognized(path: Path, name: str, aside: Path) -> Encoded:
                 return found
         except ModuleNotFoundError as error:
             missing.append(str(error.name))
-    if "miniaudio" in missing and (found := _by_libsndfile(path, aside)):
+    if "miniaudio" in missing and (found := _by_libsndfile(path, aside, mp3_too=True)):
         return replace(found, fault=f"libsndfile may miss its end; {NEEDED['miniaudio']}")
     if "soundfile" in missing and (found := _by_scipy(path)):
         return found
@@ -153,20 +154,24 @@ SHOULD_BE = re.compile(
 """What libsndfile's log says of the size of the samples, or of all of a 64-bit file."""
 HEADER = re.compile(r"^ *(Channels|Block Align|Bit Width) *: (\d+)", re.MULTILINE)
 """What that log says of each sample of a WAV file."""
+PLAIN = re.compile("WAVE_FORMAT_PCM|^ *format : pcm$", re.MULTILINE)
+"""What that log says of a WAV file whose samples are whole numbers of bytes."""
 LEFT_OVER = re.compile(r"Unknown chunk marker .*at position (\d+).*Exiting parser")
 """Where what follows the samples is no part of the file, by that log."""
 
 
-def _by_libsndfile(path: Path, aside: Path) -> Encoded | None:
+def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | None:
     import soundfile
 
     try:
         with soundfile.SoundFile(str(path)) as file:
             n_samples, log = file.frames, file.extra_info
             rate, channels = int(file.samplerate), int(file.channels)
-            is_mpeg = file.format == "MP3"  # of which libsndfile guesses the length
+            is_mpeg, layer = file.format == "MP3", file.subtype  # its length is a guess
     except (soundfile.SoundFileError, TypeError):  # a TypeError is for `.raw`, which has no header
         return None
+    if is_mpeg and layer == "MPEG_LAYER_III" and not mp3_too:
+        return _mp3(path, aside)
     if n_samples == 0 and (mended := _with_open_end(path, log, aside)):
         return _by_libsndfile(mended, aside)
 
@@ -201,8 +206,9 @@ def _fault(log: str, size: int) -> str:
     if "Corrupted bitstream" in log:
         return "some of its pages are damaged"
     told = {name: int(number) for name, number in HEADER.findall(log)}
-    is_plain = "WAVE_FORMAT_PCM" in log
-    if is_plain and told["Block Align"] != told["Channels"] * ((told["Bit Width"] + 7) // 8):
+    if PLAIN.search(log) and told["Block Align"] != told["Channels"] * (
+        (told["Bit Width"] + 7) // 8
+    ):
         return "its header contradicts itself"
     if "not equal to frame count" in log:
         return "its header contradicts itself"
@@ -359,22 +365,23 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     rate, channels = first_frame.sample_rate, len(first_frame.layout.channels)
 
     def blocks(first: int, dtype: Any) -> Iterator[NDArray[Any]]:
-        planes = av.AudioResampler("dblp", first_frame.layout, rate)
+        adapted = av.AudioResampler("dbl", first_frame.layout, rate)
         try:
             with av.open(f"file:{path}", "r", options=options) as container:
-                decoded = (each for frame in _frames(container) for each in planes.resample(frame))
-                yield from _from((each.to_ndarray().T.astype(dtype) for each in decoded), first)
+                decoded = (each for frame in _frames(container) for each in adapted.resample(frame))
+                arrays = (each.to_ndarray().reshape(-1, channels) for each in decoded)
+                yield from _from((each.astype(dtype) for each in arrays), first)
         except ValueError as error:
             raise OSError("its channels or its rate change") from error
 
     stated = duration * rate if duration and BELIEVED & names else None
     padding = PADDED if "mov" in names else 0
     fault = "it is cut" if "caf" in names and _is_cut_caf(path) else ""
-    if "ogg" in names and codec in {
-        "vorbis",
-        "opus",
-    }:  # which libsndfile reads where they are whole
-        fault = "some of its pages are damaged"
+    if find_spec("soundfile") and not fault:  # which reads these where they are whole
+        if "ogg" in names and codec in {"vorbis", "opus"}:
+            fault = "some of its pages are damaged"
+        if {"wav", "aiff", "caf", "w64", "au"} & names and codec.startswith("pcm_"):
+            fault = "libsndfile refuses it, so its header may be damaged"
     return Encoded("FFmpeg", rate, channels, blocks, stated, 2 * PADDED, padding, fault)
 
 
@@ -391,10 +398,12 @@ def _frames(container: Any) -> Iterator[Any]:
     """All audio frames of a file that can be decoded; at its end it tells how many cannot."""
     import av
 
-    damaged = 0
-    for packet in container.demux(container.streams.audio[0]):
+    packets, damaged = container.demux(container.streams.audio[0]), 0
+    while True:
         try:
-            yield from packet.decode()
+            yield from next(packets).decode()
+        except StopIteration:
+            break
         except av.FFmpegError:
             damaged += 1
     if damaged:

@@ -215,14 +215,25 @@ def write(
     ...     print(*sorted(path.name for path in Path(folder).iterdir()))
     events.csv labels.txt
     """
-    chosen = [arguments.choice(label, "labels", LABELS) for label in labels]
     events = found.events()
-    contents = {"events.csv": table(events).encode()}
-    contents |= {name: make(events, found) for name, make in (LABELS[each] for each in chosen)}
+    contents = {"events.csv": table(events).encode()} | labelled(events, found, labels)
     for name, content in contents.items():
         with written_aside(Path(folder) / name) as aside:
             aside.write_bytes(content)
     return events
+
+
+def labelled(events: Events, found: Decomposition, labels: Sequence[str]) -> dict[str, bytes]:
+    """What the files of labels hold, by their names; see :func:`write`.
+
+    Examples
+    --------
+    >>> found = Decomposition("hand", np.ones((1, 80)), np.ones((1, 1)), 1, 0, np.zeros(80))
+    >>> labelled(Events([0.5], [1.25], [0], [-6], [400], [900], [0.97]), found, ["audacity"])
+    {'labels.txt': b'0.500000\\t1.250000\\tcomponent 1\\n'}
+    """
+    chosen = [LABELS[arguments.choice(label, "labels", LABELS)] for label in labels]
+    return {name: make(events, found) for name, make in chosen}
 
 
 def _counted_from_1(events: Events) -> list[tuple[Any, ...]]:

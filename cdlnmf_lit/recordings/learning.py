@@ -28,6 +28,7 @@ from cdlnmf_lit.methods.decomposition import Decomposition, written_aside
 from cdlnmf_lit.methods.families import OnFrames
 from cdlnmf_lit.methods.method import Method, Watch
 from cdlnmf_lit.methods.pieces import Recordings, learnt
+from cdlnmf_lit.methods.resources import bytes_in_words
 from cdlnmf_lit.recordings.reading import opened
 from cdlnmf_lit.theory.arguments import Array
 
@@ -405,7 +406,8 @@ def _require_room(folder: Path, method: Method, sizes: tuple[int, ...], K: int) 
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OSError(
-            f"the pieces need about {needed / 1e9:.3g} GB in {folder}, which has {free / 1e9:.3g}"
+            f"the pieces need about {bytes_in_words(needed)} in {folder}, which has "
+            f"{bytes_in_words(free)}: make room, or learn from excerpts"
         )
 
 

@@ -268,10 +268,8 @@ def _channels(channel: int | str | None, count: int, name: str) -> list[int]:
     if channel is None or channel == "mean":
         return list(range(count))
     if isinstance(channel, bool) or channel not in choices:
-        names = ", ".join(f"channel={choice!r}" for choice in choices)
         raise ValueError(
-            f"channel must choose one of the {count} channel(s) of {name}, got {channel!r}: "
-            f"pass {names}"
+            f"channel must be one of {', '.join(map(str, choices))} for {name}, got {channel!r}"
         )
     return [int(channel)]
 

@@ -43,6 +43,7 @@ def write(
     folder: str | os.PathLike[str],
     sample_rate: int | None = None,
     *,
+    labels: Sequence[str] = (),
     sound: str | None = None,
     seconds: float | None = None,
     warnings: Sequence[str] = (),
@@ -51,7 +52,8 @@ def write(
 
     ``component_01.wav``, ... and ``residual.wav`` have the rate and the length of the input, and
     sum to it. ``atoms/atom_01.wav``, ... are there where the method finds atoms.
-    ``events.csv`` tells what sounds when. ``decomposition.npz`` is what
+    ``events.csv`` tells what sounds when; with ``labels`` so do ``labels.txt``, for Audacity,
+    ``selections.txt``, for Raven, and ``events.mid``. ``decomposition.npz`` is what
     :meth:`Decomposition.load <cdlnmf_lit.methods.decomposition.Decomposition.load>` reads.
     ``summary.json`` says in words and numbers what was asked, found, how it fits, and with what.
 
@@ -63,6 +65,8 @@ def write(
         Made if it is not there; an earlier result in it is replaced.
     sample_rate
         In Hz; by default that of ``found``.
+    labels
+        Of ``"audacity"``, ``"raven"`` and ``"midi"``.
     sound, seconds, warnings
         For the summary: the name of the input, what the run took, what it warned of.
 
@@ -86,13 +90,14 @@ def write(
     found = _at_a_rate(found, sample_rate)
     require_own(folder)
     with writing.folder_aside(folder) as aside:
-        fill(found, aside, sound=sound, seconds=seconds, warnings=warnings)
+        fill(found, aside, labels=labels, sound=sound, seconds=seconds, warnings=warnings)
 
 
 def fill(
     found: Decomposition,
     folder: Path,
     *,
+    labels: Sequence[str] = (),
     sound: str | None = None,
     seconds: float | None = None,
     warnings: Sequence[str] = (),
@@ -101,7 +106,7 @@ def fill(
 
     Parameters
     ----------
-    found, folder, sound, seconds, warnings
+    found, folder, labels, sound, seconds, warnings
         See :func:`write`.
     """
     rate = arguments.integer(found.sample_rate, "sample_rate")
@@ -120,7 +125,7 @@ def fill(
             part["atom"] = _written(atom, folder, f"atoms/atom_{number}.wav", rate)["file"]
     found.save(folder / "decomposition.npz")
     if found.atoms is not None or "frame" in found.parameters:
-        events.write(found, folder)
+        events.write(found, folder, labels)
 
     energy = float(whole @ whole)
     for part in (*parts, residual):

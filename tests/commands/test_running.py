@@ -265,7 +265,9 @@ def test_a_run_that_is_asked_to_end_keeps_what_it_reached_and_can_go_on(
     argv, before = [*SMALL, "--iterations", "50"], signal.getsignal(number)
     with at_an_iteration(monkeypatch, algorithm_1.Problem, 2, lambda: ask(number)):
         assert run(*argv) == 130
-    assert re.search("stopped after 2 iterations.*; objective ", capsys.readouterr().out)
+    printed, told = capsys.readouterr()
+    assert re.search("stopped after 2 iterations; objective ", printed)
+    assert "note: the same command goes on from out.checkpoint.npz" in told
     found = Decomposition.load("out/decomposition.npz")
     assert found.is_stopped
     assert len(found.history["objective"]) == 3

@@ -1,11 +1,14 @@
 """The sounds that a command is given: files, folders, standard input, and stretches of them."""
 
 import argparse
+import subprocess
 import sys
 import warnings
 from types import SimpleNamespace
 
+import crowsetta
 import numpy as np
+import pretty_midi
 import pytest
 import soundfile
 from numpy.testing import assert_allclose
@@ -15,6 +18,7 @@ from cdlnmf_lit.commands.sounds import seconds
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.presentation import plotting
 from cdlnmf_lit.recordings import writing
+from cdlnmf_lit.recordings.events import from_table
 
 RATE = 8000
 SMALL = ["-K", "2", "--method", "nmf", "--window-length", "256", "--hop", "64", "--iterations", "3"]
@@ -102,9 +106,9 @@ def test_a_cut_file_is_taken_with_a_word_and_refused_where_strict(place, capsys)
     (place / "x.wav").write_bytes(content[: len(content) // 2])
     assert decompose("x.wav", "--strict") == 2
     assert not (place / "out").exists()
-    assert "error: path=x.wav holds 0.25 s of the 0.50 s" in capsys.readouterr().err
+    assert "error: x.wav holds 0.25 s of the 0.50 s" in capsys.readouterr().err
     assert decompose("x.wav") == 0
-    assert "warning: path=x.wav holds 0.25 s of the 0.50 s" in capsys.readouterr().err
+    assert "warning: x.wav holds 0.25 s of the 0.50 s" in capsys.readouterr().err
 
 
 def test_a_folder_as_people_have_them(place, capsys):
@@ -152,6 +156,31 @@ def test_a_folder_as_people_have_them(place, capsys):
     assert (folder / "out" / "broken.wav" / "decomposition.npz").exists()
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword")
+def test_events_are_written_for_other_programs(place):
+    writing.write("x.wav", sound(), RATE)
+    assert decompose("x.wav", "--labels", "audacity,raven,midi") == 0
+    table = from_table((place / "out" / "events.csv").read_text())
+    read = crowsetta.formats
+    heard = read.seq.AudSeq.from_file("out/labels.txt").to_seq()
+    assert_allclose(heard.onsets_s, table.onset, atol=6e-4)
+    boxes = read.bbox.Raven.from_file("out/selections.txt", annot_col="Annotation").to_bbox()
+    assert_allclose([box.low_freq for box in boxes], table.lowest, atol=0.1)
+    notes = pretty_midi.PrettyMIDI("out/events.mid").instruments
+    assert sum(len(each.notes) for each in notes) == len(table) > 0
+
+
+def test_labels_are_written_by_a_rerun_and_those_that_are_none_refused(place, capsys):
+    (place / "in").mkdir()
+    writing.write("in/x.wav", sound(), RATE)
+    assert decompose("in") == decompose("in", "--labels", "audacity") == 0
+    assert (place / "out" / "x.wav" / "labels.txt").exists()
+    assert decompose("in", "--labels", "audacity") == 0
+    assert capsys.readouterr().out.count("is done, skipped") == 1
+    assert decompose("in", "--labels", "raven,praat") == 2
+    assert "--labels: must be of audacity, raven, midi, got 'praat'" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_sound_is_refused(place, capsys):
     (place / "in").mkdir()
     (place / "in" / "notes.txt").write_text("no sound")
@@ -159,16 +188,65 @@ def test_a_folder_without_a_sound_is_refused(place, capsys):
     assert "SOUND must be a folder that holds sounds outside of out" in capsys.readouterr().err
 
 
-def test_the_estimate_of_a_long_sound_does_not_read_its_samples(place, capsys, monkeypatch):
+@pytest.mark.parametrize("options", [SMALL, SMALL[2:], ["-K", "2"], []], ids=str)
+def test_the_estimate_of_a_long_sound_does_not_read_its_samples(
+    place, capsys, monkeypatch, options
+):
     from cdlnmf_lit.commands import decompose as command
     from cdlnmf_lit.recordings.reading import Source
 
-    writing.write("x.wav", sound(), RATE)
-    assert decompose("x.wav", "--estimate") == 0
-    expected = capsys.readouterr().out.split(",")[0]
+    loud = np.r_[0.1 * sound(9.0), sound(8.0), 0.1 * sound(2.3)]
+    writing.write("x.wav", loud + 0.01 * np.random.default_rng(0).standard_normal(loud.size), RATE)
+    argv = ["decompose", "x.wav", *options, "--estimate"]
+    assert main(argv) == 0
+    *chosen, expected = capsys.readouterr().out.splitlines()
     monkeypatch.setattr(command, "AT_HAND", 100)
     monkeypatch.setattr(Source, "samples", lambda self: pytest.fail("read"))
-    assert decompose("x.wav", "--estimate") == 0
-    assert capsys.readouterr().out.split(",")[0] == expected
-    assert main(["decompose", "x.wav", *SMALL, "-K", "100000", "--estimate"]) == 2
-    assert "n_components must be a whole number from 1 to" in capsys.readouterr().err
+    assert main(argv) == 0
+    *again, estimate = capsys.readouterr().out.splitlines()
+    assert again == chosen
+    assert estimate.split(",")[0] == expected.split(",")[0]
+    assert main([*argv, "-K", "100000"]) == 2
+    assert "-K must be a whole number from 1 to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("at_hand", [100, 10**6])
+def test_an_estimate_is_refused_where_the_run_would_be(place, capsys, monkeypatch, at_hand):
+    from cdlnmf_lit.commands import decompose as command
+    from cdlnmf_lit.methods import resources
+    from cdlnmf_lit.methods.recipes import RECIPES
+
+    writing.write("x.wav", sound(3.0), RATE)
+    monkeypatch.setattr(command, "AT_HAND", at_hand)
+    needed = RECIPES["notes"](RATE).estimate(3 * RATE, 2, np.float32).memory_bytes
+    for there, status in ((needed - 1, 2), (needed + 8 * 3 * RATE, 0)):
+        monkeypatch.setattr(resources, "available_memory", lambda there=there: there)
+        argv = ["decompose", "x.wav", "--recipe", "notes", "-K", "2"]
+        assert main([*argv, "--estimate"]) == status
+        if status:
+            assert main(argv) == status
+            assert " are free" in capsys.readouterr().err
+
+
+MEASURE = """
+import re, sys
+from pathlib import Path
+from cdlnmf_lit.__main__ import main
+assert main(["decompose", "x.wav", "--estimate", *sys.argv[1:]]) == 0
+status = Path("/proc/self/status").read_text().expandtabs()
+print(1024 * int(re.search("VmHWM: *(\\d+)", status)[1]))
+"""
+"""The peak is read where that of the process that started this one does not count."""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is told by Linux")
+@pytest.mark.parametrize("options", [["--recipe", "notes", "-K", "4"], []], ids=str)
+def test_the_estimate_of_twenty_minutes_of_stereo_takes_at_most_250_megabytes(place, options):
+    rng = np.random.default_rng(0)
+    with soundfile.SoundFile("x.wav", "w", 44_100, 2) as file:
+        for _ in range(1200):
+            file.write(rng.uniform(-0.1, 0.1, (44_100, 2)))
+    argv = [sys.executable, "-c", MEASURE, *options]
+    told = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert float(told.splitlines()[-1]) < 250e6

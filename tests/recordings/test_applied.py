@@ -7,10 +7,13 @@ import resource
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
 
+import crowsetta
 import numpy as np
+import pretty_midi
 import pytest
 
 from cdlnmf_lit.__main__ import main
+from cdlnmf_lit.commands.speaking import error_in_words
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.nmf import NMF
@@ -141,8 +144,9 @@ def test_a_disk_that_fills_says_so_and_the_run_goes_on_when_there_is_room(tmp_pa
 def test_too_little_room_is_said_before_any_work(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(applied.shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10**6))
-    with pytest.raises(OSError, match=r"GB of sounds need more than the 0\.001 GB that are free"):
+    with pytest.raises(OSError, match=r"1\.2 MB of sounds need more than the 1 MB") as refused:
         applied.apply(learnt(), Computed(12), tmp_path / "out")
+    assert error_in_words(refused.value).startswith(f"{tmp_path / 'out'}: 1.2 MB of sounds need")
     assert not any(tmp_path.iterdir())
     done = applied.apply(learnt(), Computed(12), tmp_path / "out", write="events")
     assert done.n_events == 12
@@ -164,6 +168,8 @@ def test_what_cannot_be_applied_is_refused_before_any_work(tmp_path):
         applied.apply(replace(learnt(), sample_rate=None), sound, tmp_path / "out")
     with pytest.raises(ValueError, match="write must be one of sounds, events, got 'all'"):
         applied.apply(learnt(), sound, tmp_path / "out", write="all")
+    with pytest.raises(ValueError, match="labels must be one of audacity, raven, midi, got 'x'"):
+        applied.apply(learnt(), sound, tmp_path / "out", labels=["x"])
     with pytest.raises(ValueError, match="found must have patterns that sound"):
         applied.apply(learnt(atoms=np.zeros_like(ATOMS)), sound, tmp_path / "out")
     with pytest.raises(ValueError, match="size must be at least a pattern's 240 samples"):
@@ -186,6 +192,14 @@ def test_the_command_applies_a_result_to_files_and_folders(tmp_path, capsys):
     assert "pass --force to replace it" in capsys.readouterr().err
     assert main(["apply", *one, "-o", str(tmp_path / "one"), "--force", "--write", "events"]) == 0
     assert sorted(content(tmp_path / "one")) == ["applied.json", "events.csv"]
+    labels = ["--write", "events", "--labels", "audacity,raven,midi"]
+    assert main(["apply", *one, "-o", str(tmp_path / "two"), *labels]) == 0
+    table = from_table((tmp_path / "two" / "events.csv").read_text())
+    heard = crowsetta.formats.seq.AudSeq.from_file(tmp_path / "two" / "labels.txt").to_seq()
+    np.testing.assert_allclose(heard.onsets_s, table.onset, atol=6e-4)
+    assert (tmp_path / "two" / "selections.txt").read_text().count("\n") == 4
+    notes = pretty_midi.PrettyMIDI(str(tmp_path / "two" / "events.mid")).instruments
+    assert sum(len(each.notes) for each in notes) == len(table) == 3
     both = [one[0], str(tmp_path / "sounds"), "-o", str(tmp_path / "both"), "--quiet"]
     assert main(["apply", *both, "--write", "events"]) == 0
     assert "5 events in 5 s" in capsys.readouterr().out
@@ -200,7 +214,7 @@ def test_the_command_says_in_a_line_what_cannot_be_applied(tmp_path, capsys):
     replace(learnt(), method="by hand").save(tmp_path / "other.npz")
     for result, sound, told in (
         ("none.npz", "x.wav", "none.npz"),
-        ("x.wav", "x.wav", "path must be a saved decomposition"),
+        ("x.wav", "x.wav", "the file must be a saved decomposition"),
         ("other.npz", "x.wav", "method must be one of"),
         ("learnt.npz", "empty", "must be a folder that holds"),
     ):

@@ -3,9 +3,11 @@
 import io
 import re
 import struct
+import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,19 +33,19 @@ def of(form, subtype, x=TONE, rate=RATE):
     return buffer.getvalue()
 
 
-def by_ffmpeg(form, codec, x=TONE):
-    """A sound as FFmpeg encodes it."""
+def by_ffmpeg(form, codec, x=TONE, layout="mono"):
+    """A sound as FFmpeg encodes it, of channels (C, T) where there are several."""
     import av
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=form) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        stream = container.add_stream(codec, rate=RATE, layout=layout)
         encoder = stream.codec_context
         encoder.format = av.Codec(codec, "w").audio_formats[0]
         encoder.open()
-        frame = av.AudioFrame.from_ndarray(np.float32(x)[None], "fltp", "mono")
+        frame = av.AudioFrame.from_ndarray(np.float32(x).T.reshape(1, -1), "flt", layout)
         frame.sample_rate, frame.pts = RATE, 0
-        adapted = av.AudioResampler(encoder.format, "mono", RATE, encoder.frame_size)
+        adapted = av.AudioResampler(encoder.format, layout, RATE, encoder.frame_size)
         for each in (*adapted.resample(frame), *adapted.resample(None), None):
             container.mux(stream.encode(each))
     return buffer.getvalue()
@@ -114,6 +116,10 @@ WHOLE = {
     ),
     "AAC": (by_ffmpeg("mp4", "aac"), "FFmpeg", RATE, 0.5),
     "ALAC": (by_ffmpeg("ipod", "alac"), "FFmpeg", RATE, 1e-4),
+    "eight channels ALAC": (
+        by_ffmpeg("ipod", "alac", np.tile(NOISE[0], (8, 1)), "7.1(wide)"),
+        *("FFmpeg", 2 * RATE, None),
+    ),
     "FLAC in Matroska": (by_ffmpeg("matroska", "flac"), "FFmpeg", RATE, 1e-4),
     "FLAC in Ogg": (by_ffmpeg("ogg", "flac"), "FFmpeg", RATE, 1e-4),
 }
@@ -163,6 +169,38 @@ def test_letters_in_a_title_are_no_tag(tmp_path):
         x, _, told = decoded(tmp_path, content, suffix)
         assert told == []
         assert x.size >= TONE.size
+
+
+# ---- what other programs write, where they are there -------------------------------------------
+
+BY_FFMPEG = "ffmpeg -v error -i tone.wav"
+MADE = {
+    "vbr.mp3": (f"{BY_FFMPEG} -q:a 2 -f mp3 - | cat > vbr.mp3", 89_856),
+    "cbr.mp3": ("sox tone.wav cbr.mp3", 89_856),
+    "gapless.mp3": (f"{BY_FFMPEG} gapless.mp3", 88_200),
+    "info.flac": (f"{BY_FFMPEG} -metadata title='Info session 3' info.flac", 88_200),
+    "xing.flac": (f"{BY_FFMPEG} -metadata title='Xingu Antbird' xing.flac", 88_200),
+    "unstated.flac": (f"{BY_FFMPEG} -f flac - | cat > unstated.flac", 88_200),
+    "sox.wav": ("sox tone.wav -t wav - trim 0 2 2> /dev/null | cat > sox.wav", 44_100),
+    "ffmpeg.wav": (f"{BY_FFMPEG} -f wav - | cat > ffmpeg.wav", 88_200),
+    "gsm.wav": ("sox tone.wav -r 8000 -e gsm-full-rate gsm.wav", 32_000),
+    "rf64.wav": (f"{BY_FFMPEG} -rf64 always rf64.wav", 88_200),
+    "tone.m4a": (f"{BY_FFMPEG} tone.m4a", 88_200),
+    "tone.opus": (f"{BY_FFMPEG} tone.opus", 96_000),
+}
+"""How each is made of four seconds, and the samples that it holds; Opus has 24 kHz."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", MADE)
+def test_what_sox_and_ffmpeg_write_is_read_whole_and_without_a_word(tmp_path, name):
+    command, length = MADE[name]
+    (tmp_path / "tone.wav").write_bytes(of("WAV", "PCM_16", np.tile(TONE, 4)))
+    made = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    if made.returncode or not (tmp_path / name).stat().st_size:
+        pytest.skip(f"it cannot be made here: {made.stderr.strip()}")
+    x, _, told = decoded(tmp_path, (tmp_path / name).read_bytes(), Path(name).suffix)
+    assert (x.size, told) == (length, [])
 
 
 # ---- decoders that are missing -----------------------------------------------------------------
@@ -243,6 +281,40 @@ def test_what_there_is_of_a_cut_file_is_read(tmp_path, name):
     assert 0.3 * NOISE[0].size < x.size < 0.7 * NOISE[0].size
     rate = 24000 if name == "Opus" else RATE
     assert f"holds {x.size / rate:.2f} s" in told
+
+
+def test_an_mp3_whose_first_frame_is_damaged_is_read_to_its_end(tmp_path):
+    """Nothing that begins so is known by its first bytes; libsndfile reads the half of it."""
+    x, decoder, (told,) = decoded(tmp_path, patched(DAMAGED["MP3"], b"\xff", (0, b"\xfd")))
+    assert decoder == "miniaudio"
+    assert x.size >= NOISE[0].size
+    assert "its tag is not at its start" in told
+
+
+def test_a_frame_that_states_more_than_memory_holds_is_told(tmp_path):
+    """As a damaged index may: FFmpeg has not the memory, and must not end the program."""
+    x, _, (told,) = decoded(tmp_path, patched(DAMAGED["AAC"], b"stsz", (152, b"\x20")))
+    assert 0.5 * NOISE[0].size < x.size < NOISE[0].size
+    assert "it is damaged, frames that cannot be decoded: 1" in told
+
+
+@pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])
+def test_a_header_of_channels_that_are_not_there_is_told(tmp_path, form):
+    content = patched(of(form, "PCM_16"), b"fmt ", (6, b"\x05"))
+    x, _, (told, *_) = decoded(tmp_path, content)
+    assert x.size == TONE.size // 5
+    assert "its header contradicts itself" in told
+
+
+def test_what_libsndfile_refuses_of_its_own_kind_is_told(tmp_path, monkeypatch):
+    """FFmpeg reads samples of any width, of 62 bits too; without libsndfile it is asked first."""
+    _, decoder, (told,) = decoded(tmp_path, patched(WAV, b"fmt ", (18, b"\x3e")))
+    assert (decoder, "its header may be damaged" in told) == ("FFmpeg", True)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    for content in (WAV, of("OGG", "VORBIS")):
+        x, decoder, told = decoded(tmp_path, content)
+        assert (decoder, told) == ("FFmpeg", [])
+        assert TONE.size <= x.size < TONE.size + BLOCK
 
 
 def corrupted(content, random):
