@@ -83,11 +83,12 @@ def results(whole: Mixture, kind: str) -> Iterator[dict[str, Any]]:
         seconds = time.process_time() - begin
         parts = grouped(components, matching(components, sources), len(sources))
         traits = [traits_of(each, rate) for each in components]
+        atom_seconds = None if found.atoms is None else found.atoms.shape[1] / rate
         yield {
             "chosen": recipe == chosen,
             "recipe": recipe,
             "dB": [round(float(each), 1) for each in np.maximum(si_sdr(parts, sources), -40)],
-            "advice": advice(traits, float(np.sum(x**2, dtype=float))),
+            "advice": advice(traits, float(np.sum(x**2, dtype=float)), atom_seconds),
             "choosing": round(choosing, 2),
             "seconds": round(seconds, 2),
         }

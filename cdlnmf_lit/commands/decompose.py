@@ -10,9 +10,11 @@ import hashlib
 import io
 import re
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from cdlnmf_lit.commands.running import (
 )
 from cdlnmf_lit.commands.sounds import heard, sounds_by_name
 from cdlnmf_lit.commands.speaking import error_in_words, in_words, say, warnings_noted
-from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods import METHODS, weighted
 from cdlnmf_lit.methods.checkpoints import Kept, identity, load, save, saving
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method
@@ -117,12 +119,20 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         if options.estimate and source.n_samples > AT_HAND and not _is_open(options):
             return _estimate_by_length(options, source)
         x, sample_rate = source.samples(), source.sample_rate
+    known = np.isfinite(x)
+    if not known.all():
+        lost = f"{np.sum(~known) / sample_rate:.3g} s of {x.size / sample_rate:.3g} s"
+        warnings.warn(f"{sound}: {lost} are missing, and are filled", stacklevel=2)
+        x, _ = weighted.without_holes(x, known)
     options, because = _chosen(options, x, sample_rate)
     with _recipe_in_errors(options, x.size / sample_rate):
         method, start = method_of(options, sample_rate), _start_of(options, sample_rate)
         x, K = method.checked(x, options.n_components, start)
     told = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
     told |= {"chosen": because} if because else {}
+    run: Any = method.decompose
+    if not known.all():
+        run = partial(weighted.decompose, method, weights=known)
     about = identity(x, method, K, **told, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
@@ -139,7 +149,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     ):
         watch = all_of(until(stop), seen, saving(checkpoint, every, kept, about, stop))
         with _recipe_in_errors(options, x.size / sample_rate):
-            found = method.decompose(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
+            found = run(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
         found = replace(found, sample_rate=sample_rate, parameters=found.parameters | told)
         if source.offset:
             found = replace(
@@ -159,7 +169,8 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
             checkpoint.unlink(missing_ok=True)
     last = {name: each[-1] for name, each in found.history.items()}
     print(f"{found.status}; {in_words(last)}")
-    if found.method in CERTIFIED and found.parameters["penalty"] and not stop.is_set():
+    is_certified = found.method in CERTIFIED and known.all()
+    if is_certified and found.parameters["penalty"] and not stop.is_set():
         with suppress(KeyboardInterrupt):
             print("; ".join(_certified(found)))
     for line in summary["advice"]:
