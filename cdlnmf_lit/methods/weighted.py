@@ -6,8 +6,8 @@ For any of the divergences here, and weights from 0 to 1, with the model ``m'`` 
     = d\big(w v + (1 - w)\, m' \,\big|\, m\big) + \text{const.}
 
 with equality at ``m = m'``. So the plain update, of data that are filled so, lowers the weighted
-objective. At weights of 1 nothing is filled; what has weight 0 is never looked at: a hole, a tile
-that is held out, a sample that is clipped.
+objective. At weights of 1 nothing is filled. What has weight 0 is never looked at: a hole, or a
+tile that is held out.
 
 Chapter: ``book/methods/cdl.md``.
 """
@@ -165,9 +165,9 @@ def decompose(
         What it is where a weight is 0 does not matter; it may be NaN.
     n_components : int
     weights : array (T,), or (N, F)
-        From 0 to 1: 0 for a hole, for a clipped sample. For an NMF alone, those of the entries of
-        its spectrogram: 0 for a tile that is held out. What clipping cut off is only known to lie
-        beyond the limit, which a weight of 0 does not tell.
+        From 0 to 1: 0 for a hole. For an NMF alone, those of the entries of its spectrogram: 0 for
+        a tile that is held out. A clipped sample is best given 0 by methods that mask, which bridge
+        it; by CDL it is best left: no weight tells that the sound lay beyond the limit.
     start, rng, watch, kept
         See :meth:`~cdlnmf_lit.methods.method.Method.decompose`.
 

@@ -18,7 +18,7 @@ STEP = 0.02
 """s, in which a component's level is told."""
 MOST = 1000
 """Frames of a component that are kept, twice as long, evenly spread over the whole."""
-ALIKE = 0.87
+ALIKE = 0.95
 """Cosine from which two magnitude spectra are one."""
 TOGETHER = 0.9
 """Correlation from which the beginnings of two components stand at one lag."""
@@ -30,11 +30,11 @@ ALL = 0.95
 """Share of the energy from which a component is the whole recording."""
 SILENT = 1e-6
 """Share of the energy up to which it is nothing."""
-OWN = 0.78
+OWN = 0.72
 """Share of the power where a component sounds, below which it is no sound of its own."""
-PARTED = 0.125
+PARTED = 0.14
 """Correlation of waveforms above which two components hold parts of each other."""
-MOVES, SAME = 0.5, 0.975
+MOVES, SAME = 0.5, 0.96
 """Share of a component that one spectrum explains: less has no note, more has a click each time."""
 CLICK = 0.04
 """s, the longest atom that is a click."""

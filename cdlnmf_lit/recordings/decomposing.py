@@ -52,7 +52,7 @@ def decompose(
     method : str or Method, optional
         In place of a recipe: the name of a method, at its defaults, or any method.
     weights : array (T,), optional
-        From 0 to 1, how much each sample counts: 0 where it is missing (it may be NaN) or clipped.
+        From 0 to 1, how much each sample counts: 0 where it is missing; it may be NaN there.
         Holes are filled: see :func:`~cdlnmf_lit.methods.weighted.decompose`.
     rng : seed or numpy.random.Generator
         Of the start; the same seed gives the same bytes.
