@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cdlnmf_lit.methods.bridging import bridged
 from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.checkpoints import load, save
 from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
 from cdlnmf_lit.methods.hits import Hits
 from cdlnmf_lit.methods.method import Method
@@ -186,3 +187,22 @@ def test_weights_that_a_method_cannot_have_are_refused():
     ]:
         with pytest.raises(ValueError, match=words):
             decompose(method, x, 2, w)
+
+
+@pytest.mark.parametrize("name", ["best of two", "nmf, then cdl"])
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(name, tmp_path):
+    x, method, path = normal(3, 160), RUNS[name], tmp_path / "reached.npz"
+    whole, kept = decompose(method, x, 2, HOLES, rng=1), {}
+
+    def killed(stage, states):
+        for state in states:
+            yield state
+            if stage.name == "cdl" and state.iteration == 3:
+                save(path, kept, {})
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decompose(method, x, 2, HOLES, rng=1, watch=killed, kept=kept)
+    again = decompose(method, x, 2, HOLES, rng=1, kept=load(path, {}))
+    np.testing.assert_array_equal(again.activations, whole.activations)
+    np.testing.assert_array_equal(again.residual, whole.residual)
