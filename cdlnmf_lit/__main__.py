@@ -187,6 +187,11 @@ def _add_options_of_the_run(parser: argparse.ArgumentParser) -> None:
     add("--from", dest="begin", type=seconds, metavar="TIME", help="begin there, as 90 or 1:30")
     add("--to", dest="end", type=seconds, metavar="TIME", help="end there")
     add("--strict", action="store_true", help="refuse a file that is cut or damaged")
+    add(
+        "--holes",
+        action="store_true",
+        help="samples that are not numbers (NaN) are missing: they are filled",
+    )
     add("--estimate", action="store_true", help="tell what memory and time it takes, and end")
     add(
         "--seed",

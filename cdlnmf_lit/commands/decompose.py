@@ -9,9 +9,11 @@ import argparse
 import hashlib
 import io
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ from cdlnmf_lit.commands.speaking import (
     say,
     warnings_noted,
 )
-from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods import METHODS, weighted
 from cdlnmf_lit.methods.checkpoints import Kept, identity, load, save, saving
 from cdlnmf_lit.methods.choosing import EXCERPT, loudest
 from cdlnmf_lit.methods.decomposition import Decomposition
@@ -134,12 +136,20 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         if options.estimate and source.n_samples > AT_HAND:
             return _estimate_by_length(options, source)
         x, sample_rate = source.samples(), source.sample_rate
+    known = np.isfinite(x)
+    if not known.all():
+        lost = f"{np.sum(~known) / sample_rate:.3g} s of {x.size / sample_rate:.3g} s"
+        warnings.warn(f"{sound}: {lost} are missing, and are filled", stacklevel=2)
+        x, _ = weighted.without_holes(x, known)
     options, because = _chosen(options, x, sample_rate)
     with _recipe_in_errors(options, x.size / sample_rate):
         method, start = method_of(options, sample_rate), _start_of(options, sample_rate)
         x, K = method.checked(x, options.n_components, start)
     told = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
     told |= {"chosen": because} if because else {}
+    run: Any = method.decompose
+    if not known.all():
+        run = partial(weighted.decompose, method, weights=known)
     about = identity(x, method, K, **told, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
@@ -158,7 +168,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
             until(stop), seen, saving(checkpoint, options.checkpoint_every, kept, about, stop)
         )
         with _recipe_in_errors(options, x.size / sample_rate):
-            found = method.decompose(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
+            found = run(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
         found = replace(found, sample_rate=sample_rate, parameters=found.parameters | told)
         if source.offset:
             found = replace(
@@ -188,7 +198,8 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     print(f"{status}; {in_words(last)}")
     if found.is_stopped:
         say("note", f"the same command goes on from {checkpoint}")
-    if found.method in CERTIFIED and found.parameters["penalty"] and not stop.is_set():
+    is_certified = found.method in CERTIFIED and known.all()
+    if is_certified and found.parameters["penalty"] and not stop.is_set():
         with suppress(KeyboardInterrupt):
             print("; ".join(_certified(found)))
     for line in summary["advice"]:
@@ -222,9 +233,10 @@ def _say_estimate(method: Method, T: int, K: int, dtype: Any, unread: int = 0) -
 def _loudest(source: Source) -> Array:
     """The stretch of a long sound that a choice looks at, without the rest in memory."""
     length, step = round(EXCERPT * source.sample_rate), source.sample_rate // 2
-    energies = [np.square(block, dtype=float).sum() for block in source.blocks(step)]
+    energies = [np.nansum(np.square(block, dtype=float)) for block in source.blocks(step)]
     begin = min(loudest(energies, length // step) * step, source.n_samples - length)
-    return np.concatenate([*islice(from_sample(source.blocks(length), begin), 2)])[:length]
+    stretch = np.concatenate([*islice(from_sample(source.blocks(length), begin), 2)])[:length]
+    return np.nan_to_num(stretch, copy=False)
 
 
 @contextmanager

@@ -84,7 +84,8 @@ def heard(name: str, options: argparse.Namespace) -> Iterator[Source]:
     start, stop = options.begin or 0.0, options.end
     if kind != "example":
         channel = channel_of(options)
-        with opened(name, channel, start=start, stop=stop, strict=options.strict) as source:
+        asked = {"strict": options.strict, "holes": options.holes}
+        with opened(name, channel, start=start, stop=stop, **asked) as source:
             yield source
         return
     from cdlnmf_lit.experiments import signals

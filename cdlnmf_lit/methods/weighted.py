@@ -6,7 +6,8 @@ For any of the divergences here, and weights from 0 to 1, with the model ``m'`` 
     = d\big(w v + (1 - w)\, m' \,\big|\, m\big) + \text{const.}
 
 with equality at ``m = m'``. So the plain update, of data that are filled so, lowers the weighted
-objective. At weights of 1 nothing is filled; what has weight 0 is never looked at.
+objective. At weights of 1 nothing is filled. What has weight 0 is never looked at: a hole, or a
+tile that is held out.
 
 Chapter: ``book/methods/cdl.md``.
 """
@@ -14,16 +15,24 @@ Chapter: ``book/methods/cdl.md``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import cdl, nmf
+from cdlnmf_lit.methods.bridging import bridged
+from cdlnmf_lit.methods.checkpoints import Kept
+from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.method import Method, Start, Watch
 from cdlnmf_lit.methods.sparse_coding import State
 from cdlnmf_lit.theory.arguments import Array, array
 from cdlnmf_lit.theory.blocks import in_threads
+from cdlnmf_lit.theory.gabor import GaborFrame
+
+GUESSED = 0.1
+"""The weight of a frame of which nothing is known but what bridges it, at the least."""
 
 
 def filled(data: Array, model: Array, weights: Array) -> Array:
@@ -46,7 +55,7 @@ class Signal(cdl.Problem):
     Parameters
     ----------
     weights : array (T,)
-        From 0 to 1; where they are 0 the signal is 0.
+        From 0 to 1.
 
     Examples
     --------
@@ -78,7 +87,10 @@ class Signal(cdl.Problem):
         return super().objective(z, np.sqrt(self.weights) * residual)
 
     def record(self, state: State) -> dict[str, float]:
-        return {"objective": state.objective}
+        """The objective, and what is left of what is known, as a share of its norm."""
+        root = np.sqrt(self.weights)
+        left = np.linalg.norm(root * state.residual) / (np.linalg.norm(root * self.x) or 1.0)
+        return {"objective": state.objective, "relative_residual": float(left)}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -127,6 +139,137 @@ class Spectrogram(nmf.Problem):
         return float(sum(in_threads(share, self.shares(len(W)))))
 
 
+def decompose(
+    method: Method,
+    x: ArrayLike,
+    n_components: int,
+    weights: ArrayLike,
+    *,
+    start: Start | None = None,
+    rng: Any = 0,
+    watch: Watch | None = None,
+    kept: Kept | None = None,
+) -> Decomposition:
+    """Take a signal apart whose samples have weights; its holes are filled.
+
+    Components and residual sum to the signal, and to what fills it where a weight is 0: there the
+    components are what the model says, and the residual is bridged from both sides, by
+    :func:`~cdlnmf_lit.methods.bridging.bridged`. A method that masks has no model of a waveform:
+    there its components share out the bridged signal.
+
+    Parameters
+    ----------
+    method : Method
+        A CDL, an NMF, or a chain. Stages of other methods work on the bridged signal.
+    x : array (T,)
+        What it is where a weight is 0 does not matter; it may be NaN.
+    n_components : int
+    weights : array (T,), or (N, F)
+        From 0 to 1: 0 for a hole. For an NMF alone, those of the entries of its spectrogram: 0 for
+        a tile that is held out. A clipped sample is best given 0 by methods that mask, which bridge
+        it; by CDL it is best left: no weight tells that the sound lay beyond the limit.
+    start, rng, watch, kept
+        See :meth:`~cdlnmf_lit.methods.method.Method.decompose`.
+
+    Raises
+    ------
+    ValueError
+        For weights of another shape, or not from 0 to 1, or other than 0 and 1 where the method
+        cannot have them; see also :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+
+    Examples
+    --------
+    >>> click = np.hanning(30) * np.sin(0.5 * np.arange(30))
+    >>> x, w = np.zeros(600), np.ones(600)
+    >>> for n in (50, 200, 280, 450):
+    ...     x[n : n + 30] = click
+    >>> w[210:220] = 0
+    >>> found = decompose(cdl.CDL(atom_length=40, share=0.01), np.where(w, x, np.nan), 1, w)
+    >>> whole = found.components().sum(axis=0) + found.residual
+    >>> bool(np.allclose(whole[w > 0], x[w > 0])), bool(np.abs(whole - x).max() < 0.05)
+    (True, True)
+    """
+    if np.ndim(weights) == 2:
+        weighed = weighing(method, array(weights, "weights", 2))
+        return weighed.decompose(x, n_components, start=start, rng=rng, watch=watch, kept=kept)
+    y, w = without_holes(x, weights)
+    if not isinstance(method, cdl.CDL | nmf.NMF) and not np.isin(w, (0, 1)).all():
+        raise ValueError(f"weights must be 0 or 1 for {method.name}: cdl and nmf take others")
+    weighed = weighing(method, w)
+    found = weighed.decompose(y, n_components, start=start, rng=rng, watch=watch, kept=kept)
+    return replace(found, residual=bridged(found.residual, w == 0))
+
+
+def without_holes(x: ArrayLike, weights: ArrayLike) -> tuple[Array, Array]:
+    """The signal, bridged where it has no weight, and the weights, if they fit.
+
+    Examples
+    --------
+    >>> y, w = without_holes([1.0, 1.0, np.nan, 1.0, 1.0, 1.0], [1, 1, 0, 1, 1, 0.5])
+    >>> bool(np.isfinite(y).all()), w.tolist()
+    (True, [1.0, 1.0, 0.0, 1.0, 1.0, 0.5])
+    """
+    w = _checked(weights, (np.size(x),))
+    return bridged(x, w == 0), w
+
+
+def weighing(method: Method, weights: Array) -> Method:
+    """The same method, whose stages that can weigh do: CDL the samples, NMF the entries.
+
+    NMF weighs an entry as much as is known of its frame, but bridged ones a tenth at the least.
+
+    Raises
+    ------
+    ValueError
+        If an NMF is to be accelerated, or entries are to be weighed by another method.
+
+    Examples
+    --------
+    >>> weighing(nmf.NMF(iterations=3) >> cdl.CDL(atom_length=9), np.ones(50)).stages[0].iterations
+    3
+    """
+    if weights.ndim == 2 and (not isinstance(method, nmf.NMF) or isinstance(method.start, Method)):
+        raise ValueError(f"weights must be (T,) for all but an NMF alone, got {weights.shape}")
+    if isinstance(method.start, Method):
+        method = replace(method, start=weighing(method.start, weights))
+    options = {each.name: getattr(method, each.name) for each in fields(method)}
+    if isinstance(method, cdl.CDL):
+
+        class Weighted(cdl.CDL):
+            def problem(self, x: Array, K: int, **asked: Any) -> Signal:
+                plain = super().problem(x, K, **asked)
+                fixed = {each.name: getattr(plain, each.name) for each in fields(plain)}
+                w = np.pad(weights.astype(x.dtype), self.padding, constant_values=1)
+                return Signal(**fixed, weights=w)
+
+        return Weighted(**options)
+    if isinstance(method, nmf.NMF):
+        if method.acceleration != "none":
+            raise ValueError(f"acceleration must be none with weights, got {method.acceleration!r}")
+
+        class OfEntries(nmf.NMF):
+            def problem_of(self, V: Array, **asked: Any) -> Spectrogram:
+                w = _checked(_of_entries(weights, self.frame, V.shape), V.shape).astype(V.dtype)
+                known = np.where(w > 0, V, V[w > 0].mean())
+                return Spectrogram(known, self.beta, self.exponent, weights=w, **asked)
+
+        return OfEntries(**options)
+    return method
+
+
+def _of_entries(weights: Array, frame: GaborFrame, shape: tuple[int, ...]) -> Array:
+    """The weights of entries; from those of samples by what each window sees of them."""
+    if weights.ndim == 2:
+        return weights
+    from scipy.signal import oaconvolve
+
+    power = np.square(frame.window, dtype=float)
+    lost = np.pad(1 - weights, (power.size - 1, frame.hop * shape[0] + power.size))
+    begins = frame.first_sample + frame.hop * np.arange(shape[0]) + power.size - 1
+    unseen = oaconvolve(lost, power[::-1] / power.sum(), "valid")[begins]
+    return np.tile(np.clip(1 - unseen, GUESSED, 1)[:, None], shape[1])
+
+
 def iterate(
     method: cdl.CDL, x: ArrayLike, n_components: int, weights: ArrayLike, *, rng: Any = 0
 ) -> Iterator[State]:
@@ -134,20 +277,13 @@ def iterate(
 
     Parameters
     ----------
-    method : CDL
-    x : array (T,)
-        Finite; what it is where a weight is 0 does not matter.
-    n_components : int
-    weights : array (T,)
-        From 0 to 1: 0 for a hole, a clipped sample.
-    rng
-        See :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+    method, x, n_components, weights, rng
+        See :func:`decompose`.
 
     Raises
     ------
     ValueError
-        For weights of another shape, or not from 0 to 1; see also
-        :meth:`~cdlnmf_lit.methods.method.Method.iterate`.
+        See :func:`decompose`.
 
     Examples
     --------
@@ -158,14 +294,8 @@ def iterate(
         ...
     ValueError: weights must be from 0 to 1, got 2.0
     """
-    given = array(x, "x", 1)
-    w = _checked(weights, given)
-    x, K = method.checked(np.where(w > 0, given, 0), n_components)
-    w = np.pad(w.astype(x.dtype), method.padding, constant_values=1)
-    plain = method.resolved(x).problem(x, K, about={"n_components": K})
-    fixed = plain.atom_length, plain.penalty, plain.signed, plain.padding, plain.solver
-    problem = Signal(*fixed, method=plain.method, x=plain.x, about=plain.about, weights=w)
-    return problem.states(problem.begin(K, method.start, np.random.default_rng(rng)))
+    y, w = without_holes(x, weights)
+    return weighing(method, w).iterate(y, n_components, rng=rng)
 
 
 def factorize(
@@ -198,19 +328,18 @@ def factorize(
     >>> print((state.activations.T @ state.patterns).round(3)[1, 1])
     8.0
     """
-    given = method.in_precision(array(V, "V", 2))
-    w = _checked(weights, given)
-    V = np.where(w > 0, given, given[w > 0].mean())
-    # the method's own checks of a matrix and of K
-    plain = next(method.factorize(V, n_components, rng=rng))
-    problem = Spectrogram(V, method.beta, method.exponent, method=method, weights=w.astype(V.dtype))
-    return problem.states(problem.first(plain.patterns, plain.activations))
+    given = array(V, "V", 2)
+    w = _checked(weights, given.shape)
+    known = np.where(w > 0, given, given[w > 0].mean())
+    weighed: Any = weighing(method, w)
+    states: Iterator[Any] = weighed.factorize(known, n_components, rng=rng)
+    return states
 
 
-def _checked(weights: ArrayLike, data: Array) -> Array:
-    w = array(weights, "weights", data.ndim)
-    if w.shape != data.shape:
-        raise ValueError(f"weights must have shape {data.shape}, got {w.shape}")
+def _checked(weights: ArrayLike, shape: tuple[int, ...]) -> Array:
+    w = array(np.asarray(weights, float), "weights", len(shape))
+    if w.shape != shape:
+        raise ValueError(f"weights must have shape {shape}, got {w.shape}")
     for value in (w.min(), w.max()):
         if not 0 <= value <= 1:
             raise ValueError(f"weights must be from 0 to 1, got {value}")

@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from cdlnmf_lit.methods import METHODS
+from cdlnmf_lit.methods import METHODS, weighted
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method, Watch
 from cdlnmf_lit.methods.recipes import RECIPES
@@ -30,6 +30,7 @@ def decompose(
     sample_rate: int,
     recipe: str | None = None,
     method: str | Method | None = None,
+    weights: ArrayLike | None = None,
     rng: Any = 0,
     watch: Watch | None = None,
 ) -> Decomposition:
@@ -50,6 +51,9 @@ def decompose(
         ``"auto"``, the one that fits: see :func:`~cdlnmf_lit.methods.choosing.choose`.
     method : str or Method, optional
         In place of a recipe: the name of a method, at its defaults, or any method.
+    weights : array (T,), optional
+        From 0 to 1, how much each sample counts: 0 where it is missing; it may be NaN there.
+        Holes are filled: see :func:`~cdlnmf_lit.methods.weighted.decompose`.
     rng : seed or numpy.random.Generator
         Of the start; the same seed gives the same bytes.
     watch : callable, optional
@@ -81,10 +85,15 @@ def decompose(
         name = arguments.choice(AUTO if recipe is None else recipe, "recipe", (AUTO, *RECIPES))
     because: dict[str, str] = {}
     if name == AUTO or n_components is None:
-        name, n_components, because = chosen(x, rate, name, n_components)
+        whole = x if weights is None else weighted.without_holes(x, weights)[0]
+        name, n_components, because = chosen(whole, rate, name, n_components)
     if not isinstance(method, Method):
         method = method_named(name, rate)
-    found = method.decompose(x, n_components, rng=rng, watch=watch)
+    if weights is None:
+        found = method.decompose(x, n_components, rng=rng, watch=watch)
+    else:
+        asked: dict[str, Any] = {"rng": rng, "watch": watch}
+        found = weighted.decompose(method, x, n_components, weights, **asked)
     about: dict[str, Any] = {"recipe": name, "sample_rate": rate}
     if because:
         about["chosen"] = because

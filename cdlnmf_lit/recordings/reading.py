@@ -94,6 +94,7 @@ def read(
     stop: float | None = None,
     precision: str = "float64",
     strict: bool = False,
+    holes: bool = False,
 ) -> tuple[NDArray[Any], int]:
     """Read a sound as one channel of real numbers.
 
@@ -115,6 +116,8 @@ def read(
         ``"float64"`` or ``"float32"``.
     strict
         Whether a sound that was cut is refused.
+    holes
+        Whether samples that are not numbers (NaN) mark what is missing, and are read as such.
 
     Returns
     -------
@@ -129,8 +132,8 @@ def read(
         If the file is missing, is no sound, or, where ``strict``, ends before the length that it
         states.
     ValueError
-        If it holds no sample or one that is not finite, or if ``channel`` does not choose one
-        of its channels.
+        If it holds no sample or one that is not finite, but for ``holes``, or if ``channel`` does
+        not choose one of its channels.
 
     Examples
     --------
@@ -141,8 +144,8 @@ def read(
     ...     read(f"{folder}/tone.wav")
     (array([ 0. ,  0.5, -0.5]), 22050)
     """
-    asked = {"start": start, "stop": stop, "precision": precision, "strict": strict}
-    with opened(path, channel, **asked) as source:  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"start": start, "stop": stop, "precision": precision}
+    with opened(path, channel, strict=strict, holes=holes, **asked) as source:
         return source.samples(), source.sample_rate
 
 
@@ -155,6 +158,7 @@ def opened(
     stop: float | None = None,
     precision: str = "float64",
     strict: bool = False,
+    holes: bool = False,
 ) -> Iterator[Source]:
     """Open a sound to be read block by block; its arguments are those of :func:`read`.
 
@@ -178,7 +182,7 @@ def opened(
     with TemporaryDirectory() as folder:
         file, name = _as_file(path, Path(folder))
         encoded = decoders.recognized(file, name, Path(folder))
-        yield _listened_to(encoded, name, channel, (start, stop), dtype, strict)
+        yield _listened_to(encoded, name, channel, (start, stop), dtype, strict, holes)
 
 
 def _as_file(path: str | os.PathLike[str], folder: Path) -> tuple[Path, str]:
@@ -218,6 +222,7 @@ def _listened_to(
     stretch: tuple[float, float | None],
     dtype: str,
     strict: bool,
+    holes: bool,
 ) -> Source:
     """Find the length, the channels to take and the offset, and say what is remarkable."""
     rate, first = encoded.sample_rate, round(stretch[0] * encoded.sample_rate)
@@ -227,10 +232,14 @@ def _listened_to(
     def decoded(channels: Sequence[int], end: float) -> Iterator[NDArray[Any]]:
         return _until(encoded.blocks(first, dtype), channels, end - first)
 
-    n, fault, count = 0, encoded.fault, len(channels)
+    n, missing, fault, count = 0, 0, encoded.fault, len(channels)
     sums, products = np.zeros(count), np.zeros((count, count))
     try:
         for block in decoded(channels, last):
+            if holes:
+                lost = np.isnan(block).any(axis=1)
+                missing += int(lost.sum())
+                block = np.where(lost[:, None], 0, block)
             _require_finite(block, n + first, name)
             sums += block.sum(axis=0, dtype=float)
             products += block.T.astype(float) @ block
@@ -243,14 +252,17 @@ def _listened_to(
         _tell_what_is_missing(encoded, first + n, fault, name, strict)
     if n <= 0:
         raise ValueError(f"{name} must hold sound, but it has no samples" + _behind(first, rate))
+    known = n - missing
+    if not known:
+        raise ValueError(f"{name} must hold sound, but all of its samples are NaN")
     if isfinite(last) and n < last - first:
         _say(f"{name} ends at {(first + n) / rate:.2f} s, before stop={stretch[1]:g}")
 
     weights = np.full(count, 1 / count)
     if channel is None and count > 1:
-        weights = _chosen(products - np.outer(sums, sums) / n, name)
+        weights = _chosen(products - np.outer(sums, sums) / known, name)
     used = [channels[c] for c in np.flatnonzero(weights)]
-    mean, rms = float(weights @ sums / n), float(np.sqrt(weights @ products @ weights / n))
+    mean, rms = float(weights @ sums / known), float(np.sqrt(weights @ products @ weights / known))
     offset = mean if abs(mean) > max(OFFSET * rms, HEARD) else 0.0
     if offset:
         _say(f"{name} has an offset of {offset:.3g}: it is taken off, and is no component's")
@@ -325,7 +337,9 @@ def _until(
 def _require_finite(block: NDArray[Any], first: int, name: str) -> None:
     if not np.all(np.isfinite(block)):
         t, c = np.argwhere(~np.isfinite(block))[0]
-        raise ValueError(f"{name} must be finite, got {block[t, c]} at index {first + t}")
+        remedy = ": decompose --holes, or holes=True, takes it for a hole"
+        told = f"{name} must be finite, got {block[t, c]} at index {first + t}"
+        raise ValueError(told + remedy * bool(np.isnan(block[t, c])))
 
 
 def _behind(first: int, rate: int) -> str:

@@ -128,6 +128,7 @@ def fill(
         events.write(found, folder, labels)
 
     energy = float(whole @ whole)
+    atom_seconds = None if found.atoms is None else found.atoms.shape[1] / rate
     for part in (*parts, residual):
         part["energy_share"] = part.pop("energy") / energy if energy else 0.0
     residual["is_zero_by_construction"] = is_shared_out(found)
@@ -144,7 +145,7 @@ def fill(
             "residual": residual,
         },
         "fit": _fit(found),
-        "advice": advice(traits, energy),
+        "advice": advice(traits, energy, atom_seconds),
         "times": {"seconds": seconds, "written": datetime.now(UTC).isoformat(timespec="seconds")},
         "versions": {"python": platform.python_version()}
         | {package: version(package) for package in PACKAGES},

@@ -7,12 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cdlnmf_lit.methods.bridging import bridged
 from cdlnmf_lit.methods.cdl import CDL
+from cdlnmf_lit.methods.checkpoints import load, save
+from cdlnmf_lit.methods.convolutive_nmf import ConvolutiveNMF
+from cdlnmf_lit.methods.hits import Hits
+from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.nmf import DIVERGENCES, NMF, beta_divergence
-from cdlnmf_lit.methods.weighted import factorize, iterate
+from cdlnmf_lit.methods.weighted import decompose, factorize, iterate, weighing
+from cdlnmf_lit.theory.gabor import hann
 from tests.strategies import dtypes, normal, positive, seeds
 
 METHOD = CDL(atom_length=8, share=0.1)
+SPECTRA = NMF(frame=hann(16, 8), iterations=8)
+PATTERNS = ConvolutiveNMF(frame=hann(16, 8), pattern_length=2, iterations=4)
+RUNS = {
+    "cdl": CDL(atom_length=8, share=0.1, padding=4, iterations=6),
+    "best of two": CDL(atom_length=8, share=0.1, starts=2, halve_every=2, iterations=6),
+    "nmf, then cdl": SPECTRA >> METHOD,
+    "patterns": SPECTRA >> PATTERNS,
+    "hits": Hits(atom_length=20, iterations=3),
+} | {name: NMF(frame=hann(16, 8), divergence=name, iterations=8) for name in DIVERGENCES}
 
 
 def weights_of(seed, *shape):
@@ -80,3 +95,114 @@ def test_weights_that_do_not_fit_are_named():
     ]:
         with pytest.raises(ValueError, match=words):
             iterate(METHOD, x, 2, w)
+
+
+# ---- whole runs ----------------------------------------------------------------------------------
+
+HOLES = np.ones(160)
+HOLES[40:50] = HOLES[100:103] = 0
+
+
+@pytest.mark.parametrize("method", RUNS.values(), ids=RUNS)
+def test_a_run_with_weights_of_one_is_the_plain_run_to_the_bit(method):
+    x = normal(3, 160)
+    found, plain = decompose(method, x, 2, np.ones(160), rng=1), method.decompose(x, 2, rng=1)
+    for one, other in (
+        (found.activations, plain.activations),
+        (found.components(), plain.components()),
+        (found.residual, plain.residual),
+        (found.history["objective"], plain.history["objective"]),
+    ):
+        np.testing.assert_array_equal(one, other)
+    assert found.parameters == plain.parameters
+    assert Method.from_parameters(found.parameters) == Method.from_parameters(plain.parameters)
+
+
+@pytest.mark.parametrize("method", RUNS.values(), ids=RUNS)
+def test_a_run_does_not_look_into_holes(method):
+    x = normal(3, 160)
+    found, other = (decompose(method, np.where(HOLES, x, y), 2, HOLES) for y in (np.nan, 100.0))
+    np.testing.assert_array_equal(found.components(), other.components())
+    np.testing.assert_array_equal(found.residual, other.residual)
+
+
+@given(seeds, st.sampled_from([name for name in RUNS if name not in ("patterns", "hits")]))
+def test_no_run_raises_its_objective_and_all_sum_to_the_sound_that_is_filled(seed, name):
+    x, w = normal(seed, 160), weights_of(seed + 1, 160)
+    found = decompose(RUNS[name], x, 2, w)
+    values = found.history["objective"]
+    assert np.all(np.diff(values) <= 1e-12 * values[0])
+    whole = found.components().sum(axis=0) + found.residual
+    np.testing.assert_allclose(whole[w > 0], x[w > 0], atol=1e-9)
+    left = np.where(w > 0, found.residual, np.nan)
+    np.testing.assert_allclose(found.residual, bridged(left, w == 0), atol=1e-9)
+
+
+def test_what_repeats_is_filled_and_so_is_what_goes_on_beside_it():
+    """Clicks of noise, one of them with a third of it in a hole, over a hum."""
+    click = np.hanning(30) * normal(1, 30)
+    x, hum, w = np.zeros(1200), 0.2 * np.sin(0.05 * np.arange(1200)), np.ones(1200)
+    for n in (50, 230, 470, 640, 900):
+        x[n : n + 30] += click
+    w[650:660] = 0
+    method = CDL(atom_length=40, share=0.05, iterations=60)
+    found = decompose(method, np.where(w, x + hum, np.nan), 1, w)
+    hole = w == 0
+    rest = found.components()[0] + found.residual - x - hum
+    by_prediction = bridged(x + hum, hole) - x - hum
+    assert np.linalg.norm(rest[hole]) < 0.25 * np.linalg.norm((x + hum)[hole])
+    assert np.linalg.norm(rest[hole]) < 0.4 * np.linalg.norm(by_prediction[hole])
+
+
+def test_an_entry_that_is_held_out_is_not_looked_at():
+    x = normal(4, 160)
+    w = weights_of(5, *SPECTRA.shape(160))
+    found = decompose(SPECTRA, x, 2, w)
+    V = SPECTRA.spectrogram(x)
+    plain = factorize(SPECTRA, np.where(w > 0, V, 7.0), 2, w)
+    last = next(islice(plain, SPECTRA.iterations, None))
+    np.testing.assert_allclose(found.spectra, last.patterns, rtol=1e-12)
+    np.testing.assert_allclose(found.components().sum(axis=0), x, atol=1e-12)
+
+
+def test_a_frame_counts_as_much_as_is_known_of_it():
+    w = np.ones(160)
+    w[72:88] = 0  # the whole window of one frame
+    V = np.ones(SPECTRA.shape(160))
+    (weights,) = {tuple(row) for row in weighing(SPECTRA, w).problem_of(V).weights.T}
+    power = np.square(SPECTRA.frame.window)
+    half = power[:8].sum() / power.sum()
+    (least,) = np.flatnonzero(np.isclose(weights, 0.1))
+    np.testing.assert_allclose(weights[least - 2 : least + 3], [1, half, 0.1, 1 - half, 1])
+
+
+def test_weights_that_a_method_cannot_have_are_refused():
+    x, half = normal(3, 160), np.full(160, 0.5)
+    fast = NMF(frame=hann(16, 8), acceleration="extrapolation")
+    for method, w, words in [
+        (RUNS["hits"], half, "weights must be 0 or 1 for hits: cdl and nmf take others"),
+        (fast, half, "acceleration must be none with weights, got 'extrapolation'"),
+        (METHOD, np.ones((3, 4)), r"weights must be \(T,\) for all but an NMF alone, got \(3, 4\)"),
+        (SPECTRA, np.ones((3, 4)), r"weights must have shape \(\d+, 9\), got \(3, 4\)"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            decompose(method, x, 2, w)
+
+
+@pytest.mark.parametrize("name", ["best of two", "nmf, then cdl"])
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(name, tmp_path):
+    x, method, path = normal(3, 160), RUNS[name], tmp_path / "reached.npz"
+    whole, kept = decompose(method, x, 2, HOLES, rng=1), {}
+
+    def killed(stage, states):
+        for state in states:
+            yield state
+            if stage.name == "cdl" and state.iteration == 3:
+                save(path, kept, {})
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decompose(method, x, 2, HOLES, rng=1, watch=killed, kept=kept)
+    again = decompose(method, x, 2, HOLES, rng=1, kept=load(path, {}))
+    np.testing.assert_array_equal(again.activations, whole.activations)
+    np.testing.assert_array_equal(again.residual, whole.residual)

@@ -99,6 +99,16 @@ def test_what_is_given_is_not_looked_at():
     assert "chosen" not in found.parameters
 
 
+def test_what_has_no_weight_may_be_missing_and_is_filled():
+    known = np.ones(T.size)
+    known[9000:9100] = 0
+    cut = np.where(known, SOUND, np.nan)
+    found = lit.decompose(cut, sample_rate=RATE, method=SMALL, weights=known)
+    assert set(found.parameters["chosen"]) == {"n_components"}
+    whole = found.components().sum(axis=0) + found.residual
+    np.testing.assert_allclose(whole, SOUND, atol=0.02)
+
+
 def test_names_are_those_of_recipes_and_methods():
     assert method_named("clicks", RATE) == RECIPES["clicks"](RATE)
     assert method_named("lrtfs", RATE) == LRTFS()

@@ -327,3 +327,44 @@ def test_what_is_nearly_nothing_has_no_offset(tmp_path):
         warnings.simplefilter("error")
         x, _ = read(path)
     assert np.array_equal(x, np.full(1000, np.float32(1e-18)))
+
+
+# ---- holes ---------------------------------------------------------------------------------
+
+
+def with_holes(folder, *channels):
+    soundfile.write(folder / "holes.wav", np.stack(channels, 1), RATE, "DOUBLE")
+    return folder / "holes.wav"
+
+
+def test_holes_are_read_where_they_are_asked_for(tmp_path):
+    x = np.where(np.arange(RATE) // 100 == 3, np.nan, TONE)
+    path = with_holes(tmp_path, x)
+    found, _, told = said(path, holes=True)
+    assert_array_equal(found, x)
+    assert not told
+    with pytest.raises(ValueError, match="got nan at index 300: decompose --holes, or holes=True"):
+        read(path)
+
+
+def test_an_offset_is_that_of_what_is_known(tmp_path):
+    path = with_holes(tmp_path, np.where(np.arange(RATE) < 11_025, np.nan, TONE + 0.25))
+    found, _, told = said(path, holes=True)
+    assert_allclose(found[11_025:], (TONE + 0.25)[11_025:] - np.mean((TONE + 0.25)[11_025:]))
+    assert any("an offset of 0.25" in each for each in told)
+
+
+def test_what_one_channel_lacks_the_mean_lacks(tmp_path):
+    x = np.where(np.arange(RATE) == 7, np.nan, TONE)
+    found, _, _ = said(with_holes(tmp_path, x, NOISE[0]), holes=True)
+    assert_array_equal(np.flatnonzero(np.isnan(found)), [7])
+    assert_allclose(np.delete(found, 7), np.delete((TONE + NOISE[0]) / 2, 7))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(np.inf, "must be finite, got inf at index 0$"), (np.nan, "all .* NaN")]
+)
+def test_what_is_no_hole_is_refused(tmp_path, value, words):
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=words):
+        warnings.simplefilter("ignore")
+        read(with_holes(tmp_path, np.full(5, value)), holes=True)
