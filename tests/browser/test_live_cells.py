@@ -33,6 +33,26 @@ EXPLORER = """
 from cdlnmf_lit.presentation.widgets import explorer
 explorer(lambda hop: f"<p>hop {hop}</p>", alt="hop {hop}", hop=[1, 2, 4])
 """
+MARKDOWN = """
+from IPython.display import Markdown
+from cdlnmf_lit.presentation.source import show
+from cdlnmf_lit.theory.arguments import signal
+show(signal)
+Markdown("| $K$ | *score* |\\n|---|---|\\n| 2 | **1.5** |\\n\\nSee [it](corollary_1.md#top): `a < b`.")
+"""
+RENDERED = [
+    ("a *b* **c** `*d*`", "<p>a <em>b</em> <strong>c</strong> <code>*d*</code></p>"),
+    ("a < b & <i>c</i>", "<p>a &lt; b &amp; &lt;i&gt;c&lt;/i&gt;</p>"),
+    ("<b>own</b>\n\nnext\nline", "<b>own</b>\n<p>next\nline</p>"),
+    ("## of\n- one\n- two", "<h2>of</h2>\n<ul><li>one</li><li>two</li></ul>"),
+    ("```python\nx = 1 < 2\n\n| a |\n```\nend", "<pre>x = 1 &lt; 2\n\n| a |</pre>\n<p>end</p>"),
+    ("[a](b.md#c) [d](https://e)", '<p><a href="b.html#c">a</a> <a href="https://e">d</a></p>'),
+    ("[a](javascript:b)", "<p>[a](javascript:b)</p>"),
+    ('[a](b"onclick="c)', '<p><a href="b&quot;onclick=&quot;c">a</a></p>'),
+    ("| a |", "<p>| a |</p>"),
+    ("costs 5 $ or 6 $", "<p>costs 5 $ or 6 $</p>"),
+    ("$a_1*b*$", '<p><span class="math notranslate nohighlight">\\(a_1*b*\\)</span></p>'),
+]
 MATCHED = """async ([site, pages]) => {
   const { notebook, sources } = await import(site + "_static/live_cells/notebook.js");
   const plain = (text) => text.trim();
@@ -222,6 +242,25 @@ def test_html_pictures_sounds_and_text_are_shown(chapter: Seen) -> None:
     audio.evaluate("audio => { audio.preload = 'auto'; }")
     chapter.page.wait_for_function("audio => audio.duration === 1", arg=audio.element_handle())
     expect(output.locator("pre")).to_have_text("printed\n")
+
+
+def test_markdown_is_shown_as_a_page_shows_it(fresh: Seen, alike: str) -> None:
+    module = alike + "_static/live_cells/markdown.js"
+    shown = "async ([module, texts]) => texts.map((await import(module)).markdown)"
+    texts, wanted = zip(*RENDERED, strict=True)
+    assert tuple(fresh.page.evaluate(shown, [module, texts])) == wanted
+
+
+def test_tables_listings_and_equations_of_markdown_are_shown(chapter: Seen) -> None:
+    output = run_as(cell(chapter.page, 1), MARKDOWN)
+    expect(output.locator("details summary")).to_contain_text("Source of signal")
+    expect(output.locator("details pre")).to_contain_text("def signal(value: ArrayLike")
+    expect(output.locator("th")).to_have_count(2)
+    expect(output.locator("th mjx-container")).to_have_count(1)
+    expect(output.locator("td").last).to_have_text("1.5")
+    expect(output.locator("p code").last).to_have_text("a < b")
+    link = output.locator("a", has_text="it")
+    assert link.evaluate("link => link.href").endswith("/theory/corollary_1.html#top")
 
 
 def test_sliders_compute_anew(chapter: Seen) -> None:
