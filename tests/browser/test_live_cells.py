@@ -33,12 +33,20 @@ EXPLORER = """
 from cdlnmf_lit.presentation.widgets import explorer
 explorer(lambda hop: f"<p>hop {hop}</p>", alt="hop {hop}", hop=[1, 2, 4])
 """
+KEPT = "async () => (await (await caches.open('bytecode')).keys()).length === 1"
+COMPILED = """
+import sys
+from importlib.machinery import SourceFileLoader
+compiled = SourceFileLoader.get_code.__globals__["compiled"]
+print(any("/scipy/optimize/" in path for path in compiled), "scipy.optimize" in sys.modules)
+"""
 MARKDOWN = """
 from IPython.display import Markdown
 from cdlnmf_lit.presentation.source import show
 from cdlnmf_lit.theory.arguments import signal
 show(signal)
-Markdown("| $K$ | *score* |\\n|---|---|\\n| 2 | **1.5** |\\n\\nSee [it](corollary_1.md#top): `a < b`.")
+table = "| $K$ | *score* |\\n|---|---|\\n| 2 | **1.5** |"
+Markdown(table + "\\n\\nSee [it](corollary_1.md#top): `a < b`.")
 """
 RENDERED = [
     ("a *b* **c** `*d*`", "<p>a <em>b</em> <strong>c</strong> <code>*d*</code></p>"),
@@ -203,6 +211,21 @@ def test_a_cell_gives_its_picture_again(chapter: Seen, browser: Browser) -> None
     expect(built).to_be_hidden()
     expect(cell(page, 1).locator(".live-output")).to_have_count(0)
     assert took < FIRST * slowness(browser)
+
+
+def test_what_python_has_compiled_is_kept_for_the_next_page(
+    chapter: Seen, browser: Browser, alike: str
+) -> None:
+    run_as(cell(chapter.page, 1), "import scipy.optimize")
+    chapter.page.wait_for_function(KEPT, timeout=60_000)
+    page = chapter.page.context.new_page()
+    at_rest(page, f"{alike}book/theory/convolution.html")
+    page.evaluate("document.querySelectorAll('article details').forEach(e => { e.open = true; })")
+    begun = processor_seconds(browser)
+    output = run_as(cell(page, 1), COMPILED)
+    print(f"{processor_seconds(browser) - begun:.1f} s of the processor in the second chapter")
+    expect(output.locator("pre")).to_have_text("True False\n")
+    page.close()
 
 
 def test_keys_alone_edit_run_and_reset(chapter: Seen) -> None:
