@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -17,8 +19,12 @@ from tests.browser.test_pages import AXE, NARROW, PHONE, SETTLED, WIDE, Seen, vi
 from tests.browser.test_pages_rules import at_rest
 
 CHAPTER = "book/theory/corollary_1"
-FIRST, STOPPED = 45, 2
-"""Seconds of the processor to the first picture, and to what a stop leaves, at the most."""
+NEXT = "book/theory/gabor"
+FIRST, SECOND, STOPPED = 30, 5, 2
+"""Seconds of the processor to the first picture, to that of a second chapter, and to what a stop
+leaves, at the most."""
+QUIET = 5
+"""Seconds without work after which a page is done with what it does by itself."""
 WEIGHT = 3_000
 """Bytes, compressed, that a page loads more before a button is pressed."""
 RICH = """
@@ -136,6 +142,16 @@ def run_as(place: Locator, code: str, words: str = "Done in") -> Locator:
     expect(place.locator(".live-stop")).to_be_hidden(timeout=300_000)
     told(place, words)
     return place.locator(".live-output")
+
+
+def done_by_itself(browser: Browser) -> None:
+    """Wait until the pages have done nothing for some seconds."""
+    last, quiet = -math.inf, 0
+    while quiet < QUIET:
+        now = processor_seconds(browser)
+        quiet = quiet + 1 if now < last + 0.05 else 0
+        last = now
+        time.sleep(1)
 
 
 def test_a_page_loads_little_until_a_button_is_pressed(fresh: Seen, alike: str) -> None:
@@ -358,3 +374,18 @@ def test_a_stop_ends_a_cell_and_says_what_is_lost(chapter: Seen, browser: Browse
     expect(place.locator(".live-run")).to_be_focused()
     output = run_as(place, "'own' in globals()")
     expect(output.locator("pre")).to_have_text("False\n")
+
+
+def test_the_next_chapter_finds_python_started(chapter: Seen, browser: Browser, alike: str) -> None:
+    """Where a cell was run before: it starts by itself, while the page is read."""
+    page = chapter.page
+    at_rest(page, f"{alike}{NEXT}.html")
+    page.evaluate("document.querySelectorAll('article details').forEach(e => { e.open = true; })")
+    done_by_itself(browser)
+    begun = processor_seconds(browser)
+    place = cell(page, 2)
+    place.locator(".live-run").click()
+    told(place, "Done in")
+    took = processor_seconds(browser) - begun
+    print(f"{took:.1f} s of the processor to the first output in the second chapter")
+    assert took < SECOND * slowness(browser)

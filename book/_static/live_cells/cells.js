@@ -40,12 +40,14 @@ export async function opened(page, places) {
   if (found.length !== places.length) throw new Error("this page and its notebook are not of one build.");
   const cells = places.map((place, n) => cellOf(place, found[n]));
   let current; // the cell that runs
+  let loading; // Python, which starts, or has started
   let isLoaded = false;
   const { ask, giveUp } = asking(started, BROKEN, (output) => current.area && addOutput(current.area, output, moved));
 
   // What is said of an error; where Python is gone, what it had computed is, too.
   function told({ message }) {
     if (![BROKEN, STOPPED].includes(message)) return message;
+    loading = undefined;
     isLoaded = false;
     for (const cell of cells) {
       cell.ran = undefined;
@@ -74,15 +76,20 @@ export async function opened(page, places) {
     if (cell.area?.childElementCount === 1) cell.area.firstChild.append(": nothing to show");
   }
 
-  async function runUpTo(asked) {
-    if (!isLoaded) {
-      say(asked, "Python starts …");
-      await ask("load", page).catch((error) => {
-        giveUp();
-        throw error;
-      });
+  async function load() {
+    try {
+      await ask("load", page);
       isLoaded = true;
+    } catch (error) {
+      loading = undefined;
+      giveUp();
+      throw error;
     }
+  }
+
+  async function runUpTo(asked) {
+    if (!isLoaded) say(asked, "Python starts …");
+    await (loading ??= load());
     const wanted = cells
       .slice(0, cells.indexOf(asked) + 1)
       .filter((cell) => cell.code !== undefined && (cell === asked || cell.ran !== cell.code));
@@ -110,6 +117,12 @@ export async function opened(page, places) {
       if (document.activeElement === cell.stop) cell.run.focus();
       cell.stop.hidden = true;
     }
+  }
+
+  // What chapters draw with is imported before the reader asks for it.
+  function start() {
+    loading ??= load();
+    loading.then(() => ask("warm")).catch(() => {}); // it is told when a cell is run
   }
 
   function edit(n) {
@@ -148,5 +161,5 @@ export async function opened(page, places) {
     say(cell, "The chapter's own code and result are back.");
   }
 
-  return { run, edit, reset, stop: () => giveUp(STOPPED) };
+  return { start, run, edit, reset, stop: () => giveUp(STOPPED) };
 }
