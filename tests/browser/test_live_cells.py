@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import re
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -23,8 +21,6 @@ NEXT = "book/theory/gabor"
 FIRST, SECOND, STOPPED = 30, 5, 2
 """Seconds of the processor to the first picture, to that of a second chapter, and to what a stop
 leaves, at the most."""
-QUIET = 5
-"""Seconds without work after which a page is done with what it does by itself."""
 WEIGHT = 3_000
 """Bytes, compressed, that a page loads more before a button is pressed."""
 RICH = """
@@ -142,16 +138,6 @@ def run_as(place: Locator, code: str, words: str = "Done in") -> Locator:
     expect(place.locator(".live-stop")).to_be_hidden(timeout=300_000)
     told(place, words)
     return place.locator(".live-output")
-
-
-def done_by_itself(browser: Browser) -> None:
-    """Wait until the pages have done nothing for some seconds."""
-    last, quiet = -math.inf, 0
-    while quiet < QUIET:
-        now = processor_seconds(browser)
-        quiet = quiet + 1 if now < last + 0.05 else 0
-        last = now
-        time.sleep(1)
 
 
 def test_a_page_loads_little_until_a_button_is_pressed(fresh: Seen, alike: str) -> None:
@@ -381,7 +367,7 @@ def test_the_next_chapter_finds_python_started(chapter: Seen, browser: Browser, 
     page = chapter.page
     at_rest(page, f"{alike}{NEXT}.html")
     page.evaluate("document.querySelectorAll('article details').forEach(e => { e.open = true; })")
-    done_by_itself(browser)
+    page.wait_for_selector("body[data-python=started]")
     begun = processor_seconds(browser)
     place = cell(page, 2)
     place.locator(".live-run").click()

@@ -104,6 +104,7 @@ export async function opened(page, places) {
     if (current) return say(cell, BUSY);
     if (cell.code === undefined) return say(cell, TOLD);
     current = cell;
+    sessionStorage.setItem("cells-ran", "yes"); // which live_cells.js asks for
     cell.stop.hidden = false;
     const begun = performance.now();
     try {
@@ -120,9 +121,10 @@ export async function opened(page, places) {
   }
 
   // What chapters draw with is imported before the reader asks for it.
-  function start() {
-    loading ??= load();
-    loading.then(() => ask("warm")).catch(() => {}); // it is told when a cell is run
+  async function start() {
+    await (loading ??= load());
+    await ask("warm");
+    document.body.dataset.python = "started";
   }
 
   function edit(n) {

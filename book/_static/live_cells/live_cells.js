@@ -1,7 +1,6 @@
 // Each cell of a chapter can be run and edited in its place. What does that is loaded when it is
 // asked for, or at once where the reader has run cells of another chapter before; where the book is
 // opened as a file it cannot be.
-const RAN = "cells-ran"; // of this visit
 const chapterPage = document.currentScript.dataset.page;
 
 function offerToRun(input, n, act) {
@@ -25,7 +24,6 @@ document.addEventListener("DOMContentLoaded", () => {
   let chapter;
   const open = () => (chapter ??= import("./cells.js").then(({ opened }) => opened(chapterPage, cells)));
   const act = async (name, n) => {
-    if (name === "run") sessionStorage.setItem(RAN, "yes");
     try {
       (await open())[name](n);
     } catch (error) {
@@ -37,7 +35,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const input = cell.querySelector(".cell_input");
     if (input) offerToRun(input, n, act);
   });
-  if (cells.length && sessionStorage.getItem(RAN))
+  if (cells.length && sessionStorage.getItem("cells-ran"))
     open()
       .then(({ start }) => start())
       .catch(() => (chapter = undefined)); // it is told when a cell is run
