@@ -209,7 +209,7 @@ def test_the_lock_file_names_our_files_and_leaves_what_is_compiled_to_the_server
         return {name: wheel(tmp_path, name, number) for name, number in versions.items()}
 
     server = "https://server/"
-    lock, wheels = lite.locked(pyodide, server, own, fetch, fetch)
+    lock, wheels = lite.locked(pyodide, server, own, fetch, fetch, no_files)
     packages = lock["packages"]
     assert asked == [{"old": "2.1"}, {"drawn": "3.0", "pure": "0.1"}]
     assert {path.name.partition("-")[0] for path in wheels} == {"ours", "old", "drawn", "pure"}
@@ -236,14 +236,23 @@ def test_a_book_by_itself_has_what_is_compiled_too(tmp_path, monkeypatch):
     def compiled(name, sha256):
         return tmp_path / name
 
-    lock, files = lite.locked(pyodide, "https://server/", own, no_wheels, no_wheels, compiled)
+    given = pyodide, "https://server/", own, no_wheels, no_wheels, compiled
+    lock, files = lite.locked(*given, whole=True)
     assert [path.name for path in files] == [own.name, array["file_name"], "blas-1.zip"]
     assert lock["packages"]["array"] == array
     assert lock["packages"]["other"]["file_name"].startswith("https://server/")
+    monkeypatch.setattr(lite, "BOOTS", ("blas",))
+    lock, files = lite.locked(*given)
+    assert [path.name for path in files] == [own.name, "blas-1.zip"]
+    assert lock["packages"]["array"]["file_name"].startswith("https://server/")
 
 
 def no_wheels(versions):
     return {}
+
+
+def no_files(name, sha256):
+    raise AssertionError(f"{name} is left to the server")
 
 
 @pytest.mark.parametrize(("wish", "alone"), [("", False), ("self", True)])

@@ -340,6 +340,9 @@ def test_what_is_not_asked_is_chosen_from_the_sound_and_said(place, capsys):
     summary = json.loads((out / "summary.json").read_text("utf8"))
     assert set(summary["asked"]["chosen"]) == {"recipe", "n_components"}
     assert summary["asked"]["recipe"] == "clicks"
+    assert main(["apply", "out/decomposition.npz", "long.wav", "-o", "again", "--quiet"]) == 0
+    assert (place / "again" / "component_01.wav").exists()
+    capsys.readouterr()
     argv = ["--recipe", "clicks", "-K", "1", *few, "-o", "named"]
     assert main(["decompose", "long.wav", *argv]) == 0
     assert "recipe clicks: " not in capsys.readouterr().out

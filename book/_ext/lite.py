@@ -46,12 +46,16 @@ SITE = "lite"
 """The folder of JupyterLite in the built book."""
 KERNEL = ("micropip", "comm", "ipython", "jedi", "ssl")
 """What the kernel loads by itself."""
+BOOTS = ("sqlite3",)
+"""Compiled, and with the book all the same: the kernel that says what is missing needs it."""
 EXTRAS = ("audio", "plot", "widgets", "experiments")
 """The extras of our own wheel that chapters need."""
 ELSEWHERE = ("distributed", "jupyterlab-widgets", "miniaudio", "soundfile", "widgetsnbextension")
 """Required, but not in a browser: a cluster, compiled decoders, a page for widgets."""
 LABEXTENSIONS = "share/jupyter/labextensions"
 EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@jupyterlite/pyodide-kernel-extension")
+OURS = Path(__file__).parents[1] / "lite"
+"""The settings of JupyterLite, and an extension of our own."""
 ICONS = ("favicon-notebook.ico", "favicon-busy-1.ico")
 PURE = ("--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none")
 BROWSER = {"sys_platform": "emscripten", "platform_system": "Emscripten", "os_name": "posix"}
@@ -97,12 +101,14 @@ def locked(
     own: Path,
     fetch: Fetch,
     build: Fetch,
-    compiled: Compiled | None = None,
+    compiled: Compiled,
+    whole: bool = False,
 ) -> tuple[dict[str, Any], list[Path]]:
     """The lock file of the book, and the files that it names and the book serves.
 
     A package that Pyodide has at a version that is asked for is taken at that version, another at
-    the one that is installed here. What is compiled is left to the server, unless it is given.
+    the one that is installed here. What is compiled is left to the server, unless the book is to
+    be ``whole``.
     """
     packages = {
         name: known | {"file_name": server + known["file_name"]}
@@ -123,7 +129,7 @@ def locked(
             todo += map(Requirement, known["depends"])
             if known["file_name"].endswith("-none-any.whl"):
                 pure[name] = known["version"]
-            elif compiled:
+            elif whole or name in BOOTS:
                 served[name] = compiled(known["file_name"], known["sha256"])
                 packages[name] = known
         else:
@@ -216,7 +222,8 @@ def prepare(root: Path, work: Path) -> None:
         wheel_of_the_book(root, work / "own"),
         wheels_from(store, "download", f"--dest={store}", *PURE, f"--python-version={python}"),
         wheels_from(store, "wheel", f"--wheel-dir={store}"),
-        partial(official.file, root=root) if by_itself() else None,
+        partial(official.file, root=root),
+        by_itself(),
     )
     for file in (*(core / name for name in official.CORE), *files):
         shutil.copy2(file, target)
@@ -302,13 +309,14 @@ def build(app: Sphinx, error: Exception | None) -> None:
         if (kept := source.parent / "kept").is_dir():
             shutil.copytree(kept, target.parent / "kept", dirs_exist_ok=True)
         target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), "utf8")
-    shutil.copy2(Path(__file__).parents[1] / "lite" / "jupyter-lite.json", work)
+    shutil.copy2(OURS / "jupyter-lite.json", work)
+    installed = (str(Path(sys.prefix, LABEXTENSIONS, each)) for each in EXTENSIONS)
     jupyterlite(
         work,
         output_dir=str(site),
         apps=["notebooks", "tree"],
         ignore_sys_prefix=True,
-        federated_extensions=[str(Path(sys.prefix, LABEXTENSIONS, e)) for e in EXTENSIONS],
+        federated_extensions=[*installed, str(OURS / "extension")],
         no_sourcemaps=True,
         no_unused_shared_packages=True,
     )

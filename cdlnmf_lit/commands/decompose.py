@@ -48,7 +48,7 @@ from cdlnmf_lit.methods.progress import where
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.methods.resources import require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
-from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen
+from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen, recipe_of, told
 from cdlnmf_lit.recordings.events import LABELS
 from cdlnmf_lit.recordings.reading import Source
 from cdlnmf_lit.recordings.stretches import from_sample
@@ -145,12 +145,12 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     with _recipe_in_errors(options, x.size / sample_rate):
         method, start = method_of(options, sample_rate), _start_of(options, sample_rate)
         x, K = method.checked(x, options.n_components, start)
-    told = {"seed": options.seed, "recipe": _asked_for(options), "sample_rate": sample_rate}
-    told |= {"chosen": because} if because else {}
+    recipe = told(_asked_for(options), because)
+    about_run = {"seed": options.seed, "recipe": recipe, "sample_rate": sample_rate}
     run: Any = method.decompose
     if not known.all():
         run = partial(weighted.decompose, method, weights=known)
-    about = identity(x, method, K, **told, start=_told_of(start))
+    about = identity(x, method, K, **about_run, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
     _say_estimate(method, x.size, K, x.dtype)
@@ -169,7 +169,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         )
         with _recipe_in_errors(options, x.size / sample_rate):
             found = run(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
-        found = replace(found, sample_rate=sample_rate, parameters=found.parameters | told)
+        found = replace(found, sample_rate=sample_rate, parameters=found.parameters | about_run)
         if source.offset:
             found = replace(
                 found, residual=found.residual + found.residual.dtype.type(source.offset)
@@ -402,11 +402,10 @@ def _is_done(out: Path, options: argparse.Namespace) -> bool:
 
 def _is_asked_for(found: Decomposition, options: argparse.Namespace) -> bool:
     """Whether a result is of as many components, the same recipe and seed, or chosen as now."""
-    chosen = found.parameters.get("chosen", {})
-    K, recipe = found.n_components, found.parameters.get("recipe")
+    recipe, because = recipe_of(found)
     kept = (
-        None if "n_components" in chosen else K,
-        AUTO if "recipe" in chosen else recipe,
+        None if "n_components" in because else found.n_components,
+        AUTO if "recipe" in because else recipe,
         found.parameters.get("seed"),
     )
     asked = options.method or options.recipe or AUTO

@@ -30,7 +30,8 @@ KINDS = {
     "text/html": "html",
     "image/svg+xml": "html",
     "image/png": "png",
-    "text/markdown": "text",
+    "text/markdown": "markdown",
+    "text/latex": "markdown",
     "text/plain": "text",
 }
 """The forms of an output that a page shows, the richest first."""
@@ -92,7 +93,8 @@ def shell(tell: Tell) -> Shell:
     ----------
     tell
         Is called with the kind and the text of each output: ``text``, ``error``, ``html``,
-        ``png`` (in base64), ``explorer`` (JSON), and ``clear`` when a cell clears its outputs.
+        ``markdown``, ``png`` (in base64), ``explorer`` (JSON), and ``clear`` when a cell clears
+        its outputs.
     """
     os.environ["MPLBACKEND"] = INLINE
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # not that it lists fonts

@@ -25,6 +25,7 @@ def explorer(
     *,
     alt: str,
     opens_at: Mapping[str, Any] | None = None,
+    live: Mapping[str, Sequence[Any]] | None = None,
     **grids: Sequence[Any],
 ) -> ipywidgets.VBox:
     """Return sliders over the values of a grid, and what ``f`` makes of those they are at.
@@ -45,6 +46,9 @@ def explorer(
         the value of that parameter.
     opens_at
         Where sliders stand at first: a parameter to one of its values. By default at the first.
+    live
+        What a slider offers where a kernel is there to draw it, its grid and more: a parameter to
+        its values.
     **grids
         One to three parameters: name to the values that its slider offers.
 
@@ -53,7 +57,7 @@ def explorer(
     ValueError
         If there is no parameter or there are more than three, a grid has fewer than two
         values, ``alt`` is empty or names something else, ``opens_at`` names what no slider has,
-        or ``f`` returns something else.
+        ``live`` lacks a value of its grid, or ``f`` returns something else.
 
     Examples
     --------
@@ -81,16 +85,23 @@ def explorer(
         if name not in grids or value not in list(grids[name]):
             raise ValueError(f"opens_at must name values that sliders have, got {name}={value!r}")
 
+    finer = dict(live or {})
+    for name, values in finer.items():
+        if not {*grids.get(name, [None])} <= {*values}:
+            raise ValueError(f"live must have all values of a grid, got {name}={list(values)}")
+    is_static = bool(os.environ.get(STATIC))
+    offered = grids if is_static else {**grids, **finer}
+
     def draw(*values: Any) -> str:
-        point = dict(zip(grids, values, strict=True))
+        point = dict(zip(offered, values, strict=True))
         return _frame(f(**point), alt.format(**point))
 
     sliders = [
-        _slider(name, values, list(values).index(opening.get(name, values[0])))
-        for name, values in grids.items()
+        _slider(name, values, list(values).index(opening.get(name, grids[name][0])))
+        for name, values in offered.items()
     ]
-    show = _drawn_beforehand if os.environ.get(STATIC) else _drawn_anew
-    return ipywidgets.VBox([*sliders, show(draw, sliders, list(grids.values()))])
+    show = _drawn_beforehand if is_static else _drawn_anew
+    return ipywidgets.VBox([*sliders, show(draw, sliders, list(offered.values()))])
 
 
 def _drawn_anew(

@@ -5,6 +5,7 @@ Chapter: ``book/experiments/your_own_sound.md``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
@@ -94,12 +95,40 @@ def decompose(
     else:
         asked: dict[str, Any] = {"rng": rng, "watch": watch}
         found = weighted.decompose(method, x, n_components, weights, **asked)
-    about: dict[str, Any] = {"recipe": name, "sample_rate": rate}
-    if because:
-        about["chosen"] = because
+    about: dict[str, Any] = {"recipe": told(name, because), "sample_rate": rate}
     if isinstance(rng, Integral):
         about["seed"] = int(rng)
     return replace(found, sample_rate=rate, parameters=found.parameters | about)
+
+
+def told(name: str, because: Mapping[str, str]) -> str | dict[str, Any]:
+    """Return what the parameters of a result tell of its recipe.
+
+    Parameters
+    ----------
+    name
+        Of the recipe or method.
+    because
+        Why, see :func:`chosen`; nothing where recipe and ``K`` were given.
+
+    Examples
+    --------
+    >>> told("clicks", {}), told("clicks", {"n_components": "K = 2: two repeat"})
+    ('clicks', {'name': 'clicks', 'because': {'n_components': 'K = 2: two repeat'}})
+    """
+    return {"name": name, "because": dict(because)} if because else name
+
+
+def recipe_of(found: Decomposition) -> tuple[str | None, dict[str, str]]:
+    """Return the recipe of a result, if its parameters tell one, and why it was chosen.
+
+    Examples
+    --------
+    >>> recipe_of(decompose([1.0, 2.0, 3.0, 4.0], 1, sample_rate=8000, method="semi-nmf"))
+    ('semi-nmf', {})
+    """
+    recipe = found.parameters.get("recipe")
+    return (recipe["name"], recipe["because"]) if isinstance(recipe, Mapping) else (recipe, {})
 
 
 def chosen(

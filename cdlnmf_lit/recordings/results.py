@@ -24,6 +24,7 @@ import numpy as np
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.recordings import events, writing
 from cdlnmf_lit.recordings.advice import advice, traits_of
+from cdlnmf_lit.recordings.decomposing import recipe_of
 from cdlnmf_lit.theory import arguments
 from cdlnmf_lit.theory.arguments import Array
 
@@ -133,7 +134,7 @@ def fill(
         part["energy_share"] = part.pop("energy") / energy if energy else 0.0
     residual["is_zero_by_construction"] = is_shared_out(found)
     asked = {name: found.parameters.get(name) for name in ASKED} | {"method": found.method}
-    asked["chosen"] = asked["chosen"] or {}
+    asked["recipe"], asked["chosen"] = recipe_of(found)
     options = {name: value for name, value in found.parameters.items() if name not in ASKED}
     summary = {
         "asked": {"sound": sound, **asked, "n_components": len(parts), "options": options},

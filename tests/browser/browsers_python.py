@@ -19,6 +19,8 @@ WORK = """() => {
 }"""
 STANDARD = 0.4
 """The seconds in which a processor does the WORK on which all else keeps its limits of time."""
+PROBE = 0.025
+"""Seconds that the worker's probe takes on the idle machine for which limits are set."""
 RUN = """([source, work, most]) => new Promise((resolve, reject) => {
   const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   const worker = new Worker(address, { type: "module" });

@@ -174,6 +174,35 @@ def test_a_stop_is_heard_and_keeps_what_was_reached(studio: Seen, browser: Brows
     assert page.locator("#sounds audio").count() >= 2
 
 
+def test_a_minute_is_begun_and_stopped(studio: Seen) -> None:
+    page = studio.page
+    choose(page, encoded(np.tile(notes(), 6), "WAV"), "minute.wav")
+    expect(page.locator("#about")).to_have_text("minute.wav: 60.0 s at 22050 Hz", timeout=300_000)
+    ask(page, "notes", 3)
+    page.click("#start")
+    told(page, "stage 1 of 3, nmf, is done")
+    assert page.locator("#sounds audio").count() == 3
+    page.click("#stop")
+    told(page, "stopped at ")
+    expect(page.locator("#start")).to_be_enabled()
+
+
+def test_a_tab_closed_in_the_middle_leaves_nothing_behind(browser: Browser, alike: str) -> None:
+    seen = opened(browser, alike)
+    choose(seen.page, encoded(notes(), "WAV"), "notes.wav")
+    ask(seen.page, "chirps", 2)
+    seen.page.click("#start")
+    expect(seen.page.locator("#where")).to_contain_text("1/3 nmf", timeout=300_000)
+    seen.page.close()
+    again = seen.page.context.new_page()
+    again.goto(alike + PAGE)
+    expect(again.locator("#status")).to_have_text("")
+    begun = processor_seconds(browser)
+    again.wait_for_timeout(3000)
+    assert processor_seconds(browser) - begun < 1
+    again.context.close()
+
+
 def test_a_name_that_holds_markup_runs_nothing(studio: Seen) -> None:
     page = studio.page
     choose(page, encoded(notes(), "WAV"), MARKUP)

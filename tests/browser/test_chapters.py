@@ -12,31 +12,19 @@ import official
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.browsers_python import ran
+from tests.browser.browsers_python import PROBE, ran
 from tests.browser.site_server import CHAPTERS, HTML, ROOT
 
 FILES = HTML / "lite" / "files"
 SECONDS, BYTES, SHARE = 90, 1.5e9, 0.9
-PROBE, TOGETHER = 0.025, 1.4
-"""Seconds that the probe takes on the idle machine for which the limit is set, and how many times
-longer a chapter takes there when two run at a time."""
-SHORT_OF_IT = {
-    "book/experiments/your_own_sound": "four recipes on four sounds take it beyond 90 s",
-}
-"""Chapters that are known not to meet the rules; the table that is printed has their numbers."""
+TOGETHER = 1.4
+"""How many times longer a chapter takes on an idle machine when two run at a time."""
 
 
 def names() -> list[str]:
     """The notebooks of the book."""
     found = (path.relative_to(FILES).with_suffix("") for path in FILES.rglob("*.ipynb"))
     return sorted(name.as_posix() for name in found)
-
-
-def expected(name: str) -> Any:
-    """A notebook as a test that must pass, or that is known to fall short."""
-    if name in SHORT_OF_IT:
-        return pytest.param(name, marks=pytest.mark.xfail(reason=SHORT_OF_IT[name], strict=False))
-    return name
 
 
 def tagged(cells: list[Any], tag: str) -> list[int]:
@@ -65,7 +53,7 @@ def test_no_role_or_directive_is_left_in_a_notebook(name: str) -> None:
     assert not re.findall(r"\{[\w:]+\}`[^`]|^ *[`:]{3,}\{.*|^\([\w:.-]+\)=$|\.md[#)]", text, re.M)
 
 
-@pytest.mark.parametrize("name", [expected(name) for name in names()])
+@pytest.mark.parametrize("name", names())
 def test_a_chapter_runs(name: str, browser: Browser, alike: str) -> None:
     notebook = json.loads((FILES / f"{name}.ipynb").read_text("utf8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

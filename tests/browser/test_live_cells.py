@@ -17,8 +17,10 @@ from tests.browser.test_pages import AXE, NARROW, PHONE, SETTLED, WIDE, Seen, vi
 from tests.browser.test_pages_rules import at_rest
 
 CHAPTER = "book/theory/corollary_1"
-FIRST, STOPPED = 45, 2
-"""Seconds of the processor to the first picture, and to what a stop leaves, at the most."""
+NEXT = "book/theory/gabor"
+FIRST, SECOND, STOPPED = 30, 5, 2
+"""Seconds of the processor to the first picture, to that of a second chapter, and to what a stop
+leaves, at the most."""
 WEIGHT = 3_000
 """Bytes, compressed, that a page loads more before a button is pressed."""
 RICH = """
@@ -31,8 +33,36 @@ print("printed")
 """
 EXPLORER = """
 from cdlnmf_lit.presentation.widgets import explorer
-explorer(lambda hop: f"<p>hop {hop}</p>", alt="hop {hop}", hop=[1, 2, 4])
+explorer(lambda hop: f"<p>hop {hop}</p>", alt="hop", live={"hop": range(1, 9)}, hop=[1, 2, 4])
 """
+KEPT = "async () => (await (await caches.open('bytecode')).keys()).length === 1"
+COMPILED = """
+import sys
+from importlib.machinery import SourceFileLoader
+compiled = SourceFileLoader.get_code.__globals__["compiled"]
+print(any("/scipy/optimize/" in path for path in compiled), "scipy.optimize" in sys.modules)
+"""
+MARKDOWN = """
+from IPython.display import Markdown
+from cdlnmf_lit.presentation.source import show
+from cdlnmf_lit.theory.arguments import signal
+show(signal)
+table = "| $K$ | *score* |\\n|---|---|\\n| 2 | **1.5** |"
+Markdown(table + "\\n\\nSee [it](corollary_1.md#top): `a < b`.")
+"""
+RENDERED = [
+    ("a *b* **c** `*d*`", "<p>a <em>b</em> <strong>c</strong> <code>*d*</code></p>"),
+    ("a < b & <i>c</i>", "<p>a &lt; b &amp; &lt;i&gt;c&lt;/i&gt;</p>"),
+    ("<b>own</b>\n\nnext\nline", "<b>own</b>\n<p>next\nline</p>"),
+    ("## of\n- one\n- two", "<h2>of</h2>\n<ul><li>one</li><li>two</li></ul>"),
+    ("```python\nx = 1 < 2\n\n| a |\n```\nend", "<pre>x = 1 &lt; 2\n\n| a |</pre>\n<p>end</p>"),
+    ("[a](b.md#c) [d](https://e)", '<p><a href="b.html#c">a</a> <a href="https://e">d</a></p>'),
+    ("[a](javascript:b)", "<p>[a](javascript:b)</p>"),
+    ('[a](b"onclick="c)', '<p><a href="b&quot;onclick=&quot;c">a</a></p>'),
+    ("| a |", "<p>| a |</p>"),
+    ("costs 5 $ or 6 $", "<p>costs 5 $ or 6 $</p>"),
+    ("$a_1*b*$", '<p><span class="math notranslate nohighlight">\\(a_1*b*\\)</span></p>'),
+]
 MATCHED = """async ([site, pages]) => {
   const { notebook, sources } = await import(site + "_static/live_cells/notebook.js");
   const plain = (text) => text.trim();
@@ -185,6 +215,21 @@ def test_a_cell_gives_its_picture_again(chapter: Seen, browser: Browser) -> None
     assert took < FIRST * slowness(browser)
 
 
+def test_what_python_has_compiled_is_kept_for_the_next_page(
+    chapter: Seen, browser: Browser, alike: str
+) -> None:
+    run_as(cell(chapter.page, 1), "import scipy.optimize")
+    chapter.page.wait_for_function(KEPT, timeout=60_000)
+    page = chapter.page.context.new_page()
+    at_rest(page, f"{alike}book/theory/convolution.html")
+    page.evaluate("document.querySelectorAll('article details').forEach(e => { e.open = true; })")
+    begun = processor_seconds(browser)
+    output = run_as(cell(page, 1), COMPILED)
+    print(f"{processor_seconds(browser) - begun:.1f} s of the processor in the second chapter")
+    expect(output.locator("pre")).to_have_text("True False\n")
+    page.close()
+
+
 def test_keys_alone_edit_run_and_reset(chapter: Seen) -> None:
     page, place = chapter.page, cell(chapter.page, 2)
     original = place.locator(".cell_input pre").inner_text()
@@ -224,13 +269,32 @@ def test_html_pictures_sounds_and_text_are_shown(chapter: Seen) -> None:
     expect(output.locator("pre")).to_have_text("printed\n")
 
 
-def test_sliders_compute_anew(chapter: Seen) -> None:
+def test_markdown_is_shown_as_a_page_shows_it(fresh: Seen, alike: str) -> None:
+    module = alike + "_static/live_cells/markdown.js"
+    shown = "async ([module, texts]) => texts.map((await import(module)).markdown)"
+    texts, wanted = zip(*RENDERED, strict=True)
+    assert tuple(fresh.page.evaluate(shown, [module, texts])) == wanted
+
+
+def test_tables_listings_and_equations_of_markdown_are_shown(chapter: Seen) -> None:
+    output = run_as(cell(chapter.page, 1), MARKDOWN)
+    expect(output.locator("details summary")).to_contain_text("Source of signal")
+    expect(output.locator("details pre")).to_contain_text("def signal(value: ArrayLike")
+    expect(output.locator("th")).to_have_count(2)
+    expect(output.locator("th mjx-container")).to_have_count(1)
+    expect(output.locator("td").last).to_have_text("1.5")
+    expect(output.locator("p code").last).to_have_text("a < b")
+    link = output.locator("a", has_text="it")
+    assert link.evaluate("link => link.href").endswith("/theory/corollary_1.html#top")
+
+
+def test_sliders_compute_anew_between_their_frames(chapter: Seen) -> None:
     output = run_as(cell(chapter.page, 1), EXPLORER)
     slider = output.get_by_role("slider", name="hop")
     slider.press("ArrowRight")
     slider.press("ArrowRight")
-    expect(output.locator("p").last).to_have_text("hop 4")
-    expect(slider).to_have_attribute("aria-valuetext", "4")
+    expect(output.locator("p").last).to_have_text("hop 3")
+    expect(slider).to_have_attribute("aria-valuetext", "3")
 
 
 def test_what_stands_above_has_run_as_it_stands(chapter: Seen) -> None:
@@ -296,3 +360,18 @@ def test_a_stop_ends_a_cell_and_says_what_is_lost(chapter: Seen, browser: Browse
     expect(place.locator(".live-run")).to_be_focused()
     output = run_as(place, "'own' in globals()")
     expect(output.locator("pre")).to_have_text("False\n")
+
+
+def test_the_next_chapter_finds_python_started(chapter: Seen, browser: Browser, alike: str) -> None:
+    """Where a cell was run before: it starts by itself, while the page is read."""
+    page = chapter.page
+    at_rest(page, f"{alike}{NEXT}.html")
+    page.evaluate("document.querySelectorAll('article details').forEach(e => { e.open = true; })")
+    page.wait_for_selector("body[data-python=started]")
+    begun = processor_seconds(browser)
+    place = cell(page, 2)
+    place.locator(".live-run").click()
+    told(place, "Done in")
+    took = processor_seconds(browser) - begun
+    print(f"{took:.1f} s of the processor to the first output in the second chapter")
+    assert took < SECOND * slowness(browser)

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.recipes import RECIPES
-from tests.browser.browsers_python import ran
+from tests.browser.browsers_python import PROBE, ran
 
 BYTES = 1.5e9
 SOUND = """
@@ -33,6 +33,32 @@ assert took_apart(METHODS["{}"](iterations=3), 2).status == "ran all 3 iteration
 RECIPE = """
 took_apart(RECIPES["{}"](fs), 4)
 """
+
+IMPORTS = [
+    """
+import sys
+import numpy, scipy.fft, scipy.linalg, scipy.ndimage, scipy.optimize, scipy.signal, scipy.sparse
+if "cdlnmf_lit" in sys.modules:
+    import cdlnmf_lit  # which brings its files here
+    raise ImportError
+""",
+    """
+import cdlnmf_lit
+there = [getattr(cdlnmf_lit, name) for name in cdlnmf_lit.__all__]
+""",
+]
+IMPORTED = 3
+"""Seconds that the package may take beyond what NumPy and SciPy take."""
+
+
+def test_the_package_is_soon_imported(browser: Browser, alike: str) -> None:
+    answer = ran(browser, alike, IMPORTS)
+    first, ours = answer["answers"]
+    assert not first["error"]
+    assert not ours["error"]
+    seconds = ours["seconds"] * PROBE / answer["probe"]
+    print(f"{ours['seconds']:.1f} s, {seconds:.1f} s on an idle core")
+    assert seconds <= IMPORTED
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ CELLS = {
     "display(HTML('<b>1</b>'))\nprint(2)",
     "figure": "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nNone",
     "bytes": "class Picture:\n    def _repr_png_(self):\n        return b'\\x89PNG'\n\n\nPicture()",
+    "markdown": "from IPython.display import Markdown\nMarkdown('| a |')",
+    "equation": "from IPython.display import Math\nMath('x')",
     "cleared": "from IPython.display import clear_output\nclear_output()",
     "error": "def inverse(x):\n    return 1 / x\n\ninverse(0)",
     "syntax": "x ==",
@@ -86,6 +88,11 @@ def test_a_figure_is_told_when_its_cell_ends(ran):
 
 def test_a_picture_of_bytes_is_told_in_letters(ran):
     assert ran["bytes"].told == [("png", "iVBORw==")]
+
+
+def test_markdown_and_equations_are_told_as_such(ran):
+    assert ran["markdown"].told == [("markdown", "| a |")]
+    assert ran["equation"].told == [("markdown", "$\\displaystyle x$")]
 
 
 def test_a_cell_can_clear_its_outputs(ran):

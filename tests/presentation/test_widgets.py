@@ -94,6 +94,35 @@ def test_in_a_kernel_the_words_follow_the_figure():
     assert 'alt="a line to 2"' in shown.value
 
 
+def squares(hop):
+    return f"<p>{hop * hop}</p>"
+
+
+def test_in_a_kernel_a_slider_can_offer_more_than_its_grid():
+    slider, shown = explorer(
+        squares, alt="a square", opens_at={"hop": 4}, live={"hop": range(5)}, hop=[2, 4]
+    ).children
+    assert [label for label, _ in slider.options] == ["0", "1", "2", "3", "4"]
+    assert shown.value == "<p>16</p>"
+    slider.index = 3
+    assert shown.value == "<p>9</p>"
+    slider, shown = explorer(squares, alt="a square", live={"hop": range(5)}, hop=[2, 4]).children
+    assert shown.value == "<p>4</p>"
+
+
+@pytest.mark.usefixtures("page_with_no_kernel")
+def test_with_no_kernel_it_offers_its_grid():
+    slider, frames = explorer(squares, alt="a square", live={"hop": range(5)}, hop=[2, 4]).children
+    assert [label for label, _ in slider.options] == ["2", "4"]
+    assert [child.value for child in frames.children] == ["<p>4</p>", "<p>16</p>"]
+
+
+@pytest.mark.parametrize("live", [{"hop": [1, 2, 3]}, {"window": [2, 4]}])
+def test_what_a_kernel_offers_has_the_whole_grid(live):
+    with pytest.raises(ValueError, match="live must have all values of a grid, got"):
+        explorer(squares, alt="a square", live=live, hop=[2, 4])
+
+
 @pytest.mark.usefixtures("page_with_no_kernel")
 def test_with_no_kernel_a_figure_is_there_for_light_and_for_dark_pages():
     def drawn(hop):

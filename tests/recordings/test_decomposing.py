@@ -16,7 +16,7 @@ from cdlnmf_lit.methods.lrtfs import LRTFS
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.recipes import RECIPES
 from cdlnmf_lit.recordings import writing
-from cdlnmf_lit.recordings.decomposing import chosen, method_named
+from cdlnmf_lit.recordings.decomposing import chosen, method_named, recipe_of
 
 RATE = 8000
 T = np.arange(3 * RATE) / RATE
@@ -85,18 +85,19 @@ def test_what_cannot_be_asked_is_refused(asked, rule):
 
 def test_what_is_not_given_is_chosen_and_kept():
     found = lit.decompose(SOUND, sample_rate=RATE, method="nmf")
-    assert set(found.parameters["chosen"]) == {"n_components"}
+    assert set(recipe_of(found)[1]) == {"n_components"}
     name, K, because = chosen(SOUND, RATE)
-    assert found.parameters["chosen"]["n_components"].startswith(f"K = {found.n_components} ")
+    assert recipe_of(found)[1]["n_components"].startswith(f"K = {found.n_components} ")
     assert because["recipe"].startswith(f"recipe {name}: ")
     assert name in RECIPES
     assert K >= 1
     assert chosen(SOUND, RATE, "clicks", 3) == ("clicks", 3, {})
+    assert found.apply(SOUND).n_components == found.n_components
 
 
 def test_what_is_given_is_not_looked_at():
     found = lit.decompose(SOUND, 2, sample_rate=RATE, method="nmf")
-    assert "chosen" not in found.parameters
+    assert recipe_of(found)[1] == {}
 
 
 def test_what_has_no_weight_may_be_missing_and_is_filled():
@@ -104,7 +105,7 @@ def test_what_has_no_weight_may_be_missing_and_is_filled():
     known[9000:9100] = 0
     cut = np.where(known, SOUND, np.nan)
     found = lit.decompose(cut, sample_rate=RATE, method=SMALL, weights=known)
-    assert set(found.parameters["chosen"]) == {"n_components"}
+    assert set(recipe_of(found)[1]) == {"n_components"}
     whole = found.components().sum(axis=0) + found.residual
     np.testing.assert_allclose(whole, SOUND, atol=0.02)
 

@@ -40,12 +40,14 @@ export async function opened(page, places) {
   if (found.length !== places.length) throw new Error("this page and its notebook are not of one build.");
   const cells = places.map((place, n) => cellOf(place, found[n]));
   let current; // the cell that runs
+  let loading; // Python, which starts, or has started
   let isLoaded = false;
   const { ask, giveUp } = asking(started, BROKEN, (output) => current.area && addOutput(current.area, output, moved));
 
   // What is said of an error; where Python is gone, what it had computed is, too.
   function told({ message }) {
     if (![BROKEN, STOPPED].includes(message)) return message;
+    loading = undefined;
     isLoaded = false;
     for (const cell of cells) {
       cell.ran = undefined;
@@ -74,15 +76,20 @@ export async function opened(page, places) {
     if (cell.area?.childElementCount === 1) cell.area.firstChild.append(": nothing to show");
   }
 
-  async function runUpTo(asked) {
-    if (!isLoaded) {
-      say(asked, "Python starts …");
-      await ask("load", page).catch((error) => {
-        giveUp();
-        throw error;
-      });
+  async function load() {
+    try {
+      await ask("load", page);
       isLoaded = true;
+    } catch (error) {
+      loading = undefined;
+      giveUp();
+      throw error;
     }
+  }
+
+  async function runUpTo(asked) {
+    if (!isLoaded) say(asked, "Python starts …");
+    await (loading ??= load());
     const wanted = cells
       .slice(0, cells.indexOf(asked) + 1)
       .filter((cell) => cell.code !== undefined && (cell === asked || cell.ran !== cell.code));
@@ -97,6 +104,7 @@ export async function opened(page, places) {
     if (current) return say(cell, BUSY);
     if (cell.code === undefined) return say(cell, TOLD);
     current = cell;
+    sessionStorage.setItem("cells-ran", "yes"); // which live_cells.js asks for
     cell.stop.hidden = false;
     const begun = performance.now();
     try {
@@ -110,6 +118,13 @@ export async function opened(page, places) {
       if (document.activeElement === cell.stop) cell.run.focus();
       cell.stop.hidden = true;
     }
+  }
+
+  // What chapters draw with is imported before the reader asks for it.
+  async function start() {
+    await (loading ??= load());
+    await ask("warm");
+    document.body.dataset.python = "started";
   }
 
   function edit(n) {
@@ -148,5 +163,5 @@ export async function opened(page, places) {
     say(cell, "The chapter's own code and result are back.");
   }
 
-  return { run, edit, reset, stop: () => giveUp(STOPPED) };
+  return { start, run, edit, reset, stop: () => giveUp(STOPPED) };
 }

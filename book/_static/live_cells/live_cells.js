@@ -1,5 +1,6 @@
 // Each cell of a chapter can be run and edited in its place. What does that is loaded when it is
-// asked for; where the book is opened as a file it cannot be.
+// asked for, or at once where the reader has run cells of another chapter before; where the book is
+// opened as a file it cannot be.
 const chapterPage = document.currentScript.dataset.page;
 
 function offerToRun(input, n, act) {
@@ -21,10 +22,10 @@ document.addEventListener("DOMContentLoaded", () => {
   if (location.protocol === "file:") return;
   const cells = [...document.querySelectorAll("article div.cell")];
   let chapter;
+  const open = () => (chapter ??= import("./cells.js").then(({ opened }) => opened(chapterPage, cells)));
   const act = async (name, n) => {
-    chapter ??= import("./cells.js").then(({ opened }) => opened(chapterPage, cells));
     try {
-      (await chapter)[name](n);
+      (await open())[name](n);
     } catch (error) {
       chapter = undefined;
       cells[n].querySelector(".live-status").textContent = `The cells cannot be run here: ${error.message}`;
@@ -34,4 +35,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const input = cell.querySelector(".cell_input");
     if (input) offerToRun(input, n, act);
   });
+  if (cells.length && sessionStorage.getItem("cells-ran"))
+    open()
+      .then(({ start }) => start())
+      .catch(() => (chapter = undefined)); // it is told when a cell is run
 });

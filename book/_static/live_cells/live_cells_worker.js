@@ -31,6 +31,10 @@ const tasks = {
     shell = cells.shell((kind, text) => postMessage({ kind, text }));
   },
 
+  warm() {
+    python.runPython("import cdlnmf_lit.presentation.plotting, matplotlib.pyplot, scipy.signal");
+  },
+
   async run(source) {
     await python.loadPackagesFromImports(source, QUIET);
     return cells.run(shell, source);

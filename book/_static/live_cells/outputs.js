@@ -1,4 +1,6 @@
 // What a cell gives, as elements of the page. It is the reader's own code: its HTML is shown as it is.
+import { markdown } from "./markdown.js";
+
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
@@ -27,10 +29,13 @@ function explorer(told, moved) {
   return element("div", { className: "output live-explorer" }, ...controls, frame);
 }
 
+const asHtml = (html) => element("div", { className: "output text_html", innerHTML: html });
+
 const MAKE = {
   text: block("stream"),
   error: block("live-error"),
-  html: (text) => element("div", { className: "output text_html", innerHTML: text }),
+  html: asHtml,
+  markdown: (text) => asHtml(markdown(text)),
   png: (data) => element("img", { alt: "The figure that this cell has drawn", src: `data:image/png;base64,${data}` }),
   explorer,
 };
@@ -39,5 +44,8 @@ export function addOutput(area, { kind, text }, moved) {
   const last = area.lastElementChild;
   if (kind === "clear") area.replaceChildren(area.firstElementChild);
   else if (kind === "text" && last.matches(".stream")) last.firstChild.append(text);
-  else area.append(MAKE[kind](text, moved));
+  else {
+    area.append(MAKE[kind](text, moved));
+    window.MathJax?.typesetPromise?.([area.lastElementChild]);
+  }
 }
