@@ -20,7 +20,7 @@ RATE = 22_050
 """Hz, about which a sound is looked at."""
 EXCERPT = 10.0
 """s of a sound that are looked at, at the most: the loudest."""
-SHORTEST = 2.0
+SHORTEST = 2.5
 """s that a sound must last for anything to be told of it."""
 SEGMENTS = 20
 """How many segments are looked for again."""
@@ -164,7 +164,7 @@ class Choice:
     Examples
     --------
     >>> print(choose(np.ones(100), 8000))
-    recipe notes: the sound is shorter than 2 s, too short to tell what comes again
+    recipe notes: the sound is shorter than 2.5 s, too short to tell what comes again
     next to try: --recipe clicks
     """
 
@@ -207,7 +207,7 @@ def choose(x: ArrayLike, sample_rate: int) -> Choice:
 
 
 def features_of(x: ArrayLike, sample_rate: int) -> Features:
-    """Measure a sound of at least 2 s, in its loudest 10 s.
+    """Measure a sound of at least 2.5 s, in its loudest 10 s.
 
     Raises
     ------
