@@ -56,11 +56,12 @@ def small_book(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     for name in COPIED:
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "cdlnmf_lit" / "experiments",
-        tmp_path / "cdlnmf_lit" / "experiments",
-        ignore=lambda folder, names: {*names} - {"__init__.py", "fingerprints.py"},
-    )
+    for room, module in (("experiments", "fingerprints"), ("presentation", "figures")):
+        shutil.copytree(
+            ROOT / "cdlnmf_lit" / room,
+            tmp_path / "cdlnmf_lit" / room,
+            ignore=lambda folder, names, kept=f"{module}.py": {*names} - {"__init__.py", kept},
+        )
     for name in ("book/_ext", "book/_static", "book/_templates"):
         shutil.copytree(ROOT / name, tmp_path / name)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -63,7 +63,7 @@ def test_excerpts_and_cuts_are_told_as_one_says_them(home, capsys):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (["in", "-K", "0"], "n_components must be a whole number of at least 1, got 0"),
+        (["in", "-K", "0"], "-K must be a whole number of at least 1, got 0"),
         (["in", "-K", "2", "-o", "patterns"], "out must be a file that ends in .npz"),
         (["in", "-K", "2", "-o", "nowhere/p.npz"], "nowhere"),
         (["in", "-K", "2", "--excerpts", "soon"], "excerpts must be a duration above 0"),

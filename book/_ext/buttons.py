@@ -12,7 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from execution import executed, passed_on
+from execution import executed
+from figures import passed_on
 
 if TYPE_CHECKING:
     from docutils import nodes

@@ -32,8 +32,6 @@ from myst_parser.config.main import MdParserConfig
 from sphinx.errors import ExtensionError
 from traitlets.config import Config
 
-from cdlnmf_lit.presentation.figures import FORMS
-
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
@@ -226,22 +224,6 @@ def execute(root: Path, out: TextIO) -> list[str]:
     took = f"Executed {len(todo)} chapters in {time.monotonic() - begun:.0f} s"
     print(f"{CLEARED * moving}{took}{told}", file=out, flush=True)
     return failed
-
-
-def passed_on(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A notebook without what only a page has beside its pictures.
-
-    Examples
-    --------
-    >>> output = nbformat.v4.new_output("display_data", metadata={FORMS: {}, "width": 3})
-    >>> cell = nbformat.v4.new_code_cell(outputs=[output])
-    >>> passed_on(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0].metadata
-    {'width': 3}
-    """
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            output.get("metadata", {}).pop(FORMS, None)
-    return notebook
 
 
 def executed(app: Sphinx, page: str) -> nbformat.NotebookNode | None:

@@ -115,6 +115,23 @@ def forms_of(notebook: NotebookNode) -> Iterator[tuple[str, dict[str, bytes]]]:
                 yield hashlib.sha256(picture).hexdigest(), files
 
 
+def passed_on(notebook: NotebookNode) -> NotebookNode:
+    """A notebook without what only a page has beside its pictures.
+
+    Examples
+    --------
+    >>> import nbformat
+    >>> output = nbformat.v4.new_output("display_data", metadata={FORMS: {}, "width": 3})
+    >>> cell = nbformat.v4.new_code_cell(outputs=[output])
+    >>> passed_on(nbformat.v4.new_notebook(cells=[cell])).cells[0].outputs[0].metadata
+    {'width': 3}
+    """
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("metadata", {}).pop(FORMS, None)
+    return notebook
+
+
 def settle(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import official
-from execution import executed, passed_on
+from execution import executed
+from figures import passed_on
 from lite_notebooks import Words, chapter_in_browser
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename

@@ -380,7 +380,8 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     if find_spec("soundfile") and not fault:  # which reads these where they are whole
         if "ogg" in names and codec in {"vorbis", "opus"}:
             fault = "some of its pages are damaged"
-        if {"wav", "aiff", "caf", "w64", "au"} & names and codec.startswith("pcm_"):
+        has_header = {"wav", "aiff", "caf", "w64", "au"} & names and path.suffix.lower() != ".raw"
+        if has_header and codec.startswith("pcm_"):
             fault = "libsndfile refuses it, so its header may be damaged"
     return Encoded("FFmpeg", rate, channels, blocks, stated, 2 * PADDED, padding, fault)
 
