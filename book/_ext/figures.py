@@ -46,7 +46,7 @@ PNG = re.compile(r'<img (?=[^>]*?src="[^":]*/(?P<digest>[0-9a-f]{64})\.png")(?P<
 """A picture that a cell gave, which is named by its digest."""
 LINKS = ' <span class="figure-links d-print-none"><a href="#{name}">Link</a>{files}</span>'
 FILE = ' · <a href="{address}" download="{name}.{ending}">{what}</a>'
-WORDS = {"svg": "Lines (SVG)", "npz": "Numbers (NumPy)"}
+WORDS = {"svg": "SVG", "npz": "Numbers"}
 """What is said of a file that stands beside a picture, by its ending."""
 FOLDER = "_static/figures"
 
