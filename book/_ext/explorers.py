@@ -14,12 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from figures import LINKS
 from sphinx.transforms import SphinxTransform
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
-
-LINK = ' <span class="figure-links d-print-none"><a href="#{name}">Link</a></span>'
 
 
 def captioned(outputs: list[nodes.Node], name: str, caption: str) -> nodes.figure:
@@ -32,7 +31,7 @@ def captioned(outputs: list[nodes.Node], name: str, caption: str) -> nodes.figur
     (['explorer-a'], 'Move it.')
     """
     said = nodes.caption(caption, caption)
-    link = nodes.raw("", LINK.format(name=name), format="html")
+    link = nodes.raw("", LINKS.format(name=name, files=""), format="html")
     figure = nodes.figure("", *outputs, said, ids=[name], names=[name], classes=["explorer"])
     said.append(link)
     return figure

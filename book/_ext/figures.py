@@ -1,8 +1,8 @@
 """The figures and tables of the book: how to point to one, take one along, make one again.
 
-Under each figure of a page stand its link and its picture. What it is drawn of, ``make figure
-NAME=fig-gabor-phase`` computes again: it runs the chapter as far as that figure, and writes the
-picture and its numbers. A table is made again as lines of values with commas between.
+Under each figure of a page stand its link and its files: picture, lines, numbers. ``make figure
+NAME=fig-gabor-phase`` computes them again: it runs the chapter as far as that figure, and writes
+the picture and its numbers. A table is made again as lines of values with commas between.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import jupytext
 import numpy as np
 from execution import executed
 
-from cdlnmf_lit.presentation.figures import FORMS, numbers
+from cdlnmf_lit.presentation.figures import FORMS, numbers, saved
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -136,8 +136,7 @@ def settle(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     body, folder = context.get("body", ""), Path(app.outdir, FOLDER)
-    notebook = executed(app, page)
-    if notebook is None or "<img" not in body:
+    if "<img" not in body or (notebook := executed(app, page)) is None:
         return
     address, beside = context["pathto"](FOLDER, 1), {}
     folder.mkdir(parents=True, exist_ok=True)
@@ -265,7 +264,7 @@ def drawn(figure: Figure, picture: bytes, target: Path) -> list[Path]:
     np.savez(beside[0], **numbers(figure))  # type: ignore[arg-type]
     if any(ax.images for ax in figure.axes):
         return beside[:1]
-    figure.savefig(beside[1])
+    beside[1].write_bytes(saved(figure, "svg"))
     return beside
 
 
