@@ -17,7 +17,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import scipy.fft
 
 from cdlnmf_lit.methods import method, sparse_coding
 from cdlnmf_lit.methods.decomposition import Decomposition
@@ -29,7 +28,7 @@ from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import loudness, own_activations, segments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import gram, in_threads, placed, stretches
-from cdlnmf_lit.theory.convolution import GROUP, Convolution
+from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.equivalence import AtomsOfSpectra
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
@@ -628,13 +627,6 @@ class Algorithm1(Sparse, OnFrames, name="algorithm-1"):
         activations = 6 * K * plan.n_activations + 3 * K * blocks
         atoms = 5 * K * plan.hop * plan.fft_length
         return int((signals + activations + atoms) * dtype.itemsize)
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """Some Fourier transforms of the length that will be used."""
-        plan = _plan(self.frame, n_samples)
-        rows = 2 * plan.n_blocks * (K + plan.hop) + 2 * K * plan.hop
-        sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
-        return lambda: scipy.fft.rfft(sample), 2 * rows / len(sample)
 
 
 def _plan(frame: GaborFrame, n_samples: int) -> Convolution:

@@ -275,13 +275,3 @@ class Algorithm1Complex(Sparse, OnFrames, name="algorithm-1-complex"):
         block = at_once * (6 * F + 2 * max(self.frame.channels, T_g))
         others = 6 * K * (N + F) + (K + 4) * n_samples + 3 * T_g
         return int((2 * arrays * N * F + others + block) * dtype.itemsize) + drawn
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """Iterations on a piece of noise, as long as one block of frames."""
-        first = self.frame.blocks(n_samples)[0]
-        rng, T = np.random.default_rng(0), min(n_samples, self.frame.hop * (first.stop - 1) + 1)
-        problem = self.problem(rng.standard_normal(T).astype(dtype), K)
-        start = tuple(np.ones(shape, dtype) for shape in self.shapes(T, K).values())
-        states = problem.states(problem.begin(K, start, rng))
-        next(states)
-        return lambda: next(states), self.frame.n_frames(n_samples) / self.frame.n_frames(T)

@@ -9,7 +9,7 @@ Chapter: ``book/methods/algorithm_1_delays.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from cdlnmf_lit.methods.options import OneOf, at_least, option
 from cdlnmf_lit.methods.starts import activations_of, segments
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import pieces, placed
-from cdlnmf_lit.theory.convolution import GROUP, Convolution
+from cdlnmf_lit.theory.convolution import Convolution
 from cdlnmf_lit.theory.gabor import GaborFrame
 
 CHUNK = 2**16
@@ -410,10 +410,3 @@ class Algorithm1Delays(Sparse, Method, name="algorithm-1-delays"):
         return int((signals + activations + atoms) * dtype.itemsize) + 24 * min(
             CHUNK, plan.n_activations
         )
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """Some Fourier transforms of the length that will be used."""
-        plan = self.plan(n_samples)
-        rows = 2 * plan.n_blocks * (2 * K + 1) + 2 * K
-        sample = np.zeros((min(rows, max(1, GROUP // plan.fft_length)), plan.fft_length), dtype)
-        return lambda: scipy.fft.rfft(sample), 2 * rows / len(sample)

@@ -5,7 +5,7 @@ Chapter: ``book/methods/cdl.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count, islice
@@ -532,13 +532,6 @@ class CDL(Sparse, name="cdl"):
         atoms = 8 * K * (K + 2) * 2 * T_d
         energies = 4 * plan.length * np.dtype(float).itemsize
         return int((activations + signals + atoms) * dtype.itemsize + energies)
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """A few transforms of the length that will be used."""
-        plan = self.plan(n_samples)
-        sample = np.zeros((min(plan.n_blocks, 8), plan.fft_length), dtype)
-        rows = (K + 1) * plan.n_blocks + 4 * ATOM_STEPS * K * self.atom_length / plan.fft_length
-        return lambda: scipy.fft.rfft(sample), 4 * rows / len(sample)
 
     def plan(self, n_samples: int) -> Convolution:
         """Of the convolutions with the atoms."""

@@ -568,13 +568,3 @@ class ComplexISNMF(OnFrames, name="complex-isnmf"):
         block = min(N, n_threads() * frame.blocks(n_samples)[0].stop)
         block *= (5 * K + 12) * F + 2 * K * frame.hop + 2 * frame.channels
         return int((3 * N * F + factors + sounds + block) * dtype.itemsize)
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """One block of frames."""
-        N, F = self.shape(n_samples)
-        n = min(N, max(1, SINGLE // (K * F)))
-        X = np.ones((n, F), np.result_type(dtype, np.complex64))
-        phases = ExpectedPhases(X, np.ones((K, F), dtype), np.zeros((K, n), int))
-        problem = Problem(X, Anisotropy.of(1.0), 1.0, phases=phases)
-        W, Z = np.ones((K, F), dtype), np.ones((K, n), dtype)
-        return lambda: problem.updated(W, Z), N / n / n_threads()

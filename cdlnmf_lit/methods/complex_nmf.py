@@ -587,17 +587,6 @@ class ComplexNMF(Sparse, OnFrames, name="complex-nmf"):
         block = at_once * (5 * F + 2 * self.frame.channels)
         return int((coefficients + factors + sounds + block) * dtype.itemsize) + drawn
 
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """An iteration on one block."""
-        N, F = self.shape(n_samples)
-        n = min(N, max(1, SINGLE // (K * F)))
-        W, Z, X, U = np.ones((K, F), dtype), np.ones((K, n), dtype), np.ones((n, F), dtype), None
-        if self.phases != "mixture":
-            X = X.astype(np.result_type(dtype, np.complex64))
-            U = np.ones((K, n, F), X.dtype)
-        problem = Problem(X, K, Phases(U))
-        return lambda: problem.updated(W, Z), N / n / n_threads()
-
 
 def _given_phases(phases: ArrayLike, shape: tuple[int, ...], dtype: Any) -> Array:
     values = np.asarray(phases)

@@ -582,11 +582,3 @@ class ConvolutiveNMF(nmf.OfSpectrogram, name="convolutive-nmf"):
         block = min(N * max(self.frame.channels, self.frame.window.size), BLOCK)
         at_once = max(3 * (K * L + F) * min(N, ROWS), 6 * block)
         return int((kept + n_threads() * at_once) * dtype.itemsize)
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """An iteration of the first block of frames."""
-        (N, F), L = self.shape(n_samples), self.pattern_length
-        rows = min(N, ROWS)
-        problem = Problem(np.ones((rows, F), dtype), self.beta)
-        W, Z = np.ones((K, L, F), dtype), np.ones((K, rows + L - 1), dtype)
-        return lambda: problem.updated_patterns(W, problem.updated_activations(W, Z)[1]), N / rows

@@ -8,7 +8,7 @@ Chapter: ``book/methods/pursuit.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -290,9 +290,6 @@ class Hits(Method, name="hits"):
         learnt = self._learning.bytes_needed(n_samples, K, dtype)
         tried = (12 + 8 * n_threads()) * n_samples * np.dtype(float).itemsize
         return 2 * learnt + tried
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        return self._learning.rehearsal(n_samples, K, dtype)
 
     @property
     def _learning(self) -> CDL:

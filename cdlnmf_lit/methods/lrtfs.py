@@ -12,7 +12,7 @@ Chapter: ``book/methods/lrtfs.md``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -467,14 +467,3 @@ class LRTFS(OnFrames, name="lrtfs"):
         piece = min(blocks[0].stop, _piece_rows(K, F)) * F
         temporaries = min(n_threads(), len(blocks)) * 6 * block + n_threads() * 12 * piece
         return int((coefficients + signals + factors + temporaries) * dtype.itemsize)
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """Iterations on as many frames as are worked on together."""
-        N, F = self.shape(n_samples)
-        x = np.ones(self.frame.hop * min(N, _piece_rows(K, F)), dtype)
-        x[0] = 0
-        short = Problem(method=replace(self, noise=1.0), x=x)
-        n = len(short.alpha)
-        states = short.states(short.first(np.ones((K, F), dtype), np.ones((K, n), dtype)))
-        next(states)
-        return lambda: next(states), N / n / n_threads()

@@ -26,7 +26,7 @@ from cdlnmf_lit.methods.options import (
     optional,
     with_options,
 )
-from cdlnmf_lit.methods.resources import Estimate, require_memory, seconds_of
+from cdlnmf_lit.methods.resources import Estimate, rehearsed, require_memory
 from cdlnmf_lit.methods.starts import best_of, checked_start, require_components, rounds
 from cdlnmf_lit.theory.arguments import Array, choice, integer, non_negative, require_range, signal
 from cdlnmf_lit.theory.gabor import GaborFrame
@@ -492,11 +492,18 @@ class Method(Options):
 
     # ---- what it takes -----------------------------------------------------------------------
 
-    def estimate(self, n_samples: int, n_components: int, dtype: Any = np.float64) -> Estimate:
+    def estimate(
+        self,
+        n_samples: int,
+        n_components: int,
+        dtype: Any = np.float64,
+        like: Array | None = None,
+    ) -> Estimate:
         """Memory and time that all stages will take, without running them.
 
-        The memory is counted from the arrays; the time is that of a small piece of an iteration,
-        run on this machine, so it is rough. A tolerance may end a stage sooner.
+        The memory is counted from the arrays. The time is that of a few iterations on short pieces,
+        run on this machine when it is asked for: see :func:`.rehearsed`. A tolerance may end a
+        stage sooner.
 
         Parameters
         ----------
@@ -506,21 +513,22 @@ class Method(Options):
             ``K``.
         dtype : dtype
             Of the signal.
+        like : array, optional
+            The signal, or some of it: how sparse it is can change the time several times over. In
+            its place noise is taken.
         """
         T, K = integer(n_samples, "n_samples"), integer(n_components, "n_components")
-        given, dtype = np.dtype(dtype), np.dtype(self.precision or dtype)
-        work, share = self.rehearsal(T, K, dtype)
-        an_iteration = share * seconds_of(work)
-        memory, seconds, done = self.bytes_needed(T, K, dtype), 0.0, 0
-        for n, iterations in self.rounds:
-            seconds, done = seconds + n * (iterations - done) * an_iteration, iterations
-        waiting = self.bytes_waiting(T, K, dtype) if self.starts > 1 else 0
+        dtype = np.dtype(dtype)
+        return Estimate(self._memory(T, K, dtype), partial(rehearsed, self, T, K, dtype, like))
+
+    def _memory(self, T: int, K: int, given: np.dtype) -> int:
+        """Of all stages, at the most."""
+        dtype = np.dtype(self.precision or given)
+        needed = self.bytes_needed(T, K, dtype)
         if isinstance(self.start, Method):
-            before = self.start.estimate(T, K, dtype)
-            memory = max(memory, before.memory_bytes)
-            seconds += self.starts * before.seconds
-        copied = T * dtype.itemsize if dtype != given else 0
-        return Estimate(memory + waiting + copied, an_iteration, seconds)
+            needed = max(needed, self.start._memory(T, K, dtype))
+        waiting = self.bytes_waiting(T, K, dtype) if self.starts > 1 else 0
+        return needed + waiting + (T * dtype.itemsize if dtype != given else 0)
 
     def bytes_waiting(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """Memory of what waits, at the most, while one of several starts is run."""
@@ -635,8 +643,4 @@ class Method(Options):
 
     def bytes_needed(self, n_samples: int, K: int, dtype: np.dtype) -> int:
         """Memory that a run takes, at the most."""
-        raise NotImplementedError
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """A small piece of work, and how many times it an iteration is."""
         raise NotImplementedError

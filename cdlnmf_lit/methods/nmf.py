@@ -600,14 +600,6 @@ class NMF(OfSpectrogram, name="nmf"):
         numbers = N * F + iterates * K * (N + F) + 2 * (K + 2) * n_samples + n_threads() * at_once
         return int(numbers * dtype.itemsize)
 
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """An iteration of some frames, and their objective."""
-        N, F = self.shape(n_samples)
-        rows = min(N, max(1, 2 * LEAST_SHARE // F))
-        problem = Problem(np.ones((rows, F), dtype), self.beta, 1.0)
-        W, Z = np.ones((K, F), dtype), np.ones((K, rows), dtype)
-        return lambda: problem.objective(*problem.updated(W, Z)), N / rows
-
 
 def require_positive(start: Any, beta: float) -> None:
     """Refuse zeros in the arrays of a start where ``β < 0``: a model of 0 would cost too much.

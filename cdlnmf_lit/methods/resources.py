@@ -9,9 +9,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from cdlnmf_lit.theory.arguments import Array
 
 CONTROL_GROUPS = (
     ("", "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
@@ -26,21 +32,45 @@ CONTROL_GROUPS = (
 """Of both versions: the controller, where its groups are, and the files that tell of memory."""
 ADDRESSED = float(sys.maxsize) if sys.maxsize < 2**32 else float("inf")
 """Bytes that Python can address: 2 GB where it has 32 bits, as in a browser."""
+SHORTEST, TRIED, TIMED = 512, 2, 0.02
+"""Of the pieces that a time is told from: samples, iterations, and seconds of an iteration."""
+LIKE = 2**20
+"""Samples of noise that they are taken from, where there is no sound."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run would take.
+    """What a run would take. The memory is counted; the time is measured when it is asked for.
+
+    Parameters
+    ----------
+    memory_bytes : int
+        At the most.
+    rehearsal : callable
+        Gives the seconds of the last stage's iteration, and of the whole run.
 
     Examples
     --------
-    >>> print(Estimate(memory_bytes=3 * 10**8, seconds_per_iteration=0.25, seconds=7700.0))
+    >>> print(Estimate(3 * 10**8, lambda: (0.25, 7700.0)))
     300 MB of memory, about 0.25 s an iteration, 2 h 8 min in all
     """
 
     memory_bytes: int
-    seconds_per_iteration: float
-    seconds: float
+    rehearsal: Callable[[], tuple[float, float]]
+
+    @cached_property
+    def _told(self) -> tuple[float, float]:
+        return self.rehearsal()
+
+    @property
+    def seconds_per_iteration(self) -> float:
+        """Of the last stage."""
+        return self._told[0]
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run."""
+        return self._told[1]
 
     def __str__(self) -> str:
         return (
@@ -48,6 +78,88 @@ class Estimate:
             f"about {seconds_in_words(self.seconds_per_iteration)} an iteration, "
             f"{seconds_in_words(self.seconds)} in all"
         )
+
+
+def rehearsed(
+    method: Any, n_samples: int, K: int, dtype: Any = float, like: Array | None = None
+) -> tuple[float, float]:
+    """Seconds that an iteration of the last stage will take, and the whole chain with its starts.
+
+    A short piece is run for a few iterations, then one of twice its length, until they take long
+    enough to be timed. What the last two take gives a line, which is followed to the whole length.
+
+    Parameters
+    ----------
+    method : Method
+        The chain.
+    n_samples, K : int
+        ``T`` and the number of components.
+    dtype : dtype
+        Of the signal.
+    like : array, optional
+        The signal, or some of it; noise if None.
+
+    Raises
+    ------
+    ValueError
+        If the method cannot take the sound.
+
+    Examples
+    --------
+    >>> from cdlnmf_lit import NMF
+    >>> an_iteration, seconds = rehearsed(NMF(), n_samples=10**6, K=2)
+    >>> 0 < an_iteration < seconds
+    True
+    """
+    if like is None:
+        like = np.random.default_rng(0).standard_normal(min(n_samples, LIKE)).astype(dtype)
+    told = _followed(method, n_samples, K, like)
+    seconds, times = 0.0, 1
+    for stage, (around, an_iteration) in zip(method.stages[::-1], told[::-1], strict=True):
+        running, until = np.transpose(stage.rounds)
+        iterations = running @ np.diff(until, prepend=0)
+        seconds += times * (stage.starts * around + iterations * an_iteration)
+        times *= stage.starts
+    return float(told[-1, 1]), float(seconds)
+
+
+def _followed(method: Any, n_samples: int, K: int, like: Array) -> Array:
+    """Seconds around the iterations of each stage, and of one iteration, for the whole length."""
+    whole = min(n_samples, like.size)
+    halved = [whole >> n for n in range(whole.bit_length()) if whole >> n >= SHORTEST]
+    told: list[tuple[int, Array]] = []
+    for n in reversed(halved or [whole]):
+        try:
+            told.append((n, _tried(method, like[:n], K)))
+        except ValueError:  # too short, or silent
+            if n == whole:
+                raise
+            continue
+        if len(told) > 1 and told[-1][1][:, 1].sum() > TIMED:
+            break
+    n, seconds = told[-1]
+    growth = seconds / n
+    if len(told) > 1:
+        before, less = told[-2]
+        growth = np.clip((seconds - less) / (n - before), 0, growth)
+    return np.asarray(seconds + growth * (n_samples - n))
+
+
+def _tried(method: Any, piece: Array, K: int) -> Array:
+    """The same of a piece; each stage begins from what the one before has found."""
+    found, told = None, []
+    for stage in method.stages:
+        marks = [time.process_time()]
+        states = replace(stage, starts=1, halve_every=0).iterate(piece, K, start=found)
+        next(states)
+        marks.append(time.process_time())
+        *_, state = islice(states, TRIED)
+        marks.append(time.process_time())
+        found = state.decomposition()
+        marks.append(time.process_time())
+        before, running, after = np.diff(marks)
+        told.append((before + after, running / TRIED))
+    return np.array(told)
 
 
 def bytes_in_words(n_bytes: float) -> str:
@@ -176,19 +288,3 @@ def require_memory(needed: float, task: str) -> None:
             f"{task} needs about {bytes_in_words(needed)} of memory, and {bytes_in_words(there)} "
             "are free: use float32, a shorter piece or, with frames, a larger hop"
         )
-
-
-def seconds_of(work: Callable[[], Any], repeats: int = 3) -> float:
-    """Seconds that a small piece of work takes on this machine, the best of a few calls.
-
-    Examples
-    --------
-    >>> seconds_of(lambda: sum(range(1000))) > 0
-    True
-    """
-    taken = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - begin)
-    return min(taken)

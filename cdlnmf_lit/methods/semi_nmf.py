@@ -599,11 +599,3 @@ class SemiNMF(Sparse, OnFrames, name="semi-nmf"):
         blocks = plan.n_blocks * plan.fft_length
         result = 5 * plan.length + 4 * K * N + 2 * K * blocks + 2 * blocks * plan.hop
         return self._formed(n_samples, dtype) + int(max(filling, passing, result) * dtype.itemsize)
-
-    def rehearsal(self, n_samples: int, K: int, dtype: np.dtype) -> tuple[Callable[[], Any], float]:
-        """One thread's part of a pass."""
-        N, F = self.shape(n_samples)
-        n = min(N, max(1, PASS // (2 * F)))
-        problem = self._problem_of(np.zeros((n, 2 * F), dtype), None)
-        start = problem.first(np.ones((K, 2 * F), dtype), np.ones((K, n), dtype))
-        return lambda: problem.after(start), N / n
