@@ -153,8 +153,8 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     about = identity(x, method, K, **about_run, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
-    _say_estimate(method, x.size, K, x.dtype)
     if options.estimate:
+        print(f"estimate: {method.estimate(x.size, K, x.dtype, x)}")
         return 0
     if kept:
         say("note", f"goes on from {checkpoint}: {where(method, kept)}")
@@ -210,24 +210,20 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
 
 def _estimate_by_length(options: argparse.Namespace, source: Source) -> int:
     """Say what a sound will take that is too long to be read for that alone."""
-    T = source.n_samples
+    T, stretch = source.n_samples, _loudest(source)
     if _is_open(options):
-        options, _ = _chosen(options, _loudest(source), source.sample_rate)
+        options, _ = _chosen(options, stretch, source.sample_rate)
     with _recipe_in_errors(options, T / source.sample_rate):
         method, K = method_of(options, source.sample_rate), options.n_components
         for stage in method.stages:
             arguments.integer(K, "n_components", at_most=stage.most_components(T))
         dtype = np.dtype(method.precision or source.dtype)
-        _say_estimate(method, T, K, dtype, T * np.dtype(source.dtype).itemsize)
+        estimate = method.estimate(T, K, dtype, stretch)
+        unread = T * np.dtype(source.dtype).itemsize
+        task = f"{method.name} of {T} samples into {K} components"
+        require_memory(estimate.memory_bytes + unread, task)
+        print(f"estimate: {estimate}")
     return 0
-
-
-def _say_estimate(method: Method, T: int, K: int, dtype: Any, unread: int = 0) -> None:
-    """Say what a run takes; refuse it where that, and what is not yet read, is not there."""
-    estimate = method.estimate(T, K, dtype)
-    task = f"{method.name} of {T} samples into {K} components"
-    require_memory(estimate.memory_bytes + unread, task)
-    print(f"estimate: {estimate}", flush=True)
 
 
 def _loudest(source: Source) -> Array:

@@ -47,12 +47,12 @@ class Estimate:
     memory_bytes : int
         At the most.
     rehearsal : callable
-        Gives the seconds of the last stage's iteration, and of the whole run.
+        Gives the processor seconds of the last stage's iteration, and of the whole run.
 
     Examples
     --------
     >>> print(Estimate(3 * 10**8, lambda: (0.25, 7700.0)))
-    300 MB of memory, about 0.25 s an iteration, 2 h 8 min in all
+    300 MB of memory, about 0.25 s of the processor an iteration, 2 h 8 min in all
     """
 
     memory_bytes: int
@@ -64,18 +64,18 @@ class Estimate:
 
     @property
     def seconds_per_iteration(self) -> float:
-        """Of the last stage."""
+        """Of the processor, in the last stage."""
         return self._told[0]
 
     @property
     def seconds(self) -> float:
-        """Of the whole run."""
+        """Of the processor, for the whole run."""
         return self._told[1]
 
     def __str__(self) -> str:
         return (
             f"{bytes_in_words(self.memory_bytes)} of memory, "
-            f"about {seconds_in_words(self.seconds_per_iteration)} an iteration, "
+            f"about {seconds_in_words(self.seconds_per_iteration)} of the processor an iteration, "
             f"{seconds_in_words(self.seconds)} in all"
         )
 
@@ -83,7 +83,7 @@ class Estimate:
 def rehearsed(
     method: Any, n_samples: int, K: int, dtype: Any = float, like: Array | None = None
 ) -> tuple[float, float]:
-    """Seconds that an iteration of the last stage will take, and the whole chain with its starts.
+    """Processor seconds of an iteration of the last stage, and of the whole chain with its starts.
 
     A short piece is run for a few iterations, then one of twice its length, until they take long
     enough to be timed. What the last two take gives a line, which is followed to the whole length.

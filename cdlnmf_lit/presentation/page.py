@@ -108,7 +108,7 @@ def estimated(x: Array, sample_rate: int, recipe: str, n_components: int) -> str
     'It will take about ... s and ... MB of memory.'
     """
     method = method_named(recipe, sample_rate)
-    needed = method.estimate(len(x), n_components, x.dtype)
+    needed = method.estimate(len(x), n_components, x.dtype, x)
     memory = bytes_in_words(needed.memory_bytes)
     if needed.memory_bytes > MOST_BYTES:
         raise MemoryError(

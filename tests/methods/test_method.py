@@ -601,8 +601,7 @@ def test_the_estimate_grows_with_the_sound_and_sums_stages_and_starts(name):
     double, single = (method.estimate(T, 2, dtype) for dtype in (float, np.float32))
     assert double.memory_bytes > single.memory_bytes > 8 * T
     assert method.estimate(100 * T, 2).memory_bytes > 20 * double.memory_bytes
-    assert double.seconds_per_iteration > 0
-    assert double.seconds == pytest.approx(3 * double.seconds_per_iteration)
+    assert double.seconds > 3 * double.seconds_per_iteration > 0
     chain = replace(method, starts=1000) >> replace(small("nmf"), iterations=0)
     told = chain.estimate(T, 2)
     assert told.memory_bytes >= double.memory_bytes

@@ -2,17 +2,30 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from cdlnmf_lit.methods import resources
-from cdlnmf_lit.methods.resources import Estimate, available_memory, require_memory, seconds_of
+from cdlnmf_lit.methods.resources import Estimate, available_memory, rehearsed, require_memory
+from cdlnmf_lit.methods.starts import rounds
 
 
 def test_an_estimate_reads_as_a_sentence():
-    estimate = Estimate(2_340_000_000, 0.0123, 1.23)
-    assert str(estimate) == "2.3 GB of memory, about 0.012 s an iteration, 1.2 s in all"
+    estimate = Estimate(2_340_000_000, lambda: (0.0123, 1.23))
+    assert str(estimate) == (
+        "2.3 GB of memory, about 0.012 s of the processor an iteration, 1.2 s in all"
+    )
+
+
+def test_the_time_is_measured_once_and_only_where_it_is_asked_for():
+    measured = []
+    estimate = Estimate(10**9, lambda: measured.append(1) or (1.0, 2.0))
+    assert (estimate.memory_bytes, measured) == (10**9, [])
+    assert (estimate.seconds, estimate.seconds_per_iteration, len(measured)) == (2.0, 1.0, 1)
 
 
 def test_free_memory_is_a_number_of_bytes():
@@ -113,15 +126,87 @@ def test_what_does_not_fit_is_refused_and_what_just_fits_is_not(monkeypatch):
     )
 
 
-def test_the_best_of_a_few_calls_is_timed(monkeypatch):
-    clock = iter([0.0, 5.0, 7.0, 8.0, 10.0, 13.0])
-    monkeypatch.setattr(resources, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
-    assert seconds_of(lambda: None) == 1
-    assert next(clock, None) is None
-    monkeypatch.undo()
-    calls = []
-    seconds_of(lambda: calls.append(1), repeats=5)
-    assert len(calls) == 5
+@dataclass
+class Timed:
+    """A stage that takes as long as it says, by a clock of its own."""
+
+    clock: list[float]
+    around: tuple[float, float] = (3.0, 0.0)
+    running: tuple[float, float] = (0.0, 1e-6)
+    least: int = 1
+    iterations: int = 100
+    starts: int = 1
+    halve_every: int = 0
+    before: Any = None
+
+    @property
+    def stages(self):
+        return (*self.before.stages, self) if self.before else (self,)
+
+    @property
+    def rounds(self):
+        return rounds(self.starts, self.iterations, self.halve_every)
+
+    def take(self, line, n):
+        self.clock[0] += line[0] + line[1] * n
+
+    def iterate(self, piece, K, start):
+        assert (start is None) == (self.before is None)
+        if len(piece) < self.least:
+            raise ValueError("too short")
+        self.take(self.around, len(piece))
+        while True:
+            yield SimpleNamespace(decomposition=lambda: "found")
+            self.take(self.running, len(piece))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(resources, "time", SimpleNamespace(process_time=lambda: now[0]))
+    return now
+
+
+@pytest.mark.parametrize("T", [1, 511, 512, 10_000, 10**6, 10**9])
+@pytest.mark.parametrize("least", [1, 5000])
+def test_what_grows_as_a_line_is_foretold_whatever_the_length(clock, T, least):
+    method = Timed(clock, around=(3.0, 2e-5), running=(0.004, 1e-6), least=min(least, T))
+    an_iteration, seconds = rehearsed(method, T, 2)
+    assert an_iteration == pytest.approx(0.004 + 1e-6 * T)
+    assert seconds == pytest.approx(3.0 + 2e-5 * T + 100 * an_iteration)
+
+
+def test_stages_and_starts_add_up(clock):
+    first = Timed(clock, around=(1.0, 0.0), running=(0.5, 0.0), iterations=4)
+    second = Timed(clock, (2.0, 0.0), (0.25, 0.0), iterations=20, starts=8, before=first)
+    assert rehearsed(second, 9000, 2) == pytest.approx((0.25, 8 * (1 + 4 * 0.5 + 2 + 20 * 0.25)))
+    halved = replace(second, halve_every=5)  # 8 × 5, 4 × 5, 2 × 5 and 1 × 5 iterations
+    assert rehearsed(halved, 9000, 2)[1] == pytest.approx(8 * (1 + 4 * 0.5 + 2) + 75 * 0.25)
+
+
+def test_no_more_is_run_than_can_be_timed(clock):
+    method = Timed(clock, around=(0.0, 0.0), running=(0.0, 1.0))
+    rehearsed(method, 10**7, 2)
+    assert clock[0] < 10**4
+
+
+def test_a_sound_that_no_piece_of_can_be_taken_is_refused(clock):
+    with pytest.raises(ValueError, match="too short"):
+        rehearsed(Timed(clock, least=10**6), 9000, 2)
+
+
+def test_the_pieces_are_of_the_sound_that_is_given(clock):
+    seen = []
+
+    class Seeing(Timed):
+        def iterate(self, piece, K, start):
+            seen.append(piece)
+            return super().iterate(piece, K, start)
+
+    sound = np.arange(3000.0)
+    rehearsed(Seeing(clock), 10**6, 2, like=sound)
+    assert [*map(len, seen)] == [750, 1500, 3000]
+    assert all(np.array_equal(piece, sound[: len(piece)]) for piece in seen)
 
 
 def test_a_python_of_32_bits_addresses_no_more(monkeypatch):
