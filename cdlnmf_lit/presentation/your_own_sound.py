@@ -81,10 +81,14 @@ def studio(x: ArrayLike | None = None, sample_rate: int = 22_050) -> ipywidgets.
             return
         length, rate = len(at_hand["x"]), at_hand["rate"]
         needed = chosen().estimate(length, count.value, at_hand["x"].dtype, at_hand["x"])
-        costs.value = (
-            f"{length / rate:.1f} s at {rate} Hz. It will take about {needed.seconds:.0f} s "
-            f"and {needed.memory_bytes / 1e9:.1g} GB of memory."
-        )
+        try:
+            takes = (
+                f"It will take about {needed.seconds:.0f} s "
+                f"and {needed.memory_bytes / 1e9:.1g} GB of memory."
+            )
+        except ValueError as error:
+            takes = _error(error)
+        costs.value = f"{length / rate:.1f} s at {rate} Hz. {takes}"
 
     def take_in(_: object) -> None:
         (file, *_others) = upload.value
