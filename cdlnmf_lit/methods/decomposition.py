@@ -461,7 +461,7 @@ class Run:
                     break
         if state is None:
             raise ValueError("states must hold at least one state, the start")
-        status = status or f"stopped after {len(records) - 1} iterations: there were no more states"
+        status = status or f"stopped after {len(records) - 1} iterations: it was asked to end"
         return replace(self, state=state, records=tuple(records), status=status)
 
     def decomposition(self) -> Decomposition:

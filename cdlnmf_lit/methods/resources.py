@@ -34,6 +34,8 @@ ADDRESSED = float(sys.maxsize) if sys.maxsize < 2**32 else float("inf")
 """Bytes that Python can address: 2 GB where it has 32 bits, as in a browser."""
 SHORTEST, TRIED, TIMED = 512, 2, 0.02
 """Of the pieces that a time is told from: samples, iterations, and seconds of an iteration."""
+SLOWEST = 0.4
+"""The power of the length that a time grows with at least."""
 LIKE = 2**20
 """Samples of noise that they are taken from, where there is no sound."""
 
@@ -86,7 +88,8 @@ def rehearsed(
     """Processor seconds of an iteration of the last stage, and of the whole chain with its starts.
 
     A short piece is run for a few iterations, then one of twice its length, until they take long
-    enough to be timed. What the last two take gives a line, which is followed to the whole length.
+    enough to be timed. What the last two take gives a line, which is followed to the whole length;
+    but with no less than its power 0.4, as short pieces may all take the same Fourier transforms.
 
     Parameters
     ----------
@@ -142,7 +145,8 @@ def _followed(method: Any, n_samples: int, K: int, like: Array) -> Array:
     if len(told) > 1:
         before, less = told[-2]
         growth = np.clip((seconds - less) / (n - before), 0, growth)
-    return np.asarray(seconds + growth * (n_samples - n))
+    line = seconds + growth * (n_samples - n)
+    return np.maximum(line, seconds * (n_samples / n) ** SLOWEST)
 
 
 def _tried(method: Any, piece: Array, K: int) -> Array:
@@ -206,8 +210,15 @@ def available_memory(root: str = "/") -> float:
     >>> available_memory() > 0
     True
     """
-    told = [_free(Path(root)), *_left_in_groups(Path(root)), _left_of_addresses(Path(root))]
-    return max(0.0, min(told))
+    return max(0.0, min(_bounds(Path(root)))[0])
+
+
+def _bounds(root: Path) -> Iterator[tuple[float, str]]:
+    """All that limits the memory that can still be had, each with what it is."""
+    yield _free(root), "are free"
+    for left in _left_in_groups(root):
+        yield left, "are left in this container"
+    yield _left_of_addresses(root), "are left to this process (ulimit -v)"
 
 
 def _free(root: Path) -> float:
@@ -284,7 +295,8 @@ def require_memory(needed: float, task: str) -> None:
     """
     there = min(available_memory(), ADDRESSED)
     if needed > there:
+        _, left = min(_bounds(Path("/")))
         raise MemoryError(
             f"{task} needs about {bytes_in_words(needed)} of memory, and {bytes_in_words(there)} "
-            "are free: use float32, a shorter piece or, with frames, a larger hop"
+            f"{left}: use float32, a shorter piece or, with frames, a larger hop"
         )

@@ -126,6 +126,13 @@ def test_what_does_not_fit_is_refused_and_what_just_fits_is_not(monkeypatch):
     )
 
 
+def test_a_refusal_names_what_limits_the_memory(monkeypatch):
+    bounds = [(5e9, "are free"), (1e9, "are left in this container"), (float("inf"), "never said")]
+    monkeypatch.setattr(resources, "_bounds", lambda root: iter(bounds))
+    with pytest.raises(MemoryError, match="of memory, and 1 GB are left in this container: use"):
+        require_memory(2e9, "a walk")
+
+
 @dataclass
 class Timed:
     """A stage that takes as long as it says, by a clock of its own."""
@@ -170,18 +177,23 @@ def clock(monkeypatch):
 @pytest.mark.parametrize("T", [1, 511, 512, 10_000, 10**6, 10**9])
 @pytest.mark.parametrize("least", [1, 5000])
 def test_what_grows_as_a_line_is_foretold_whatever_the_length(clock, T, least):
-    method = Timed(clock, around=(3.0, 2e-5), running=(0.004, 1e-6), least=min(least, T))
+    method = Timed(clock, around=(0.03, 2e-5), running=(0.004, 1e-6), least=min(least, T))
     an_iteration, seconds = rehearsed(method, T, 2)
     assert an_iteration == pytest.approx(0.004 + 1e-6 * T)
-    assert seconds == pytest.approx(3.0 + 2e-5 * T + 100 * an_iteration)
+    assert seconds == pytest.approx(0.03 + 2e-5 * T + 100 * an_iteration)
+
+
+def test_what_does_not_grow_in_short_pieces_is_taken_to_grow_in_longer_ones(clock):
+    method = Timed(clock, around=(0.0, 0.0), running=(1.0, 0.0))
+    assert 128**0.4 <= rehearsed(method, 100 * 1024, 2)[0] <= 200**0.4
 
 
 def test_stages_and_starts_add_up(clock):
     first = Timed(clock, around=(1.0, 0.0), running=(0.5, 0.0), iterations=4)
     second = Timed(clock, (2.0, 0.0), (0.25, 0.0), iterations=20, starts=8, before=first)
-    assert rehearsed(second, 9000, 2) == pytest.approx((0.25, 8 * (1 + 4 * 0.5 + 2 + 20 * 0.25)))
+    assert rehearsed(second, 500, 2) == pytest.approx((0.25, 8 * (1 + 4 * 0.5 + 2 + 20 * 0.25)))
     halved = replace(second, halve_every=5)  # 8 × 5, 4 × 5, 2 × 5 and 1 × 5 iterations
-    assert rehearsed(halved, 9000, 2)[1] == pytest.approx(8 * (1 + 4 * 0.5 + 2) + 75 * 0.25)
+    assert rehearsed(halved, 500, 2)[1] == pytest.approx(8 * (1 + 4 * 0.5 + 2) + 75 * 0.25)
 
 
 def test_no_more_is_run_than_can_be_timed(clock):
