@@ -98,6 +98,7 @@ def record(kept: Path) -> dict[str, Any]:
                 "name": each.name,
                 "where": each.where,
                 "sentence": each.says,
+                "corrected": each.corrected,
                 "rule": rules[each.name],
                 "number": each.number,
                 "verdict": each.word,
