@@ -76,7 +76,7 @@ LOOK = """() => {
     cut: cut.map(e => e.innerText.slice(0, 60)),
     unset: all("mjx-merror, mjx-container [style*='color: red']").map(e => e.textContent),
     covered: all(".sounds tbody tr:first-child img")
-      .filter(e => box(e.closest("table").querySelector("thead th")).bottom > box(e).top + 2).length,
+      .filter(e => box(e.closest("table").querySelector("th")).bottom > box(e).top + 2).length,
     shift: window.shift,
   };
 }"""
