@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cdlnmf_lit.experiments.measured import FILES, Measured, measured
 from cdlnmf_lit.experiments.scan import RANKED, Row
+from cdlnmf_lit.experiments.verdict_table import table
 from cdlnmf_lit.experiments.verdicts import (
     CORRECTED,
     MARKED,
@@ -22,7 +23,6 @@ from cdlnmf_lit.experiments.verdicts import (
     class_of,
     pages,
     rewritten,
-    table,
     verdicts,
     write,
 )
