@@ -23,7 +23,8 @@ PAGES = {
         <img src="../../_images/one.png"><img src="data:image/webp;base64,AA">
         <audio controls src="data:audio/mpeg;base64,AA"></audio>
         <audio controls src="../../_static/media/a.mp3"></audio>
-        <div class="math">\\[x \\tag{{\\href{{../intro.html#start}}{{P1}}}}\\]</div>
+        <div class="math"><span class="eqno">(1)</span>
+        \\[x \\tag{{\\href{{../intro.html#start}}{{P1}}}}\\]</div>
         <script>play()</script>
         <details class="hide"><summary>Show</summary><pre>x = 1</pre></details>
         <script type="application/vnd.jupyter.widget-view+json">{{"model_id": "m"}}</script>
@@ -95,6 +96,7 @@ def test_a_missing_browser_is_named_with_the_package_that_has_it(monkeypatch):
 def test_a_link_in_an_equation_leads_to_its_place_on_paper(paper):
     (equation,) = paper.select(".math")
     assert r"\href{#book-intro--start}{P1}" in equation.text
+    assert equation.find(class_="eqno").text == "(1)"
 
 
 def test_a_sound_is_a_link_to_its_file_where_the_book_is_published(paper):

@@ -91,9 +91,9 @@ def on_paper(page: str, pages: Pages) -> Tag:
         details["open"] = ""
     for element in article.find_all(id=True):
         element["id"] = name(page, str(element["id"]))
-    for equation in article.select(".math"):
-        equation.string = HREF.sub(
-            lambda found: rf"\href{{{relink(page, found[1], pages)}}}", equation.get_text()
+    for equation in article.find_all(string=HREF):
+        equation.replace_with(
+            HREF.sub(lambda found: rf"\href{{{relink(page, found[1], pages)}}}", equation)
         )
     for link in article.find_all("a", href=True):
         target = relink(page, str(link["href"]), pages)
