@@ -4,7 +4,8 @@ import pdf
 import pytest
 from bs4 import BeautifulSoup
 
-HEAD = """<link rel="stylesheet" href="{up}_static/book.css?v=1">
+HEAD = """<link rel="canonical" href="https://example.org/{address}">
+    <link rel="stylesheet" href="{up}_static/book.css?v=1">
     <script src="{up}_static/theme.js"></script>"""
 PAGES = {
     "book/intro.html": """<head>{head}<title>A book</title>
@@ -20,7 +21,11 @@ PAGES = {
         </head><body><article class="bd-article"><h1 id="start">Gabor</h1>
         <h2 id="frames">Frames</h2>
         <img src="../../_images/one.png"><img src="data:image/webp;base64,AA">
-        <audio controls src="data:audio/mpeg;base64,AA"></audio><script>play()</script>
+        <audio controls src="data:audio/mpeg;base64,AA"></audio>
+        <audio controls src="../../_static/media/a.mp3"></audio>
+        <div class="math"><span class="eqno">(1)</span>
+        \\[x \\tag{{\\href{{../intro.html#start}}{{P1}}}}\\]</div>
+        <script>play()</script>
         <details class="hide"><summary>Show</summary><pre>x = 1</pre></details>
         <script type="application/vnd.jupyter.widget-view+json">{{"model_id": "m"}}</script>
         <div class="stand-in"><img src="../../_static/media/two.webp"></div>
@@ -34,7 +39,7 @@ def pages(tmp_path):
         path = tmp_path / address
         path.parent.mkdir(parents=True, exist_ok=True)
         up = "../" * address.count("/")
-        path.write_text(text.format(head=HEAD.format(up=up), up=up))
+        path.write_text(text.format(head=HEAD.format(up=up, address=address), up=up))
     return pdf.read(tmp_path)
 
 
@@ -58,9 +63,8 @@ def test_every_link_into_the_book_leads_to_one_element(paper):
 
 
 def test_other_links_lead_away_or_are_text(paper):
-    assert [a["href"] for a in paper.find_all("a", href=True) if a["href"][0] != "#"] == [
-        "https://example.org/x"
-    ]
+    away = [a["href"] for a in paper.select("a:not(.sound)") if a["href"][0] != "#"]
+    assert away == ["https://example.org/x"]
     assert "index" in paper.text
 
 
@@ -87,3 +91,14 @@ def test_a_missing_browser_is_named_with_the_package_that_has_it(monkeypatch):
     monkeypatch.setenv("CHROMIUM", "no-such-browser")
     with pytest.raises(SystemExit, match=r"no-such-browser.*apt install chromium"):
         pdf.browser()
+
+
+def test_a_link_in_an_equation_leads_to_its_place_on_paper(paper):
+    (equation,) = paper.select(".math")
+    assert r"\href{#book-intro--start}{P1}" in equation.text
+    assert equation.find(class_="eqno").text == "(1)"
+
+
+def test_a_sound_is_a_link_to_its_file_where_the_book_is_published(paper):
+    (sound,) = paper.select("a.sound")
+    assert sound["href"] == "https://example.org/_static/media/a.mp3"

@@ -98,6 +98,7 @@ def record(kept: Path) -> dict[str, Any]:
                 "name": each.name,
                 "where": each.where,
                 "sentence": each.says,
+                "corrected": each.corrected,
                 "rule": rules[each.name],
                 "number": each.number,
                 "verdict": each.word,
@@ -112,7 +113,7 @@ def codecheck(work: Mapping[str, Any], results: Iterable[figures.Result], root: 
     manifest = [
         {
             "file": (figures.TARGET / each.file).as_posix(),
-            "comment": f"{each.page.relative_to(root).as_posix()}: {each.caption} "
+            "comment": f"{each.page.relative_to(root).as_posix()}: {each.caption.rstrip('.')}. "
             f"Made again by: make figure NAME={each.name}",
         }
         for each in results

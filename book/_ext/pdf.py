@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urldefrag
+from urllib.parse import urldefrag, urljoin
 
 import chromium
 from bs4 import BeautifulSoup, Tag
@@ -26,6 +27,8 @@ SECONDS = 1800
 DRAWING = ("mathjax", "window.MathJax")
 ELSEWHERE = ("https:", "http:", "mailto:", "data:")
 STYLE = Path(__file__).with_suffix(".css")
+HREF = re.compile(r"\\href\{([^}]+)\}")
+"""A link inside an equation, which is no element yet."""
 
 Pages = dict[str, BeautifulSoup]
 
@@ -63,6 +66,19 @@ def relink(page: str, reference: str, pages: Pages) -> str | None:
     return f"#{name(target, fragment)}" if target in pages else None
 
 
+def heard(audio: Tag, soup: BeautifulSoup) -> Tag:
+    """What stands for a sound: a link to its file where the book is published."""
+    home, source = soup.find("link", rel="canonical"), audio.get("src")
+    if isinstance(home, Tag) and source and not str(source).startswith("data:"):
+        address = urljoin(str(home["href"]), str(source))
+        link = soup.new_tag("a", attrs={"class": "sound", "href": address})
+        link.string = "a sound, in the book’s page"
+        return link
+    note = soup.new_tag("span", attrs={"class": "sound"})
+    note.string = "(a sound, in the book’s page)"
+    return note
+
+
 def on_paper(page: str, pages: Pages) -> Tag:
     """The article of a page, without what only a screen can show."""
     article = pages[page].find("article", class_="bd-article")
@@ -70,13 +86,15 @@ def on_paper(page: str, pages: Pages) -> Tag:
     for element in article.select("a.headerlink, script"):
         element.decompose()
     for audio in article.find_all("audio"):
-        note = pages[page].new_tag("span", attrs={"class": "sound"})
-        note.string = "(a sound, in the book’s page)"
-        audio.replace_with(note)
+        audio.replace_with(heard(audio, pages[page]))
     for details in article.find_all("details"):
         details["open"] = ""
     for element in article.find_all(id=True):
         element["id"] = name(page, str(element["id"]))
+    for equation in article.find_all(string=HREF):
+        equation.replace_with(
+            HREF.sub(lambda found: rf"\href{{{relink(page, found[1], pages)}}}", equation)
+        )
     for link in article.find_all("a", href=True):
         target = relink(page, str(link["href"]), pages)
         if target:

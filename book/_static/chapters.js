@@ -54,11 +54,12 @@ function offerCSV(results) {
 
 // What goes on beyond its right edge says so, and can have the focus, so that keys move it.
 function markWhatGoesOn() {
-  const boxes = ".bd-article :is(div.math, .results, .pst-scrollable-table-container)";
+  const boxes = ".bd-article :is(div.math, mjx-container[display], .results, .highlight pre, "
+    + ".pst-scrollable-table-container, .cell_output :is(figure, .output, .lm-Panel, .widget-html-content))";
   for (const box of document.querySelectorAll(boxes)) {
     const goesOn = box.scrollWidth > box.clientWidth + 2;
     box.classList.toggle("goes-on", goesOn && box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
-    if (goesOn) box.tabIndex = 0;
+    if (goesOn && !box.matches("mjx-container")) box.tabIndex = 0;
   }
 }
 

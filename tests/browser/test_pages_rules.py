@@ -1,8 +1,8 @@
 """The rules of a page that shows before it tells: what each page of the built book is held to.
 
 A page's first screen has something to see, hear or move; it is not long, little of it is code,
-nothing is cut, and nothing moves while it loads. It is light, does not keep the reader waiting, and
-says to others what it is.
+nothing is cut or covered, each equation is set, and nothing moves while it loads. It is light, does
+not keep the reader waiting, and says to others what it is.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ LOOK = """() => {
     table: top("table"),
     code: height(".cell_input, .cell_output div.highlight") / page,
     cut: cut.map(e => e.innerText.slice(0, 60)),
+    unset: all("mjx-merror, mjx-container [style*='color: red']").map(e => e.textContent),
+    covered: all(".sounds tbody tr:first-child img")
+      .filter(e => box(e.closest("table").querySelector("th")).bottom > box(e).top + 2).length,
     shift: window.shift,
   };
 }"""
@@ -139,6 +142,8 @@ def broken(name: str, found: dict[str, Any]) -> dict[str, Any]:
         "screens": (screens > SCREENS.get(room, OTHER_SCREENS), screens),
         "code": (found["code"] > CODE, found["code"]),
         "cut": (found["cut"], found["cut"]),
+        "unset": (found["unset"], found["unset"]),
+        "covered": (found["covered"], found["covered"]),
         "shift": (found["shift"] > SHIFT, found["shift"]),
         "weight": (found["weight"] > WEIGHT, found["weight"]),
         "blocked": (found["blocked"] > BLOCKED, found["blocked"]),

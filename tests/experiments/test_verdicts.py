@@ -1,5 +1,6 @@
 """Verdicts follow the rows, pages follow the verdicts."""
 
+import html
 import json
 import re
 import shutil
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from cdlnmf_lit.experiments.measured import FILES, Measured, measured
 from cdlnmf_lit.experiments.scan import RANKED, Row
+from cdlnmf_lit.experiments.verdict_table import table
 from cdlnmf_lit.experiments.verdicts import (
+    CORRECTED,
     MARKED,
     SENTENCES,
     SYMBOLS,
@@ -20,7 +23,6 @@ from cdlnmf_lit.experiments.verdicts import (
     class_of,
     pages,
     rewritten,
-    table,
     verdicts,
     write,
 )
@@ -139,17 +141,32 @@ def test_each_sentence_has_a_name_a_place_and_a_page_that_is_there(found):
         assert each.word in SYMBOLS
         assert each.says
         assert each.where
-        assert set(re.findall(r"\(#([\w-]+)\)", each.page)) <= targets, each.page
+        assert set(re.findall(r"\.md#([\w-]+)\)", each.page)) <= targets, each.page
         assert re.search(r"\d", each.number) or each.word == "not judged", each
 
 
 def test_the_table_has_a_row_a_verdict(found):
-    lines = table(found.values()).splitlines()
-    assert len(lines) == len(found) + 2
-    for line, each in zip(lines[2:], found.values(), strict=True):
-        assert line.count("|") == 5
-        assert each.number in line
-        assert SYMBOLS[each.word] in line
+    rows = table(found.values()).split("<tr")[2:]
+    assert len(rows) == len(found)
+    for row, each in zip(rows, found.values(), strict=True):
+        assert row.count("<td") == 5
+        assert all(part in html.unescape(row) for part in each.number.split("; ", 1))
+        assert SYMBOLS[each.word] in row
+        assert each.where in row
+
+
+def test_each_sentence_of_the_paper_is_a_whole_one_of_which_a_part_is_judged(found):
+    for each in found.values():
+        if each.where != "this book":
+            assert re.match(r"(\*\*)?[A-Z]", each.says), each.says
+            assert each.says.rstrip("*").endswith(".")
+            assert each.says.count("**") in (2, 4, 6)
+            assert re.search(r"p\. \d{4}$", each.where)
+
+
+def test_what_is_corrected_is_named_by_its_sentence(found):
+    assert CORRECTED.keys() <= found.keys()
+    assert {name for name, each in found.items() if each.corrected} == CORRECTED.keys()
 
 
 def test_pages_say_what_is_computed(found):
