@@ -24,7 +24,10 @@ RATE, SECONDS = 22_050, 10
 MARKUP = "<img src=x onerror=\"document.title='ran'\">.wav"
 HEARD, STOPPED = 20, 4
 """Seconds of the processor to the first sounds, and to what a stop leaves, at the most."""
-MICROPHONE = """navigator.mediaDevices.getUserMedia = async () => {
+MICROPHONE = """window.opened = 0;
+navigator.mediaDevices.getUserMedia = async () => {
+  window.opened += 1;
+  await new Promise((resolve) => setTimeout(resolve, 500));
   const context = new AudioContext(), tone = context.createOscillator();
   const out = context.createMediaStreamDestination();
   tone.connect(out);
@@ -223,6 +226,38 @@ def test_other_formats_are_decoded_at_a_rate_that_is_said(studio: Seen) -> None:
         studio.page.locator("#start:enabled").wait_for()
 
 
+def test_a_new_sound_puts_away_what_was_found_in_the_last_one(studio: Seen) -> None:
+    page = studio.page
+    choose(page, encoded(notes(), "WAV"), "notes.wav")
+    ask(page, "clicks", 1)
+    page.click("#start")
+    expect(page.locator("#found")).to_be_visible(timeout=300_000)
+    page.locator("#file:enabled").wait_for()
+    choose(page, b"no sound", "other.wav")
+    told(page, "other.wav is no sound")
+    expect(page.locator("#found")).to_be_hidden()
+    expect(page.locator("#own")).to_be_hidden()
+    expect(page.locator("#progress")).to_have_js_property("value", 0)
+
+
+def test_what_is_wrong_is_said_until_it_is_mended(studio: Seen) -> None:
+    page = studio.page
+    choose(page, encoded(notes()[: RATE // 5], "WAV"), "short.wav")
+    ask(page, "clicks", 2)
+    page.select_option("#recipe", "chirps")
+    told(page, re.compile(r"0\.2 s of sound are nothing for the recipe chirps"))
+    expect(page.locator("#start")).to_be_disabled()
+    ask(page, "clicks", 2)
+    expect(page.locator("#status")).to_have_text("")
+    for wrong in ("", "0", "65", "2.5"):
+        page.fill("#count", wrong)
+        page.locator("#count").press("Tab")
+        expect(page.locator("#start")).to_be_disabled()
+        expect(page.locator("#status")).to_have_text("")
+        assert page.locator("#asked").evaluate("form => !form.checkValidity()")
+    ask(page, "clicks", 2)
+
+
 def test_what_needs_too_much_memory_is_refused(studio: Seen) -> None:
     page = studio.page
     page.select_option("#recipe", "chirps")
@@ -249,13 +284,16 @@ def test_a_recording_is_taken(browser: Browser, alike: str) -> None:
     seen = opened(browser, alike)
     seen.page.add_init_script(MICROPHONE)
     seen.page.reload()
-    seen.page.click("#record")
+    seen.page.dblclick("#record")  # the second click begins nothing
     told(seen.page, "The microphone is heard")
+    expect(seen.page.locator("#file")).to_be_disabled()  # until it has been heard
     seen.page.wait_for_timeout(2000)
-    seen.page.click("text=Stop recording")
+    seen.page.dblclick("text=Stop recording")
     about = re.compile(r"the recording: \d+\.\d s at 22050 Hz; decoded by the browser")
     expect(seen.page.locator("#about")).to_have_text(about, timeout=300_000)
+    assert seen.page.evaluate("opened") == 1
     assert not seen.external
+    assert not seen.complaints
     seen.page.context.close()
 
 
