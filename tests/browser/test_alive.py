@@ -260,6 +260,8 @@ def test_what_is_wrong_is_said_until_it_is_mended(studio: Seen) -> None:
 
 def test_what_needs_too_much_memory_is_refused(studio: Seen) -> None:
     page = studio.page
+    choose(page, encoded(notes(), "WAV"), "notes.wav")
+    ask(page, "clicks", 2)
     page.select_option("#recipe", "chirps")
     page.fill("#count", "64")
     page.locator("#count").press("Tab")
