@@ -74,6 +74,12 @@ def choose(page: Page, content: bytes, name: str) -> None:
     page.set_input_files("#file", file_of(content, name))
 
 
+def choose_by_hand(page: Page) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.click("#file")
+    chooser.value.set_files(file_of(encoded(notes(), "WAV"), "notes.wav"))
+
+
 @pytest.fixture
 def fresh(browser: Browser, alike: str) -> Iterator[Seen]:
     seen = opened(browser, alike)
@@ -308,9 +314,19 @@ def test_a_recording_is_taken(browser: Browser, alike: str) -> None:
 )
 def test_what_cannot_be_fetched_is_told(fresh: Seen, missing: str, words: str) -> None:
     fresh.page.context.route(missing, lambda route: route.abort())
-    choose(fresh.page, encoded(notes(), "WAV"), "notes.wav")
+    choose_by_hand(fresh.page)
     told(fresh.page, words)
     told(fresh.page, "install the package")
+    fresh.page.context.unroute(missing)
+    choose_by_hand(fresh.page)
+    expect(fresh.page.locator("#about")).to_contain_text("notes.wav: 10.0 s", timeout=300_000)
+
+
+def test_who_comes_back_chooses_again(fresh: Seen, alike: str) -> None:
+    choose_by_hand(fresh.page)
+    fresh.page.goto(alike + CHAPTER, wait_until="commit")
+    fresh.page.go_back()
+    assert fresh.page.input_value("#file") == ""
 
 
 def test_the_chapter_has_it_in_a_frame_that_fits(browser: Browser, site: str) -> None:

@@ -209,6 +209,7 @@ function on(target, event, react) {
 fitIntoTheBook();
 playAlone();
 say("");
+on($("file"), "click", ({ target }) => (target.value = "")); // so that the same file can be chosen again
 on($("file"), "change", ({ target: { files } }) => files.length && alone(() => take(files[0], RATE)));
 on($("record"), "click", () => (recorder ? stopRecording() : alone(record)));
 on($("propose"), "click", () => alone(propose));
