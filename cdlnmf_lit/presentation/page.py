@@ -55,7 +55,7 @@ def heard(path: str | Path) -> tuple[Array, int, list[str]]:
     Raises
     ------
     ValueError
-        If it is no sound, holds none, or cannot be read.
+        If it is no sound, holds none, is silent, or cannot be read.
 
     Examples
     --------
@@ -75,6 +75,8 @@ def heard(path: str | Path) -> tuple[Array, int, list[str]]:
             x, rate = read(path, precision="float32")
         except (ValueError, OSError) as error:
             raise ValueError(said(error)) from error
+    if not x.any():
+        raise ValueError(f"{Path(path).name} is silent: all its samples are the same")
     return x, rate, [said(each.message) for each in noted]
 
 
@@ -108,14 +110,20 @@ def estimated(x: Array, sample_rate: int, recipe: str, n_components: int) -> str
     'It will take about ... s and ... MB of memory.'
     """
     method = method_named(recipe, sample_rate)
-    needed = method.estimate(len(x), n_components, x.dtype, x)
-    memory = bytes_in_words(needed.memory_bytes)
-    if needed.memory_bytes > MOST_BYTES:
-        raise MemoryError(
-            f"this would need {memory} of memory, and a page may take "
-            f"{bytes_in_words(MOST_BYTES)}: choose a shorter piece, or install the command"
-        )
-    method.checked(x, n_components)
+    try:
+        needed = method.estimate(len(x), n_components, x.dtype, x)
+        memory = bytes_in_words(needed.memory_bytes)
+        if needed.memory_bytes > MOST_BYTES:
+            raise MemoryError(
+                f"this would need {memory} of memory, and a page may take "
+                f"{bytes_in_words(MOST_BYTES)}: choose a shorter piece, or install the command"
+            )
+        method.checked(x, n_components)
+    except ValueError as error:
+        raise ValueError(
+            f"{len(x) / sample_rate:.2g} s of sound are nothing for the recipe {recipe}: {error}. "
+            "Choose another recipe, or a longer piece."
+        ) from error
     return f"It will take about {seconds_in_words(needed.seconds)} and {memory} of memory."
 
 
@@ -218,7 +226,7 @@ def steps(
                 yield Step(share, words, of_recipe(found), is_last=True)
                 return
         else:
-            yield Step(1, found.status, of_recipe(found), is_last=True)
+            yield Step(1, f"done: {found.status}", of_recipe(found), is_last=True)
             return
 
 

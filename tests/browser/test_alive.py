@@ -24,7 +24,10 @@ RATE, SECONDS = 22_050, 10
 MARKUP = "<img src=x onerror=\"document.title='ran'\">.wav"
 HEARD, STOPPED = 20, 4
 """Seconds of the processor to the first sounds, and to what a stop leaves, at the most."""
-MICROPHONE = """navigator.mediaDevices.getUserMedia = async () => {
+MICROPHONE = """window.opened = 0;
+navigator.mediaDevices.getUserMedia = async () => {
+  window.opened += 1;
+  await new Promise((resolve) => setTimeout(resolve, 500));
   const context = new AudioContext(), tone = context.createOscillator();
   const out = context.createMediaStreamDestination();
   tone.connect(out);
@@ -69,6 +72,12 @@ def told(page: Page, words: str | re.Pattern[str]) -> None:
 
 def choose(page: Page, content: bytes, name: str) -> None:
     page.set_input_files("#file", file_of(content, name))
+
+
+def choose_by_hand(page: Page) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.click("#file")
+    chooser.value.set_files(file_of(encoded(notes(), "WAV"), "notes.wav"))
 
 
 @pytest.fixture
@@ -223,8 +232,42 @@ def test_other_formats_are_decoded_at_a_rate_that_is_said(studio: Seen) -> None:
         studio.page.locator("#start:enabled").wait_for()
 
 
+def test_a_new_sound_puts_away_what_was_found_in_the_last_one(studio: Seen) -> None:
+    page = studio.page
+    choose(page, encoded(notes(), "WAV"), "notes.wav")
+    ask(page, "clicks", 1)
+    page.click("#start")
+    expect(page.locator("#found")).to_be_visible(timeout=300_000)
+    page.locator("#file:enabled").wait_for()
+    choose(page, b"no sound", "other.wav")
+    told(page, "other.wav is no sound")
+    expect(page.locator("#found")).to_be_hidden()
+    expect(page.locator("#own")).to_be_hidden()
+    expect(page.locator("#progress")).to_have_js_property("value", 0)
+
+
+def test_what_is_wrong_is_said_until_it_is_mended(studio: Seen) -> None:
+    page = studio.page
+    choose(page, encoded(notes()[: RATE // 5], "WAV"), "short.wav")
+    ask(page, "clicks", 2)
+    page.select_option("#recipe", "chirps")
+    told(page, re.compile(r"0\.2 s of sound are nothing for the recipe chirps"))
+    expect(page.locator("#start")).to_be_disabled()
+    ask(page, "clicks", 2)
+    expect(page.locator("#status")).to_have_text("")
+    for wrong in ("", "0", "65", "2.5"):
+        page.fill("#count", wrong)
+        page.locator("#count").press("Tab")
+        expect(page.locator("#start")).to_be_disabled()
+        expect(page.locator("#status")).to_have_text("")
+        assert page.locator("#asked").evaluate("form => !form.checkValidity()")
+    ask(page, "clicks", 2)
+
+
 def test_what_needs_too_much_memory_is_refused(studio: Seen) -> None:
     page = studio.page
+    choose(page, encoded(notes(), "WAV"), "notes.wav")
+    ask(page, "clicks", 2)
     page.select_option("#recipe", "chirps")
     page.fill("#count", "64")
     page.locator("#count").press("Tab")
@@ -249,13 +292,16 @@ def test_a_recording_is_taken(browser: Browser, alike: str) -> None:
     seen = opened(browser, alike)
     seen.page.add_init_script(MICROPHONE)
     seen.page.reload()
-    seen.page.click("#record")
+    seen.page.dblclick("#record")  # the second click begins nothing
     told(seen.page, "The microphone is heard")
+    expect(seen.page.locator("#file")).to_be_disabled()  # until it has been heard
     seen.page.wait_for_timeout(2000)
-    seen.page.click("text=Stop recording")
+    seen.page.dblclick("text=Stop recording")
     about = re.compile(r"the recording: \d+\.\d s at 22050 Hz; decoded by the browser")
     expect(seen.page.locator("#about")).to_have_text(about, timeout=300_000)
+    assert seen.page.evaluate("opened") == 1
     assert not seen.external
+    assert not seen.complaints
     seen.page.context.close()
 
 
@@ -268,9 +314,19 @@ def test_a_recording_is_taken(browser: Browser, alike: str) -> None:
 )
 def test_what_cannot_be_fetched_is_told(fresh: Seen, missing: str, words: str) -> None:
     fresh.page.context.route(missing, lambda route: route.abort())
-    choose(fresh.page, encoded(notes(), "WAV"), "notes.wav")
+    choose_by_hand(fresh.page)
     told(fresh.page, words)
     told(fresh.page, "install the package")
+    fresh.page.context.unroute(missing)
+    choose_by_hand(fresh.page)
+    expect(fresh.page.locator("#about")).to_contain_text("notes.wav: 10.0 s", timeout=300_000)
+
+
+def test_who_comes_back_chooses_again(fresh: Seen, alike: str) -> None:
+    choose_by_hand(fresh.page)
+    fresh.page.goto(alike + CHAPTER, wait_until="commit")
+    fresh.page.go_back()
+    assert fresh.page.input_value("#file") == ""
 
 
 def test_the_chapter_has_it_in_a_frame_that_fits(browser: Browser, site: str) -> None:

@@ -35,6 +35,12 @@ EXPLORER = """
 from cdlnmf_lit.presentation.widgets import explorer
 explorer(lambda hop: f"<p>hop {hop}</p>", alt="hop", live={"hop": range(1, 9)}, hop=[1, 2, 4])
 """
+SAID = """status => {
+  const said = [];
+  const hear = new MutationObserver(() => said.push(status.textContent));
+  hear.observe(status, { childList: true });
+  return said;
+}"""
 KEPT = "async () => (await (await caches.open('bytecode')).keys()).length === 1"
 COMPILED = """
 import sys
@@ -308,6 +314,30 @@ def test_what_stands_above_has_run_as_it_stands(chapter: Seen) -> None:
     expect(three.locator(".live-output pre")).to_have_text("6\n")
     for place in (two, three):
         place.locator(".live-reset").click()
+
+
+def test_what_an_error_has_changed_is_computed_again(chapter: Seen) -> None:
+    one, two, three = (cell(chapter.page, n) for n in (1, 2, 3))
+    run_as(one, "own = 1")
+    run_as(two, "total = own + 1")
+    begin(one, "own = 5\n1 / 0")
+    told(one, "ZeroDivisionError")
+    one.locator("textarea").fill("own = 1")
+    expect(run_as(three, "own").locator("pre")).to_have_text("1\n")
+    for place in (two, three):
+        place.locator(".live-reset").click()
+
+
+def test_a_second_click_begins_nothing_and_says_nothing(chapter: Seen) -> None:
+    page, place = chapter.page, cell(chapter.page, 1)
+    place.locator(".live-edit").click()
+    place.locator("textarea").fill("1")
+    said = place.locator(".live-status").evaluate_handle(SAID)
+    place.locator(".live-run").dblclick()
+    told(place, "Done in")
+    assert not [words for words in said.json_value() if "Another" in words]
+    page.wait_for_timeout(100)
+    place.locator(".live-reset").click()
 
 
 def test_an_error_is_shown_with_its_traceback_and_stops_what_follows(chapter: Seen) -> None:

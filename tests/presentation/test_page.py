@@ -123,6 +123,18 @@ def test_what_is_no_sound_is_said_without_its_folder(tmp_path, content):
     assert str(tmp_path) not in str(refused.value)
 
 
+@pytest.mark.parametrize("level", [0.0, 0.25])
+def test_a_silent_file_is_refused_by_its_name(tmp_path, level):
+    soundfile.write(tmp_path / "still.wav", np.full(RATE, level), RATE, "FLOAT")
+    with pytest.raises(ValueError, match=r"^still\.wav is silent"):
+        page.heard(tmp_path / "still.wav")
+
+
+def test_what_is_too_short_for_a_recipe_is_said_in_seconds():
+    with pytest.raises(ValueError, match=r"^0\.2 s .* recipe notes: pattern_length .*longer piece"):
+        page.estimated(SOUND[: RATE // 5], RATE, "notes", K)
+
+
 def test_an_estimate_is_a_sentence_and_a_refusal():
     said = page.estimated(SOUND, RATE, "clicks", K)
     assert said.startswith("It will take about ")

@@ -39,10 +39,11 @@ export async function opened(page, places) {
   const found = sources(await notebook(page));
   if (found.length !== places.length) throw new Error("this page and its notebook are not of one build.");
   const cells = places.map((place, n) => cellOf(place, found[n]));
-  let current; // the cell that runs
+  let wanted; // the cell that the reader has asked for
+  let current; // the one that runs, on the way there
   let loading; // Python, which starts, or has started
   let isLoaded = false;
-  const { ask, giveUp } = asking(started, BROKEN, (output) => current.area && addOutput(current.area, output, moved));
+  const { ask, giveUp } = asking(started, BROKEN, (output) => current?.area && addOutput(current.area, output, moved));
 
   // What is said of an error; where Python is gone, what it had computed is, too.
   function told({ message }) {
@@ -58,21 +59,18 @@ export async function opened(page, places) {
 
   const moved = (...values) => ask("moved", ...values).catch(told);
 
-  // What stands below a cell whose code has changed has not yet run.
-  function note(cell, code) {
-    if (cell.ran !== code) for (const later of cells.slice(cells.indexOf(cell) + 1)) later.ran = undefined;
-    cell.ran = code;
-  }
-
-  async function runOne(cell, asked) {
-    const { before, code, original, area } = cell;
+  // What stands below a cell whose code has changed has not yet run, whether it ends in an error or not.
+  async function runOne(cell) {
+    const { before, code, original, area, ran } = cell;
     current = cell;
-    if (cell === asked || area || code !== original) freshArea(cell);
+    if (cell === wanted || area || code !== original) freshArea(cell);
+    if (ran !== code) for (const later of cells.slice(cells.indexOf(cell) + 1)) later.ran = undefined;
+    cell.ran = undefined;
     for (const each of [...before, code]) {
       const error = await ask("run", each);
       if (error) throw new Error(error);
     }
-    note(cell, code);
+    cell.ran = code;
     if (cell.area?.childElementCount === 1) cell.area.firstChild.append(": nothing to show");
   }
 
@@ -87,34 +85,35 @@ export async function opened(page, places) {
     }
   }
 
-  async function runUpTo(asked) {
-    if (!isLoaded) say(asked, "Python starts …");
+  async function runUpToWanted() {
+    if (!isLoaded) say(wanted, "Python starts …");
     await (loading ??= load());
-    const wanted = cells
-      .slice(0, cells.indexOf(asked) + 1)
-      .filter((cell) => cell.code !== undefined && (cell === asked || cell.ran !== cell.code));
-    for (const [n, cell] of wanted.entries()) {
-      say(asked, `Cell ${n + 1} of ${wanted.length} runs …`);
-      await runOne(cell, asked);
+    const due = cells
+      .slice(0, cells.indexOf(wanted) + 1)
+      .filter((cell) => cell.code !== undefined && (cell === wanted || cell.ran !== cell.code));
+    for (const [n, cell] of due.entries()) {
+      say(wanted, `Cell ${n + 1} of ${due.length} runs …`);
+      await runOne(cell);
     }
   }
 
   async function run(n) {
     const cell = cells[n];
-    if (current) return say(cell, BUSY);
+    if (cell === wanted) return; // a second click
+    if (wanted) return say(cell, BUSY);
     if (cell.code === undefined) return say(cell, TOLD);
-    current = cell;
+    wanted = current = cell;
     sessionStorage.setItem("cells-ran", "yes"); // which live_cells.js asks for
     cell.stop.hidden = false;
     const begun = performance.now();
     try {
-      await runUpTo(cell);
+      await runUpToWanted();
       say(cell, `Done in ${((performance.now() - begun) / 1000).toFixed(1)} s: your result is below.`);
     } catch (error) {
       const words = told(error);
       say(cell, isLoaded && current !== cell ? `A cell above this one ends in an error. ${words}` : words, true);
     } finally {
-      current = undefined;
+      wanted = current = undefined;
       if (document.activeElement === cell.stop) cell.run.focus();
       cell.stop.hidden = true;
     }
@@ -151,7 +150,7 @@ export async function opened(page, places) {
 
   function reset(n) {
     const cell = cells[n];
-    if (current) return say(cell, BUSY);
+    if (wanted) return say(cell, BUSY);
     cell.code = cell.original;
     cell.editor?.remove();
     cell.area?.remove();

@@ -5,7 +5,7 @@ const chapterPage = document.currentScript.dataset.page;
 
 function offerToRun(input, n, act) {
   const bar = Object.assign(document.createElement("div"), { className: "live-bar" });
-  for (const name of ["Run", "Stop", "Edit", "Reset"]) {
+  for (const name of ["Run", "Edit", "Reset", "Stop"]) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: name });
     button.className = `live-${name.toLowerCase()}`;
     button.setAttribute("aria-label", `${name} cell ${n + 1}`);

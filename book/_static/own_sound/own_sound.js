@@ -28,12 +28,15 @@ function sayError({ message }) {
 // ---- a sound -----------------------------------------------------------------------------------
 
 let isOpen = false; // there is a sound
+let isAsked = true; // the recipe and a number of components that there may be
 let isPossible = false; // and it can be taken apart as it is asked
 let isBusy = false;
+let isRecording = false;
 let stopAsked = false;
 
 function enable() {
-  for (const id of ["source", "choice"]) $(id).disabled = isBusy;
+  for (const id of ["file", "choice"]) $(id).disabled = isBusy;
+  $("record").disabled = isBusy && !isRecording;
   $("propose").disabled = isBusy || !isOpen;
   $("start").disabled = isBusy || !isPossible;
 }
@@ -65,7 +68,9 @@ async function opened(name, bytes, rate) {
 
 async function take(file, rate) {
   isOpen = isPossible = false;
-  $("about").textContent = $("estimate").textContent = "";
+  $("about").textContent = $("estimate").textContent = $("where").textContent = "";
+  $("own").hidden = $("found").hidden = true;
+  $("progress").value = 0;
   if (file.size > LARGEST) throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB: a page takes 300 at the most. Choose a shorter piece.`);
   say("Python is being fetched …");
   await ask("load");
@@ -85,9 +90,15 @@ const asked = () => [$("recipe").value, $("count").valueAsNumber];
 async function estimate() {
   isPossible = false;
   $("estimate").textContent = "";
-  if (!isOpen || !$("asked").reportValidity()) return;
+  if (!isOpen || !isAsked) return;
   $("estimate").textContent = await ask("estimate", ...asked());
   isPossible = true;
+}
+
+async function asksAnew() {
+  say("");
+  isAsked = $("asked").reportValidity();
+  await alone(estimate);
 }
 
 async function propose() {
@@ -96,6 +107,7 @@ async function propose() {
   const { recipe, count, words } = await ask("propose");
   $("recipe").value = recipe;
   $("count").value = count;
+  isAsked = true;
   await estimate();
   say(words);
 }
@@ -145,17 +157,28 @@ async function download({ target }) {
 
 let recorder;
 
-async function record() {
-  if (recorder) return recorder.stop();
+const stopRecording = () => recorder.state === "recording" && recorder.stop();
+
+async function heard() {
   recorder = await microphone();
   $("record").textContent = "Stop recording";
   say("The microphone is heard.");
-  const timer = setTimeout(() => recorder.stop(), LONGEST);
+  const timer = setTimeout(stopRecording, LONGEST);
   const file = await recorded(recorder);
   clearTimeout(timer);
-  recorder = undefined;
   $("record").textContent = "Record from the microphone";
-  await alone(() => take(file, RECORDED));
+  return file;
+}
+
+async function record() {
+  isRecording = true;
+  enable();
+  const file = await heard().finally(() => {
+    isRecording = false;
+    recorder = undefined;
+    enable();
+  });
+  await take(file, RECORDED);
 }
 
 // ---- where it stands ---------------------------------------------------------------------------
@@ -175,6 +198,7 @@ function fitIntoTheBook() {
 function onDrop(event) {
   event.preventDefault();
   const [file] = event.dataTransfer.files;
+  if (isBusy) return say("Something else is under way: stop it, or wait, and drop the file again.");
   return file && alone(() => take(file, RATE));
 }
 
@@ -185,10 +209,11 @@ function on(target, event, react) {
 fitIntoTheBook();
 playAlone();
 say("");
+on($("file"), "click", ({ target }) => (target.value = "")); // so that the same file can be chosen again
 on($("file"), "change", ({ target: { files } }) => files.length && alone(() => take(files[0], RATE)));
-on($("record"), "click", record);
+on($("record"), "click", () => (recorder ? stopRecording() : alone(record)));
 on($("propose"), "click", () => alone(propose));
-on($("asked"), "change", () => alone(estimate));
+on($("asked"), "change", asksAnew);
 on($("asked"), "submit", (event) => {
   event.preventDefault();
   return alone(begin);
