@@ -343,6 +343,8 @@ BELIEVED = {"mov", "matroska", "asf", "wav", "aiff", "caf", "flac", "ogg"}
 """The formats that state their length; of others FFmpeg estimates it."""
 PADDED = 2048
 """Samples of the longest frame of AAC and its like, to which the last one is filled."""
+EDITED = 3 * PADDED
+"""Samples that an edit list leaves out of a whole file, at the most: what the encoder added."""
 
 
 def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
@@ -353,13 +355,14 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
         with av.open(f"file:{path}", "r", options=options) as container:
             names = {*container.format.name.split(",")}
             track = container.streams.audio[0]
-            duration = container.duration and container.duration / av.time_base
+            duration = (container.duration or 0) / av.time_base
             if track.duration and track.time_base:
                 duration = float(track.duration * track.time_base)
             if track.codec_context is None:
                 return None
             codec = track.codec_context.name
             first_frame = next(_frames(container))
+        media = _seconds_of_media(path) if "mov" in names else 0.0
     except (av.FFmpegError, OSError, ValueError, IndexError, StopIteration):
         return None
     rate, channels = first_frame.sample_rate, len(first_frame.layout.channels)
@@ -377,6 +380,8 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     stated = duration * rate if duration and BELIEVED & names else None
     padding = PADDED if "mov" in names else 0
     fault = "it is cut" if "caf" in names and _is_cut_caf(path) else ""
+    if (left_out := media - duration) * rate > EDITED:
+        fault = f"its edit list leaves out {left_out:.2f} s"
     if find_spec("soundfile") and not fault:  # which reads these where they are whole
         if "ogg" in names and codec in {"vorbis", "opus"}:
             fault = "some of its pages are damaged"
@@ -384,6 +389,16 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
         if has_header and codec.startswith("pcm_"):
             fault = "libsndfile refuses it, so its header may be damaged"
     return Encoded("FFmpeg", rate, channels, blocks, stated, 2 * PADDED, padding, fault)
+
+
+def _seconds_of_media(path: Path) -> float:
+    """How long the sound in an MP4 file is, whatever its edit list says is to be played."""
+    import av
+
+    options = {"protocol_whitelist": "file", "ignore_editlist": "1"}
+    with av.open(f"file:{path}", "r", options=options) as container:
+        track = container.streams.audio[0]
+        return float((track.duration or 0) * (track.time_base or 0))
 
 
 def _is_cut_caf(path: Path) -> bool:

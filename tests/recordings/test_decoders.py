@@ -298,6 +298,16 @@ def test_a_frame_that_states_more_than_memory_holds_is_told(tmp_path):
     assert "it is damaged, frames that cannot be decoded: 1" in told
 
 
+@pytest.mark.parametrize(
+    "damage", [(b"mvhd", (13, b"\xac")), (b"elst", (8, b"\0\0\0\xff"))], ids=lambda each: each[0]
+)
+def test_an_edit_list_that_leaves_sound_out_is_told(tmp_path, damage):
+    """As one does whose unit of time is damaged, and one that somebody trimmed."""
+    x, _, (told,) = decoded(tmp_path, patched(DAMAGED["AAC"], *damage))
+    assert x.size < NOISE[0].size / 4
+    assert re.search(r"holds 0\.\d\d s: its edit list leaves out [12]\.\d\d s", told)
+
+
 @pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])
 def test_a_header_of_channels_that_are_not_there_is_told(tmp_path, form):
     content = patched(of(form, "PCM_16"), b"fmt ", (6, b"\x05"))

@@ -368,3 +368,14 @@ def test_what_is_no_hole_is_refused(tmp_path, value, words):
     with warnings.catch_warnings(), pytest.raises(ValueError, match=words):
         warnings.simplefilter("ignore")
         read(with_holes(tmp_path, np.full(5, value)), holes=True)
+
+
+def test_a_warning_is_of_the_line_that_asked_for_the_sound(tmp_path):
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, np.full((100, 2), 0.5), RATE, "PCM_16")
+    path.write_bytes(path.read_bytes()[:-8])
+    for ask in (read, lambda path: opened(path).__enter__()):
+        with pytest.warns(UserWarning, match="sound.wav") as told:
+            ask(path)
+        assert len(told) == 3  # that it is cut, its channels, its offset
+        assert {each.filename for each in told} == {__file__}
