@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import apply, decompose, learn
-from cdlnmf_lit.commands.running import INTERRUPTED, unbroken_streams
+from cdlnmf_lit.commands.running import INTERRUPTED, ended_by_signals, unbroken_streams
 from cdlnmf_lit.commands.sounds import EXAMPLES, LABELS_ARE, labels, seconds
 from cdlnmf_lit.commands.speaking import FRAME, NAME, error_in_words, option_named, say
 from cdlnmf_lit.methods import METHODS
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             options = _parser().parse_args(argv)
             command: Callable[[argparse.Namespace], int] = options.command
-            return command(options)
+            with ended_by_signals():
+                return command(options)
         except (ModuleNotFoundError, ValueError, OSError, MemoryError) as error:
             say("error", error_in_words(error))
         except KeyboardInterrupt as interrupted:

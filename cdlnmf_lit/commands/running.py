@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -112,12 +112,29 @@ def stopped_gently() -> Iterator[threading.Event]:
         stop.set()
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {each: signal.signal(each, ask) for each in SIGNALS}
-    try:
+    with _handled_by(ask) as before:
         yield stop
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let every signal to end do what Ctrl-C does, so that nothing is left half-done."""
+    with _handled_by(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, Any], Any]) -> Iterator[dict[signal.Signals, Any]]:
+    """Give the signals to end another handler, but for those that are ignored, as under nohup."""
+    had = {each: signal.getsignal(each) for each in SIGNALS}
+    before = {each: was for each, was in had.items() if was not in (None, signal.SIG_IGN)}
+    for each in before:
+        signal.signal(each, handler)
+    try:
+        yield before
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each, was in before.items():
+            signal.signal(each, was)
 
 
 @contextmanager

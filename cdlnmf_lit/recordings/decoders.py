@@ -189,9 +189,11 @@ def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | 
     if size := SHOULD_BE.search(log):
         size_stated, size_there = map(int, size.groups())
         if _is_length(size_stated):
-            bytes_each = size_there // max(n_samples, 1)
-            if not 0 <= size_there - n_samples * bytes_each < bytes_each:  # compressed
-                bytes_each = size_there / max(n_samples, 1)
+            bytes_each: float = size_there // max(n_samples, 1)
+            if n_samples == 0:
+                bytes_each = int(dict(HEADER.findall(log)).get("Block Align", size_stated))
+            elif not 0 <= size_there - n_samples * bytes_each < bytes_each:  # compressed
+                bytes_each = size_there / n_samples
             stated = n_samples + (size_stated - size_there) / max(bytes_each, 1e-9)
     else:
         fault = _fault(log, path.stat().st_size)

@@ -189,6 +189,8 @@ def opened(
 def _as_file(path: str | os.PathLike[str], folder: Path) -> tuple[Path, str]:
     """The file that libraries can open by its name, and what it is called."""
     if os.fspath(path) == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise OSError("standard input must hold sound, but it is closed")
         with (folder / "input").open("wb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
         path, name = folder / "input", "standard input"

@@ -153,7 +153,7 @@ def fill(
         "warnings": list(warnings),
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False)
-    (folder / "summary.json").write_text(f"{text}\n", "utf8")
+    (folder / "summary.json").write_text(f"{text}\n", "utf8", errors="replace")
     return summary
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from hypothesis import settings
 
 from cdlnmf_lit.__main__ import main
 from cdlnmf_lit.commands import decompose as command
-from cdlnmf_lit.commands.running import clear_stale, stopped_gently
+from cdlnmf_lit.commands.running import clear_stale, ended_by_signals, stopped_gently
 from cdlnmf_lit.methods import algorithm_1, checkpoints, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.presentation import plotting
@@ -310,6 +311,38 @@ def test_handlers_are_what_they_were():
     with stopped_gently() as stop:
         assert not stop.is_set()
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    """As `nohup` has it, which lets a run go on when its terminal is closed."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals(), stopped_gently() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.is_set()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_sound_is_read_leaves_no_copy_of_it(place, number):
+    temporary = place / "temporary"
+    temporary.mkdir()
+    reading = subprocess.Popen(
+        [sys.executable, "-m", "cdlnmf_lit", "decompose", "-"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not list(temporary.glob("*/input")) and reading.poll() is None:
+        time.sleep(0.05)
+    reading.send_signal(number)
+    _, told = reading.communicate()
+    assert told == b"cdlnmf-lit: error: interrupted: no result was written\n"
+    assert reading.returncode == 130
+    assert list(temporary.iterdir()) == []
 
 
 # ---- a disk, a folder, a pipe that fail ------------------------------------------------------

@@ -307,6 +307,16 @@ def test_a_file_without_samples_is_refused(tmp_path):
         read(tmp_path / "x.wav")
 
 
+def test_a_header_without_samples_states_what_is_missing(tmp_path):
+    soundfile.write(tmp_path / "x.wav", TONE, RATE)
+    (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:44])
+    with (
+        pytest.warns(UserWarning, match="holds 0.00 s of the 1.00 s that it states"),
+        pytest.raises(ValueError, match="must hold sound, but it has no samples"),
+    ):
+        read(tmp_path / "x.wav")
+
+
 def test_a_file_with_nan_is_refused(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.array([0.0, np.nan]), RATE, "FLOAT")
     with pytest.raises(ValueError, match=r"x\.wav must be finite, got nan at index 1"):
