@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -313,16 +314,17 @@ def test_handlers_are_what_they_were():
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_signal_that_is_ignored_stays_so():
-    """As `nohup` has it, which lets a run go on when its terminal is closed."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize(("number", "asks"), [(signal.SIGHUP, False), (signal.SIGINT, True)])
+def test_an_ignored_signal_stays_so_but_for_ctrl_c(number, asks):
+    """As nohup has it, which lets a run go on when its terminal is closed."""
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with ended_by_signals(), stopped_gently() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
-        assert not stop.is_set()
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            os.kill(os.getpid(), number)
+        assert stop.is_set() == asks
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -334,7 +336,6 @@ def test_a_signal_while_a_sound_is_read_leaves_no_copy_of_it(place, number):
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=os.environ | {"TMPDIR": str(temporary)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not list(temporary.glob("*/input")) and reading.poll() is None:
         time.sleep(0.05)
@@ -475,7 +476,28 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(
     assert run(*SMALL, "-o", out) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert re.search("must be a folder|No such file|Not a directory", told)
+    assert re.search(f"error: {out}: (there is no such|a part of its name is a file)", told)
+
+
+def test_a_mount_which_cannot_be_replaced_is_refused_before_any_work(place, monkeypatch, capsys):
+    """As a container has where it is given a folder to write to."""
+    monkeypatch.setattr(command, "heard", None)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "mounted")
+    (place / "mounted").mkdir()
+    assert run(*SMALL, "-o", "mounted") == 2
+    assert capsys.readouterr().err == (
+        "cdlnmf-lit: error: mounted: is in use and cannot be replaced: name a folder inside of it, "
+        "or another\n"
+    )
+
+
+def test_a_disk_that_can_only_be_read_is_told_in_words(place, monkeypatch, capsys):
+    fault = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    monkeypatch.setattr(Path, "mkdir", mock.Mock(side_effect=fault))
+    assert run(*SMALL) == 2
+    assert capsys.readouterr().err == (
+        "cdlnmf-lit: error: out: the disk can only be read: name a folder on another one\n"
+    )
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
