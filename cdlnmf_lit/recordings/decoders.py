@@ -5,10 +5,12 @@ Chapter: ``book/experiments/your_own_sound.md``.
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,6 +160,8 @@ PLAIN = re.compile("WAVE_FORMAT_PCM|^ *format : pcm$", re.MULTILINE)
 """What that log says of a WAV file whose samples are whole numbers of bytes."""
 LEFT_OVER = re.compile(r"Unknown chunk marker .*at position (\d+).*Exiting parser")
 """Where what follows the samples is no part of the file, by that log."""
+BEGINS = b"OggS\0\2"
+"""The mark of the first page of an Ogg stream."""
 
 
 def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | None:
@@ -168,12 +172,19 @@ def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | 
             n_samples, log = file.frames, file.extra_info
             rate, channels = int(file.samplerate), int(file.channels)
             is_mpeg, layer = file.format == "MP3", file.subtype  # its length is a guess
+            is_ogg = file.format == "OGG"
     except (soundfile.SoundFileError, TypeError):  # a TypeError is for `.raw`, which has no header
         return None
     if is_mpeg and layer == "MPEG_LAYER_III" and not mp3_too:
         return _mp3(path, aside)
     if n_samples == 0 and (mended := _with_open_end(path, log, aside)):
         return _by_libsndfile(mended, aside)
+    fault = ""
+    if is_ogg and _is_of_several(path):
+        with suppress(ModuleNotFoundError):
+            if found := _by_ffmpeg(path, aside):
+                return replace(found, fault="")
+        fault = f"more sound follows; {NEEDED['av']}"
 
     def blocks(first: int, dtype: Any) -> Iterator[NDArray[Any]]:
         try:
@@ -185,7 +196,7 @@ def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | 
         except soundfile.SoundFileError as error:
             raise OSError(str(error)) from error
 
-    stated, fault = None if is_mpeg else float(n_samples), ""
+    stated = None if is_mpeg else float(n_samples)
     if size := SHOULD_BE.search(log):
         size_stated, size_there = map(int, size.groups())
         if _is_length(size_stated):
@@ -196,7 +207,7 @@ def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | 
                 bytes_each = size_there / n_samples
             stated = n_samples + (size_stated - size_there) / max(bytes_each, 1e-9)
     else:
-        fault = _fault(log, path.stat().st_size)
+        fault = fault or _fault(log, path.stat().st_size)
     return Encoded("libsndfile", rate, channels, blocks, stated, 1, fault=fault)
 
 
@@ -218,6 +229,12 @@ def _fault(log: str, size: int) -> str:
     if left_over and (rest := size - int(left_over[1])) > LITTLE:
         return f"{rest} bytes follow that are no part of such a file"
     return ""
+
+
+def _is_of_several(path: Path) -> bool:
+    """Whether an Ogg file is several that were put into one, as radio is recorded."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(BEGINS) > content.find(BEGINS)
 
 
 def _is_length(size: int) -> bool:

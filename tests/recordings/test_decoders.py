@@ -171,6 +171,20 @@ def test_letters_in_a_title_are_no_tag(tmp_path):
         assert x.size >= TONE.size
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_files_that_were_put_into_one_are_read_to_their_end(tmp_path, monkeypatch, subtype):
+    """libsndfile reads the first of them."""
+    content = 2 * of("OGG", subtype, NOISE[0], 24000)
+    x, decoder, told = decoded(tmp_path, content)
+    rate = 48000 if subtype == "OPUS" else 24000  # FFmpeg's
+    assert (decoder, told) == ("FFmpeg", [])
+    assert 0 <= x.size - 2 * NOISE[0].size * rate / 24000 < BLOCK
+    monkeypatch.setitem(sys.modules, "av", None)
+    x, decoder, (message,) = decoded(tmp_path, content)
+    assert (decoder, x.size) == ("libsndfile", NOISE[0].size)
+    assert 'more sound follows; M4A, WMA, WebM and others need PyAV: pip install "cdlnmf' in message
+
+
 # ---- what other programs write, where they are there -------------------------------------------
 
 BY_FFMPEG = "ffmpeg -v error -i tone.wav"
