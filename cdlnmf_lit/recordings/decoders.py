@@ -400,7 +400,9 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     padding = PADDED if "mov" in names else 0
     fault = "it is cut" if "caf" in names and _is_cut_caf(path) else ""
     if (left_out := media - duration) * rate > EDITED:
-        fault = f"its edit list leaves out {left_out:.2f} s"
+        fault = "its header contradicts itself"
+        if duration:
+            fault = f"its edit list leaves out {left_out:.2f} s"
     if find_spec("soundfile") and not fault:  # which reads these where they are whole
         if "ogg" in names and codec in {"vorbis", "opus"}:
             fault = "some of its pages are damaged"
@@ -411,13 +413,18 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
 
 
 def _seconds_of_media(path: Path) -> float:
-    """How long the sound in an MP4 file is, whatever its edit list says is to be played."""
+    """How long the sound in an MP4 file is, whatever its edit list says is to be played.
+
+    That is what its header states or the frames in its index last, the longer one.
+    """
     import av
 
     options = {"protocol_whitelist": "file", "ignore_editlist": "1"}
     with av.open(f"file:{path}", "r", options=options) as container:
         track = container.streams.audio[0]
-        return float((track.duration or 0) * (track.time_base or 0))
+        codec = track.codec_context
+        frames = codec and track.frames * (codec.frame_size or 0) / codec.sample_rate
+        return max(float((track.duration or 0) * (track.time_base or 0)), frames or 0.0)
 
 
 def _is_cut_caf(path: Path) -> bool:

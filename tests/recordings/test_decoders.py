@@ -322,6 +322,12 @@ def test_an_edit_list_that_leaves_sound_out_is_told(tmp_path, damage):
     assert re.search(r"holds 0\.\d\d s: its edit list leaves out [12]\.\d\d s", told)
 
 
+def test_an_index_of_more_than_a_damaged_header_lets_be_read_is_told(tmp_path):
+    x, _, (told,) = decoded(tmp_path, DAMAGED["AAC"].replace(b"mdhd", b"mdh\x0c"))
+    assert x.size < NOISE[0].size / 4
+    assert "its header contradicts itself" in told
+
+
 @pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])
 def test_a_header_of_channels_that_are_not_there_is_told(tmp_path, form):
     content = patched(of(form, "PCM_16"), b"fmt ", (6, b"\x05"))
