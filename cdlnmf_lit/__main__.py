@@ -156,8 +156,8 @@ def _add_options_of_the_run(parser: argparse.ArgumentParser) -> None:
         metavar="SOUND",
         nargs="*",
         help=f"a sound file, - for standard input, or {examples}; several, or a folder of them, "
-        "get a folder each in OUT, and a rerun goes on with those that have none, or one of "
-        "another K, recipe, method or seed",
+        "get a folder each in OUT, and a rerun skips those that are done with the same K, recipe "
+        "or method, and seed",
     )
     add("-h", "--help", action="store_true", help="show the options of --recipe or --method")
     add(
