@@ -10,9 +10,9 @@ Three names do it::
 
 ``read`` gives the samples of one channel. ``decompose`` looks for 4 sounds, by
 a recipe ("notes", "chirps", "clicks", "hits") or by ``method="nmf"`` or another
-of ``lit.METHODS``. ``write`` fills a folder: a sound for each component and a
-residual, which sum to the recording, and a summary. ``found.apply(y)`` finds
-the same patterns in another recording: see ``lit.Decomposition``.
+of ``lit.METHODS``; what is left out it chooses. ``write`` fills a folder: a
+sound for each component and a residual, which sum to the recording, and a
+summary. ``found.apply(y)`` finds the same patterns in another recording.
 
 Beneath them is a literate package, from convolutional sparse coding to the
 factorisation of time-frequency coefficients: the book beside it shows, runs and

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import apply, decompose, learn
-from cdlnmf_lit.commands.running import INTERRUPTED, unbroken_streams
+from cdlnmf_lit.commands.running import INTERRUPTED, ended_by_signals, unbroken_streams
 from cdlnmf_lit.commands.sounds import EXAMPLES, LABELS_ARE, labels, seconds
 from cdlnmf_lit.commands.speaking import FRAME, NAME, error_in_words, option_named, say
 from cdlnmf_lit.methods import METHODS
@@ -53,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             options = _parser().parse_args(argv)
             command: Callable[[argparse.Namespace], int] = options.command
-            return command(options)
+            with ended_by_signals():
+                return command(options)
         except (ModuleNotFoundError, ValueError, OSError, MemoryError) as error:
             say("error", error_in_words(error))
         except KeyboardInterrupt as interrupted:
@@ -155,8 +156,8 @@ def _add_options_of_the_run(parser: argparse.ArgumentParser) -> None:
         metavar="SOUND",
         nargs="*",
         help=f"a sound file, - for standard input, or {examples}; several, or a folder of them, "
-        "get a folder each in OUT, and a rerun goes on with those that have none, or one of "
-        "another K, recipe, method or seed",
+        "get a folder each in OUT, and a rerun skips those that are done with the same K, recipe "
+        "or method, and seed",
     )
     add("-h", "--help", action="store_true", help="show the options of --recipe or --method")
     add(

@@ -694,6 +694,8 @@ def test_an_option_of_a_frame_is_answered_with_the_methods_that_have_one(recordi
     ("error", "says"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "a.wav"), "a.wav: the disk is full: "),
+        (OSError(errno.ENOTDIR, "Not a directory", "a/b.wav"), "a/b.wav: a part of its name is"),
+        (OSError(errno.ENOTEMPTY, "Directory not empty", "out"), "out: another run has written"),
         (PermissionError(errno.EACCES, "Permission denied", "a.wav"), "a.wav: this user may not"),
         (OSError(errno.ELOOP, "Too many levels", "a.wav"), "a.wav: too many levels"),
         (OSError("path=a.wav must be sound"), "a.wav must be sound"),

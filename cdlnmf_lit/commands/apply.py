@@ -32,7 +32,12 @@ def add_to(commands: Any) -> None:
     )
     add = parser.add_argument
     add("result", metavar="RESULT", type=Path, help="the decomposition.npz of a result")
-    add("sounds", metavar="SOUND", nargs="+", help="a sound file, or a folder of them")
+    add(
+        "sounds",
+        metavar="SOUND",
+        nargs="+",
+        help="a sound file, - for standard input, or a folder of them",
+    )
     add("-o", "--out", type=Path, required=True, help="the folder to write")
     add(
         "--write",
@@ -49,8 +54,12 @@ def add_to(commands: Any) -> None:
         help="how sparse: λ as a share of the largest that the recording could need, in place of "
         "the λ of the result; takes a first pass",
     )
-    add("--channel", help="which channel of a stereo file: 0, 1, ... or mean")
-    add("--strict", action="store_true", help="refuse recordings of another rate")
+    add("--channel", help="which channel of several: 0, 1, ... or mean; by default as in decompose")
+    add(
+        "--strict",
+        action="store_true",
+        help="refuse a file that is cut, damaged, or of another rate",
+    )
     add("--force", action="store_true", help="replace an earlier result there")
     add("--quiet", action="store_true", help="show no progress bar")
     add(
@@ -97,7 +106,7 @@ def apply_to_one(options: argparse.Namespace, found: Decomposition, sound: str, 
     with (
         opened(sound, channel_of(options), strict=options.strict) as source,
         stopped_gently() as stop,
-        _bar(options.quiet, source.sample_rate) as report,
+        _bar(options.quiet, found.sample_rate or source.sample_rate) as report,
     ):
         done = applied.apply(
             found,
@@ -123,7 +132,7 @@ def _bar(quiet: bool, sample_rate: int) -> Iterator[Any]:
     with tqdm(disable=quiet, unit=" s", unit_scale=True) as bar:
 
         def report(done: int, whole: int | None) -> None:
-            bar.total = None if whole is None else round(whole / sample_rate)
+            bar.total = None if whole is None else whole / sample_rate
             bar.update(done / sample_rate - bar.n)
 
         yield report

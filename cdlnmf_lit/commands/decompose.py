@@ -48,7 +48,14 @@ from cdlnmf_lit.methods.progress import where
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
 from cdlnmf_lit.methods.resources import require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
-from cdlnmf_lit.recordings.decomposing import AUTO, RECIPE, chosen, recipe_of, told
+from cdlnmf_lit.recordings.decomposing import (
+    AUTO,
+    RECIPE,
+    chosen,
+    recipe_in_errors,
+    recipe_of,
+    told,
+)
 from cdlnmf_lit.recordings.events import LABELS
 from cdlnmf_lit.recordings.reading import Source
 from cdlnmf_lit.recordings.stretches import from_sample
@@ -142,7 +149,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         warnings.warn(f"{sound}: {lost} are missing, and are filled", stacklevel=2)
         x, _ = weighted.without_holes(x, known)
     options, because = _chosen(options, x, sample_rate)
-    with _recipe_in_errors(options, x.size / sample_rate):
+    with recipe_in_errors(_asked_for(options), x.size / sample_rate):
         method, start = method_of(options, sample_rate), _start_of(options, sample_rate)
         x, K = method.checked(x, options.n_components, start)
     recipe = told(_asked_for(options), because)
@@ -167,7 +174,7 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
         watch = all_of(
             until(stop), seen, saving(checkpoint, options.checkpoint_every, kept, about, stop)
         )
-        with _recipe_in_errors(options, x.size / sample_rate):
+        with recipe_in_errors(_asked_for(options), x.size / sample_rate):
             found = run(x, K, start=start, rng=options.seed, watch=watch, kept=kept)
         found = replace(found, sample_rate=sample_rate, parameters=found.parameters | about_run)
         if source.offset:
@@ -213,7 +220,7 @@ def _estimate_by_length(options: argparse.Namespace, source: Source) -> int:
     T, stretch = source.n_samples, _loudest(source)
     if _is_open(options):
         options, _ = _chosen(options, stretch, source.sample_rate)
-    with _recipe_in_errors(options, T / source.sample_rate):
+    with recipe_in_errors(_asked_for(options), T / source.sample_rate):
         method, K = method_of(options, source.sample_rate), options.n_components
         for stage in method.stages:
             arguments.integer(K, "n_components", at_most=stage.most_components(T))
@@ -368,19 +375,6 @@ def _told_of(start: Decomposition | None) -> str | None:
     for each in (start.atoms, start.spectra, start.sounds, start.activations):
         found.update(b"" if each is None else np.ascontiguousarray(each).data)
     return found.hexdigest()
-
-
-@contextmanager
-def _recipe_in_errors(options: argparse.Namespace, seconds: float) -> Iterator[None]:
-    """Say which recipe chose what is refused, and for how long a sound."""
-    try:
-        yield
-    except ValueError as error:
-        if options.method is not None:
-            raise
-        raise ValueError(
-            f"recipe {_asked_for(options)}, {seconds:.3g} s of sound: {error}"
-        ) from error
 
 
 # ---- what is there already -------------------------------------------------------------------

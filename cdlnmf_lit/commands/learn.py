@@ -113,13 +113,19 @@ def add_to(commands: Any, add_options_of_methods: Callable[[Any, Sequence[Any]],
     )
     add = parser.add_argument
     add("sounds", metavar="RECORDING", nargs="+", help="sound files, and folders of them")
-    add("-K", "--n-components", type=int, required=True, help="patterns")
-    add("-o", "--out", type=Path, default=Path("patterns.npz"), help="the file to write")
+    add("-K", "--n-components", type=int, required=True, help="how many patterns")
+    add(
+        "-o",
+        "--out",
+        type=Path,
+        default=Path("patterns.npz"),
+        help="the file to write (default: patterns.npz)",
+    )
     add("--force", action="store_true", help="replace the file if it is there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--recipe", help=f"{', '.join(RECIPES)} (default: {RECIPE})")
     what.add_argument("--method", help=f"one of {', '.join(METHODS)}")
-    add("--channel", help="which channel of stereo files: 0, 1, ... or mean")
+    add("--channel", help="which channel of several: 0, 1, ... or mean; by default as in decompose")
     add(
         "--excerpts",
         metavar="DURATION",
@@ -132,13 +138,18 @@ def add_to(commands: Any, add_options_of_methods: Callable[[Any, Sequence[Any]],
         default="5min",
         help="longer recordings are cut, and no pattern reaches over a cut (default: 5min)",
     )
-    add("--jobs", type=int, default=1, help="processes (default: 1)")
+    add("--jobs", type=int, default=1, help="how many processes (default: 1)")
     add(
         "--scheduler",
         metavar="ADDRESS",
         help="of a Dask cluster, whose workers reach the folder of OUT by the same path",
     )
-    add("--seed", type=int, default=0, help="of the start, and of excerpts (default: 0)")
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        help="of the random start and excerpts: the same gives the same (default: 0)",
+    )
     add("--quiet", action="store_true", help="show no progress bar")
     add_options_of_methods(parser, [METHODS[name]() for name in ("nmf", "convolutive-nmf", "cdl")])
     parser.set_defaults(command=learn)

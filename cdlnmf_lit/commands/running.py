@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
@@ -43,13 +44,15 @@ def refuse_unwritable(out: Path) -> None:
             f"out must be a new or empty folder, or an earlier result, got {str(out)!r}, "
             f"which holds {foreign[0]}"
         )
+    if out.is_mount():
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(out))
     there = next(parent for parent in out.absolute().parents if parent.exists())
     probe = there / f".{out.name}.{os.getpid()}.partial"
     try:
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
-        raise OSError(f"{there} must be a folder to write to, but: {error.strerror}") from error
+        raise OSError(error.errno, error.strerror, str(out)) from error
 
 
 def refuse_taken(out: Path, force: bool) -> None:
@@ -112,12 +115,33 @@ def stopped_gently() -> Iterator[threading.Event]:
         stop.set()
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {each: signal.signal(each, ask) for each in SIGNALS}
-    try:
+    with _handled_by(ask) as before:
         yield stop
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let every signal to end do what Ctrl-C does, so that nothing is left half-done."""
+    with _handled_by(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[[int, Any], Any]) -> Iterator[dict[signal.Signals, Any]]:
+    """Give the signals to end another handler, but for those that are ignored, as under nohup.
+
+    Ctrl-C is ignored in the background of a shell, too: there it is sent only by who means it.
+    """
+    had = {each: signal.getsignal(each) for each in SIGNALS}
+    kept = (None, signal.SIG_IGN)
+    before = {each: was for each, was in had.items() if each == signal.SIGINT or was not in kept}
+    for each in before:
+        signal.signal(each, handler)
+    try:
+        yield before
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each, was in before.items():
+            signal.signal(each, was)
 
 
 @contextmanager

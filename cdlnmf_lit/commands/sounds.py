@@ -26,6 +26,8 @@ def sounds_by_name(given: Sequence[str], out: Path) -> dict[str, str]:
     """All sounds that are given, those of folders too, by what tells them apart."""
     sounds: list[str] = []
     for each in given:
+        if not each:
+            raise ValueError("SOUND must be the name of a file or a folder, got ''")
         is_folder = each != STANDARD_INPUT and Path(each).is_dir()
         sounds += _sounds_in(Path(each), out) if is_folder else [each]
     named = {each.replace(":", "_"): each for each in sounds if each.startswith("example:")}

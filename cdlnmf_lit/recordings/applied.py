@@ -34,7 +34,7 @@ from cdlnmf_lit.recordings.events import COLUMNS, LABELS, from_table, labelled
 from cdlnmf_lit.recordings.events import table as table_of
 from cdlnmf_lit.recordings.stretches import from_sample, resampled
 from cdlnmf_lit.recordings.writing import continued
-from cdlnmf_lit.theory.arguments import Array, choice, integer
+from cdlnmf_lit.theory.arguments import Array, choice
 
 WRITES = ("sounds", "events")
 """What may be written: a sound for each component, what they leave, and the events; or these."""
@@ -89,7 +89,8 @@ class Applied:
         seconds = self.n_samples / self.sample_rate
         bound = "" if self.gap is None else f"; at most {self.gap:.2g} above the best objective"
         stopped = "" if self.is_whole else "stopped: "
-        return f"{stopped}{self.n_events} events in {seconds:.6g} s{bound}"
+        events = "event" if self.n_events == 1 else "events"
+        return f"{stopped}{self.n_events} {events} in {seconds:.6g} s{bound}"
 
 
 def apply(
@@ -171,7 +172,8 @@ def apply(
     n_samples = source.n_samples and -(-source.n_samples * up // down)
     if n_samples is not None:
         least = pattern_samples(method)
-        integer(n_samples, "the samples of the sound", at_least=least)
+        if n_samples < least:
+            raise ValueError(f"the sound must have at least {least} samples, got {n_samples}")
     size = block_size(method, K, size)
     partial = folder.with_name(f"{folder.name}.partial")
     about = _about(wanted, source, write, size, share)

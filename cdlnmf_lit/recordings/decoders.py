@@ -5,10 +5,12 @@ Chapter: ``book/experiments/your_own_sound.md``.
 
 from __future__ import annotations
 
+import mmap
 import re
 import struct
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,6 +160,8 @@ PLAIN = re.compile("WAVE_FORMAT_PCM|^ *format : pcm$", re.MULTILINE)
 """What that log says of a WAV file whose samples are whole numbers of bytes."""
 LEFT_OVER = re.compile(r"Unknown chunk marker .*at position (\d+).*Exiting parser")
 """Where what follows the samples is no part of the file, by that log."""
+BEGINS = b"OggS\0\2"
+"""The mark of the first page of an Ogg stream."""
 
 
 def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | None:
@@ -168,12 +172,19 @@ def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | 
             n_samples, log = file.frames, file.extra_info
             rate, channels = int(file.samplerate), int(file.channels)
             is_mpeg, layer = file.format == "MP3", file.subtype  # its length is a guess
+            is_ogg = file.format == "OGG"
     except (soundfile.SoundFileError, TypeError):  # a TypeError is for `.raw`, which has no header
         return None
     if is_mpeg and layer == "MPEG_LAYER_III" and not mp3_too:
         return _mp3(path, aside)
     if n_samples == 0 and (mended := _with_open_end(path, log, aside)):
         return _by_libsndfile(mended, aside)
+    fault = ""
+    if is_ogg and _is_of_several(path):
+        with suppress(ModuleNotFoundError):
+            if found := _by_ffmpeg(path, aside):
+                return replace(found, fault="")
+        fault = f"more sound follows; {NEEDED['av']}"
 
     def blocks(first: int, dtype: Any) -> Iterator[NDArray[Any]]:
         try:
@@ -185,16 +196,18 @@ def _by_libsndfile(path: Path, aside: Path, mp3_too: bool = False) -> Encoded | 
         except soundfile.SoundFileError as error:
             raise OSError(str(error)) from error
 
-    stated, fault = None if is_mpeg else float(n_samples), ""
+    stated = None if is_mpeg else float(n_samples)
     if size := SHOULD_BE.search(log):
         size_stated, size_there = map(int, size.groups())
         if _is_length(size_stated):
-            bytes_each = size_there // max(n_samples, 1)
-            if not 0 <= size_there - n_samples * bytes_each < bytes_each:  # compressed
-                bytes_each = size_there / max(n_samples, 1)
+            bytes_each: float = size_there // max(n_samples, 1)
+            if n_samples == 0:
+                bytes_each = int(dict(HEADER.findall(log)).get("Block Align", size_stated))
+            elif not 0 <= size_there - n_samples * bytes_each < bytes_each:  # compressed
+                bytes_each = size_there / n_samples
             stated = n_samples + (size_stated - size_there) / max(bytes_each, 1e-9)
     else:
-        fault = _fault(log, path.stat().st_size)
+        fault = fault or _fault(log, path.stat().st_size)
     return Encoded("libsndfile", rate, channels, blocks, stated, 1, fault=fault)
 
 
@@ -216,6 +229,12 @@ def _fault(log: str, size: int) -> str:
     if left_over and (rest := size - int(left_over[1])) > LITTLE:
         return f"{rest} bytes follow that are no part of such a file"
     return ""
+
+
+def _is_of_several(path: Path) -> bool:
+    """Whether an Ogg file is several that were put into one, as radio is recorded."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(BEGINS) > content.find(BEGINS)
 
 
 def _is_length(size: int) -> bool:
@@ -343,6 +362,8 @@ BELIEVED = {"mov", "matroska", "asf", "wav", "aiff", "caf", "flac", "ogg"}
 """The formats that state their length; of others FFmpeg estimates it."""
 PADDED = 2048
 """Samples of the longest frame of AAC and its like, to which the last one is filled."""
+EDITED = 3 * PADDED
+"""Samples that an edit list leaves out of a whole file, at the most: what the encoder added."""
 
 
 def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
@@ -353,13 +374,14 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
         with av.open(f"file:{path}", "r", options=options) as container:
             names = {*container.format.name.split(",")}
             track = container.streams.audio[0]
-            duration = container.duration and container.duration / av.time_base
+            duration = (container.duration or 0) / av.time_base
             if track.duration and track.time_base:
                 duration = float(track.duration * track.time_base)
             if track.codec_context is None:
                 return None
             codec = track.codec_context.name
             first_frame = next(_frames(container))
+        media = _seconds_of_media(path) if "mov" in names else 0.0
     except (av.FFmpegError, OSError, ValueError, IndexError, StopIteration):
         return None
     rate, channels = first_frame.sample_rate, len(first_frame.layout.channels)
@@ -377,6 +399,10 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
     stated = duration * rate if duration and BELIEVED & names else None
     padding = PADDED if "mov" in names else 0
     fault = "it is cut" if "caf" in names and _is_cut_caf(path) else ""
+    if (left_out := media - duration) * rate > EDITED:
+        fault = "its header contradicts itself"
+        if duration:
+            fault = f"its edit list leaves out {left_out:.2f} s"
     if find_spec("soundfile") and not fault:  # which reads these where they are whole
         if "ogg" in names and codec in {"vorbis", "opus"}:
             fault = "some of its pages are damaged"
@@ -384,6 +410,21 @@ def _by_ffmpeg(path: Path, aside: Path) -> Encoded | None:
         if has_header and codec.startswith("pcm_"):
             fault = "libsndfile refuses it, so its header may be damaged"
     return Encoded("FFmpeg", rate, channels, blocks, stated, 2 * PADDED, padding, fault)
+
+
+def _seconds_of_media(path: Path) -> float:
+    """How long the sound in an MP4 file is, whatever its edit list says is to be played.
+
+    That is what its header states or the frames in its index last, the longer one.
+    """
+    import av
+
+    options = {"protocol_whitelist": "file", "ignore_editlist": "1"}
+    with av.open(f"file:{path}", "r", options=options) as container:
+        track = container.streams.audio[0]
+        codec = track.codec_context
+        frames = codec and track.frames * (codec.frame_size or 0) / codec.sample_rate
+        return max(float((track.duration or 0) * (track.time_base or 0)), frames or 0.0)
 
 
 def _is_cut_caf(path: Path) -> bool:

@@ -5,11 +5,14 @@ Chapter: ``book/experiments/your_own_sound.md``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from cdlnmf_lit.methods import METHODS, weighted
@@ -75,7 +78,10 @@ def decompose(
     >>> decompose(x, 2, sample_rate=8000, method="nmf")
     <Decomposition by nmf: 2 components of 8000 samples at 8000 Hz; ran all 200 iterations>
     """
+    _require_samples(x)
     rate = arguments.integer(sample_rate, "sample_rate")
+    if isinstance(rng, Integral):
+        arguments.integer(rng, "rng", at_least=0)
     if recipe is not None and method is not None:
         raise ValueError(f"recipe and method must not both be given, got {recipe!r} and {method!r}")
     if isinstance(method, Method):
@@ -90,15 +96,48 @@ def decompose(
         name, n_components, because = chosen(whole, rate, name, n_components)
     if not isinstance(method, Method):
         method = method_named(name, rate)
-    if weights is None:
-        found = method.decompose(x, n_components, rng=rng, watch=watch)
-    else:
-        asked: dict[str, Any] = {"rng": rng, "watch": watch}
-        found = weighted.decompose(method, x, n_components, weights, **asked)
+    asked: dict[str, Any] = {"rng": rng, "watch": watch}
+    with recipe_in_errors(name, np.size(x) / rate):
+        if weights is None:
+            found = method.decompose(x, n_components, **asked)
+        else:
+            found = weighted.decompose(method, x, n_components, weights, **asked)
     about: dict[str, Any] = {"recipe": told(name, because), "sample_rate": rate}
     if isinstance(rng, Integral):
         about["seed"] = int(rng)
     return replace(found, sample_rate=rate, parameters=found.parameters | about)
+
+
+def _require_samples(x: Any) -> None:
+    """Refuse a file that is not read yet, and what reading gives beside the samples."""
+    if isinstance(x, (str, os.PathLike)):
+        remedy = f"read it first: x, sample_rate = lit.read({os.fspath(x)!r})"
+        raise ValueError(f"x must be samples, got {x!r}: {remedy}")
+    if isinstance(x, tuple) and len(x) == 2 and np.ndim(x[0]) == 1 and isinstance(x[1], Integral):
+        raise ValueError(
+            "x must be samples, got two values, as lit.read gives them: pass the first as x, the "
+            "second as sample_rate"
+        )
+
+
+@contextmanager
+def recipe_in_errors(name: str, seconds: float) -> Iterator[None]:
+    """Say which recipe chose what is refused, and for how long a sound.
+
+    Examples
+    --------
+    >>> with recipe_in_errors("notes", 0.1):
+    ...     raise ValueError("pattern_length must be 6, got 20")
+    Traceback (most recent call last):
+        ...
+    ValueError: recipe notes, 0.1 s of sound: pattern_length must be 6, got 20
+    """
+    try:
+        yield
+    except ValueError as error:
+        if name not in RECIPES:
+            raise
+        raise ValueError(f"recipe {name}, {seconds:.3g} s of sound: {error}") from error
 
 
 def told(name: str, because: Mapping[str, str]) -> str | dict[str, Any]:

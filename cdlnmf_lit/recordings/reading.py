@@ -5,12 +5,13 @@ Chapter: ``book/experiments/your_own_sound.md``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
@@ -149,7 +150,7 @@ def read(
         return source.samples(), source.sample_rate
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(
     path: str | os.PathLike[str],
     channel: int | str | None = None,
@@ -188,6 +189,8 @@ def opened(
 def _as_file(path: str | os.PathLike[str], folder: Path) -> tuple[Path, str]:
     """The file that libraries can open by its name, and what it is called."""
     if os.fspath(path) == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise OSError("standard input must hold sound, but it is closed")
         with (folder / "input").open("wb") as copy:
             shutil.copyfileobj(sys.stdin.buffer, copy)
         path, name = folder / "input", "standard input"
@@ -347,4 +350,8 @@ def _behind(first: int, rate: int) -> str:
 
 
 def _say(words: str) -> None:
-    warnings.warn(words, stacklevel=4)
+    """Warn at the line that asked for the sound."""
+    here = {__file__, contextlib.__file__}
+    frames = enumerate(traceback.walk_stack(sys._getframe()), start=1)
+    level = next((n for n, (frame, _) in frames if frame.f_code.co_filename not in here), 1)
+    warnings.warn(words, stacklevel=level)

@@ -153,7 +153,7 @@ def fill(
         "warnings": list(warnings),
     }
     text = json.dumps(summary, indent=2, ensure_ascii=False)
-    (folder / "summary.json").write_text(f"{text}\n", "utf8")
+    (folder / "summary.json").write_text(f"{text}\n", "utf8", errors="replace")
     return summary
 
 
@@ -223,6 +223,8 @@ def require_own(folder: str | os.PathLike[str]) -> bool:
 
 def _at_a_rate(found: Decomposition, sample_rate: int | None) -> Decomposition:
     """The result that knows its rate."""
+    if not isinstance(found, Decomposition):
+        raise ValueError(f"found must be a Decomposition, got {type(found).__name__}")
     if sample_rate is None and found.sample_rate is None:
         raise ValueError("sample_rate must be given, in Hz: the result does not know it")
     rate = found.sample_rate if sample_rate is None else sample_rate

@@ -7,12 +7,14 @@ import os
 import re
 import resource
 import signal
+import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from hypothesis import settings
 
 from cdlnmf_lit.__main__ import main
 from cdlnmf_lit.commands import decompose as command
-from cdlnmf_lit.commands.running import clear_stale, stopped_gently
+from cdlnmf_lit.commands.running import clear_stale, ended_by_signals, stopped_gently
 from cdlnmf_lit.methods import algorithm_1, checkpoints, nmf
 from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.presentation import plotting
@@ -312,6 +314,38 @@ def test_handlers_are_what_they_were():
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+@pytest.mark.parametrize(("number", "asks"), [(signal.SIGHUP, False), (signal.SIGINT, True)])
+def test_an_ignored_signal_stays_so_but_for_ctrl_c(number, asks):
+    """As nohup has it, which lets a run go on when its terminal is closed."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with ended_by_signals(), stopped_gently() as stop:
+            os.kill(os.getpid(), number)
+        assert stop.is_set() == asks
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_sound_is_read_leaves_no_copy_of_it(place, number):
+    temporary = place / "temporary"
+    temporary.mkdir()
+    reading = subprocess.Popen(
+        [sys.executable, "-m", "cdlnmf_lit", "decompose", "-"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
+    while not list(temporary.glob("*/input")) and reading.poll() is None:
+        time.sleep(0.05)
+    reading.send_signal(number)
+    _, told = reading.communicate()
+    assert told == b"cdlnmf-lit: error: interrupted: no result was written\n"
+    assert reading.returncode == 130
+    assert list(temporary.iterdir()) == []
+
+
 # ---- a disk, a folder, a pipe that fail ------------------------------------------------------
 
 EVENTS = ("open", "os.rename", "os.mkdir", "os.rmdir", "os.remove")
@@ -442,7 +476,28 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(
     assert run(*SMALL, "-o", out) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert re.search("must be a folder|No such file|Not a directory", told)
+    assert re.search(f"error: {out}: (there is no such|a part of its name is a file)", told)
+
+
+def test_a_mount_which_cannot_be_replaced_is_refused_before_any_work(place, monkeypatch, capsys):
+    """As a container has where it is given a folder to write to."""
+    monkeypatch.setattr(command, "heard", None)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "mounted")
+    (place / "mounted").mkdir()
+    assert run(*SMALL, "-o", "mounted") == 2
+    assert capsys.readouterr().err == (
+        "cdlnmf-lit: error: mounted: is in use and cannot be replaced: name a folder inside of it, "
+        "or another\n"
+    )
+
+
+def test_a_disk_that_can_only_be_read_is_told_in_words(place, monkeypatch, capsys):
+    fault = OSError(errno.EROFS, os.strerror(errno.EROFS))
+    monkeypatch.setattr(Path, "mkdir", mock.Mock(side_effect=fault))
+    assert run(*SMALL) == 2
+    assert capsys.readouterr().err == (
+        "cdlnmf-lit: error: out: the disk can only be read: name a folder on another one\n"
+    )
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

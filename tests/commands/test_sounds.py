@@ -1,9 +1,12 @@
 """The sounds that a command is given: files, folders, standard input, and stretches of them."""
 
 import argparse
+import json
+import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import crowsetta
@@ -78,6 +81,35 @@ def test_standard_input_is_taken_apart(place, monkeypatch):
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file))
         assert decompose("-") == 0
     assert_allclose(summed(place / "out"), sound(), atol=1e-6)
+
+
+def test_a_standard_input_that_is_closed_is_told(place, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert decompose("-") == 2
+    assert capsys.readouterr().err == (
+        "cdlnmf-lit: error: standard input must hold sound, but it is closed\n"
+    )
+
+
+@pytest.mark.parametrize("others", [[], ["x.wav"]])
+def test_an_empty_name_is_not_the_folder_one_is_in(place, capsys, others):
+    """As an unset variable of a shell gives it."""
+    writing.write("x.wav", sound(), RATE)
+    assert decompose("", *others) == 2
+    assert "SOUND must be the name of a file or a folder, got ''" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system has such names")
+def test_a_name_that_is_no_text_loses_no_result(place):
+    writing.write("x.wav", sound(), RATE)
+    name = os.fsdecode(b"sounds/caf\xe9.wav")
+    Path("sounds").mkdir()
+    Path("x.wav").rename(name)
+    assert decompose(name) == 0
+    assert decompose("sounds", "-o", "all") == 0
+    for out in ("out", f"all/{Path(name).name}"):
+        assert json.loads(Path(out, "summary.json").read_text())["asked"]["sound"].endswith("?.wav")
 
 
 def test_a_stretch_is_taken_apart(place):

@@ -207,8 +207,23 @@ def test_the_command_applies_a_result_to_files_and_folders(tmp_path, capsys):
     assert capsys.readouterr().out.count("is done, skipped") == 2
 
 
+def test_the_bar_of_a_resampled_sound_ends_full_at_its_seconds(tmp_path, capsys):
+    learnt().save(tmp_path / "learnt.npz")
+    sound = replace(Computed(1), sample_rate=2 * RATE, atoms=np.repeat(ATOMS, 2, axis=1) / 2)
+    x = np.concatenate(list(sound.blocks(0)))
+    write(tmp_path / "x.wav", np.concatenate([x, x[: RATE // 2]]), 2 * RATE)
+    asked = [str(tmp_path / "learnt.npz"), str(tmp_path / "x.wav"), "-o", str(tmp_path / "out")]
+    assert main(["apply", *asked]) == 0
+    told = capsys.readouterr()
+    assert "1 event in 1.25 s" in told.out
+    last = told.err.split("\r")[-1]
+    assert "100%" in last
+    assert "1.25/1.25" in last
+
+
 def test_the_command_says_in_a_line_what_cannot_be_applied(tmp_path, capsys):
     write(tmp_path / "x.wav", np.concatenate(list(Computed(2).blocks(0))), RATE)
+    write(tmp_path / "short.wav", ATOMS[0][:-1], RATE)
     (tmp_path / "empty").mkdir()
     learnt().save(tmp_path / "learnt.npz")
     replace(learnt(), method="by hand").save(tmp_path / "other.npz")
@@ -217,6 +232,7 @@ def test_the_command_says_in_a_line_what_cannot_be_applied(tmp_path, capsys):
         ("x.wav", "x.wav", "the file must be a saved decomposition"),
         ("other.npz", "x.wav", "method must be one of"),
         ("learnt.npz", "empty", "must be a folder that holds"),
+        ("learnt.npz", "short.wav", "the sound must have at least 240 samples, got 239"),
     ):
         asked = [str(tmp_path / result), str(tmp_path / sound), "-o", str(tmp_path / "out")]
         assert main(["apply", *asked, "--quiet"]) == 2

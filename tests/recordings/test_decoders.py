@@ -171,6 +171,20 @@ def test_letters_in_a_title_are_no_tag(tmp_path):
         assert x.size >= TONE.size
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_files_that_were_put_into_one_are_read_to_their_end(tmp_path, monkeypatch, subtype):
+    """libsndfile reads the first of them."""
+    content = 2 * of("OGG", subtype, NOISE[0], 24000)
+    x, decoder, told = decoded(tmp_path, content)
+    rate = 48000 if subtype == "OPUS" else 24000  # FFmpeg's
+    assert (decoder, told) == ("FFmpeg", [])
+    assert 0 <= x.size - 2 * NOISE[0].size * rate / 24000 < BLOCK
+    monkeypatch.setitem(sys.modules, "av", None)
+    x, decoder, (message,) = decoded(tmp_path, content)
+    assert (decoder, x.size) == ("libsndfile", NOISE[0].size)
+    assert 'more sound follows; M4A, WMA, WebM and others need PyAV: pip install "cdlnmf' in message
+
+
 # ---- what other programs write, where they are there -------------------------------------------
 
 BY_FFMPEG = "ffmpeg -v error -i tone.wav"
@@ -296,6 +310,22 @@ def test_a_frame_that_states_more_than_memory_holds_is_told(tmp_path):
     x, _, (told,) = decoded(tmp_path, patched(DAMAGED["AAC"], b"stsz", (152, b"\x20")))
     assert 0.5 * NOISE[0].size < x.size < NOISE[0].size
     assert "it is damaged, frames that cannot be decoded: 1" in told
+
+
+@pytest.mark.parametrize(
+    "damage", [(b"mvhd", (13, b"\xac")), (b"elst", (8, b"\0\0\0\xff"))], ids=lambda each: each[0]
+)
+def test_an_edit_list_that_leaves_sound_out_is_told(tmp_path, damage):
+    """As one does whose unit of time is damaged, and one that somebody trimmed."""
+    x, _, (told,) = decoded(tmp_path, patched(DAMAGED["AAC"], *damage))
+    assert x.size < NOISE[0].size / 4
+    assert re.search(r"holds 0\.\d\d s: its edit list leaves out [12]\.\d\d s", told)
+
+
+def test_an_index_of_more_than_a_damaged_header_lets_be_read_is_told(tmp_path):
+    x, _, (told,) = decoded(tmp_path, DAMAGED["AAC"].replace(b"mdhd", b"mdh\x0c"))
+    assert x.size < NOISE[0].size / 4
+    assert "its header contradicts itself" in told
 
 
 @pytest.mark.parametrize("form", ["WAV", "WAVEX", "RF64"])

@@ -5,6 +5,7 @@ import pydoc
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +76,11 @@ def test_any_method_is_taken_with_its_options_and_is_watched():
         ({"sample_rate": 0}, "sample_rate must be a whole number of at least 1, got 0"),
         ({"n_components": 0, "method": SMALL}, "n_components must be a whole number from 1"),
         ({"x": np.zeros(0)}, "x must not be empty"),
+        ({"x": "x.wav"}, r"got 'x.wav': read it first: x, sample_rate = lit.read\('x.wav'\)"),
+        ({"x": Path("x.wav")}, r"got .*Path\('x.wav'\): read it first: .* = lit.read\('x.wav'\)"),
+        ({"x": (SOUND, RATE)}, "x must be samples, got two values, as lit.read gives them"),
+        ({"x": SOUND[:99], "recipe": "notes"}, "recipe notes, 0.0124 s of sound: pattern_length"),
+        ({"rng": -1, "method": "nmf"}, "rng must be a whole number of at least 0, got -1"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(asked, rule):

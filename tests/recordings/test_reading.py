@@ -307,6 +307,16 @@ def test_a_file_without_samples_is_refused(tmp_path):
         read(tmp_path / "x.wav")
 
 
+def test_a_header_without_samples_states_what_is_missing(tmp_path):
+    soundfile.write(tmp_path / "x.wav", TONE, RATE)
+    (tmp_path / "x.wav").write_bytes((tmp_path / "x.wav").read_bytes()[:44])
+    with (
+        pytest.warns(UserWarning, match="holds 0.00 s of the 1.00 s that it states"),
+        pytest.raises(ValueError, match="must hold sound, but it has no samples"),
+    ):
+        read(tmp_path / "x.wav")
+
+
 def test_a_file_with_nan_is_refused(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.array([0.0, np.nan]), RATE, "FLOAT")
     with pytest.raises(ValueError, match=r"x\.wav must be finite, got nan at index 1"):
@@ -368,3 +378,14 @@ def test_what_is_no_hole_is_refused(tmp_path, value, words):
     with warnings.catch_warnings(), pytest.raises(ValueError, match=words):
         warnings.simplefilter("ignore")
         read(with_holes(tmp_path, np.full(5, value)), holes=True)
+
+
+def test_a_warning_is_of_the_line_that_asked_for_the_sound(tmp_path):
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, np.full((100, 2), 0.5), RATE, "PCM_16")
+    path.write_bytes(path.read_bytes()[:-8])
+    for ask in (read, lambda path: opened(path).__enter__()):
+        with pytest.warns(UserWarning, match="sound.wav") as told:
+            ask(path)
+        assert len(told) == 3  # that it is cut, its channels, its offset
+        assert {each.filename for each in told} == {__file__}

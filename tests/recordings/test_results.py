@@ -249,3 +249,8 @@ def test_a_rate_is_asked_for_where_it_is_not_known(found, tmp_path):
     with pytest.raises(ValueError, match="sample_rate must be a whole number"):
         write(found, tmp_path / "out", 0)
     assert not list(tmp_path.iterdir())
+
+
+def test_arguments_that_have_changed_places_are_told(found, tmp_path):
+    with pytest.raises(ValueError, match="found must be a Decomposition, got str"):
+        write(tmp_path.name, found)
