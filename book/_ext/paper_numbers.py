@@ -1,8 +1,8 @@
 r"""Set the paper's equation numbers apart from the book's: the paper's (15) is (P15) on a page.
 
 Chapters write ``(eq-15)=`` above an equation of the paper, ``\tag{15}`` in it, and
-``[(15)](#eq-15)`` where they name it. On the page the tag is a link to the equation map, and both
-have a style of their own. No key leads into an equation, so a second link stands behind it, which
+``[(15)](#eq-15)`` where they name it; where one equation has several, ``(\text{P11})`` stands at
+the end of a line. On the page the number is a link to the equation map, and has a style of its own. No key leads into an equation, so a second link stands behind it, which
 is seen when it has the focus.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 MAP = "book/reference/equation_map"
-TAG = re.compile(r"\\tag\{(\d+)\}")
+TAG, OF_LINE = re.compile(r"\\tag\{(\d+)\}"), re.compile(r"\(\\text\{P(\d+)\}\)")
 LINKED = re.compile(r"eq-\d+$")
 NUMBER = re.compile(r"\((\d+)\)")
 ENVIRONMENT = "\\begin{{equation}}\n{}\n\\end{{equation}}"
@@ -29,20 +29,17 @@ BEHIND = (
 
 
 def tagged(latex: str, address: str) -> str:
-    r"""An equation whose tag is the paper's number, and leads to the map.
+    r"""An equation whose numbers are the paper's, and lead to the map.
 
     Examples
     --------
     >>> print(tagged(r"V = WZ^T \tag{8}", "map.html"))
     V = WZ^T \tag{$\href{map.html#map-eq-8}{\class{of-paper}{\text{P8}}}$}
+    >>> print(tagged(r"x &= y && (\text{P11})", "map.html"))
+    x &= y && (\href{map.html#map-eq-11}{\class{of-paper}{\text{P11}}})
     """
-    return TAG.sub(
-        lambda found: (
-            rf"\tag{{$\href{{{address}#map-eq-{found[1]}}}{{\class{{of-paper}}"
-            rf"{{\text{{P{found[1]}}}}}}}$}}"
-        ),
-        latex,
-    )
+    link = rf"\\href{{{address}#map-eq-\1}}{{\\class{{of-paper}}{{\\text{{P\1}}}}}}"
+    return OF_LINE.sub(rf"({link})", TAG.sub(rf"\\tag{{${link}$}}", latex))
 
 
 class PaperNumbers(SphinxPostTransform):
@@ -55,10 +52,12 @@ class PaperNumbers(SphinxPostTransform):
         address = self.app.builder.get_relative_uri(self.env.docname, MAP)
         for block in list(self.document.findall(nodes.math_block)):
             text = block.astext()
-            if numbers := TAG.findall(text):
-                given = "{}" if block.get("nowrap") else ENVIRONMENT
+            if numbers := TAG.findall(text) + OF_LINE.findall(text):
+                is_whole = block.get("nowrap") or not TAG.search(text)
+                given = "{}" if is_whole else ENVIRONMENT
                 block.children = [nodes.Text(given.format(tagged(text, address)))]
-                block["nowrap"] = True  # what Sphinx puts around several lines may not have a tag
+                if TAG.search(text):  # what Sphinx puts around several lines may not have a tag
+                    block["nowrap"] = True
                 links = "".join(BEHIND.format(address=address, number=each) for each in numbers)
                 block.parent.insert(
                     block.parent.index(block) + 1, nodes.raw("", links, format="html")

@@ -340,7 +340,7 @@ def _until(
 def _require_finite(block: NDArray[Any], first: int, name: str) -> None:
     if not np.all(np.isfinite(block)):
         t, c = np.argwhere(~np.isfinite(block))[0]
-        remedy = ": decompose --holes, or holes=True, takes it for a hole"
+        remedy = ": the command takes it for a hole with --holes, Python with holes=True"
         told = f"{name} must be finite, got {block[t, c]} at index {first + t}"
         raise ValueError(told + remedy * bool(np.isnan(block[t, c])))
 
