@@ -46,7 +46,7 @@ from cdlnmf_lit.methods.decomposition import Decomposition
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.progress import where
 from cdlnmf_lit.methods.recipes import RECIPES, SAMPLE_RATE
-from cdlnmf_lit.methods.resources import require_memory
+from cdlnmf_lit.methods.resources import Estimate, require_memory
 from cdlnmf_lit.methods.watchers import all_of, until
 from cdlnmf_lit.recordings.decomposing import (
     AUTO,
@@ -160,8 +160,9 @@ def _decompose_one(options: argparse.Namespace, sound: str, noted: list[str]) ->
     about = identity(x, method, K, **about_run, start=_told_of(start))
     kept = _kept(checkpoint, about)
     refuse_taken(out, options.force or bool(kept))
+    estimate = _affordable(method, x.size, K, x.dtype, x)
     if options.estimate:
-        print(f"estimate: {method.estimate(x.size, K, x.dtype, x)}")
+        print(f"estimate: {estimate}")
         return 0
     if kept:
         say("note", f"goes on from {checkpoint}: {where(method, kept)}")
@@ -225,12 +226,19 @@ def _estimate_by_length(options: argparse.Namespace, source: Source) -> int:
         for stage in method.stages:
             arguments.integer(K, "n_components", at_most=stage.most_components(T))
         dtype = np.dtype(method.precision or source.dtype)
-        estimate = method.estimate(T, K, dtype, stretch)
         unread = T * np.dtype(source.dtype).itemsize
-        task = f"{method.name} of {T} samples into {K} components"
-        require_memory(estimate.memory_bytes + unread, task)
-        print(f"estimate: {estimate}")
+        print(f"estimate: {_affordable(method, T, K, dtype, stretch, unread)}")
     return 0
+
+
+def _affordable(
+    method: Method, T: int, K: int, dtype: Any, like: Array, unread: int = 0
+) -> Estimate:
+    """What a run takes; refused where that, and what is not yet read, is not there."""
+    estimate = method.estimate(T, K, dtype, like)
+    task = f"{method.name} of {T} samples into {K} components"
+    require_memory(estimate.memory_bytes + unread, task)
+    return estimate
 
 
 def _loudest(source: Source) -> Array:
