@@ -1,9 +1,10 @@
 r"""Set the paper's equation numbers apart from the book's: the paper's (15) is (P15) on a page.
 
 Chapters write ``(eq-15)=`` above an equation of the paper, ``\tag{15}`` in it, and
-``[(15)](#eq-15)`` where they name it; where one equation has several, ``(\text{P11})`` stands at
-the end of a line. On the page the number is a link to the equation map, and has a style of its own. No key leads into an equation, so a second link stands behind it, which
-is seen when it has the focus.
+``[(15)](#eq-15)`` where they name it; where one equation has several numbers, ``(\text{P11})``
+stands at the end of a line. On the page a number is a link to the equation map, and has a style of
+its own. No key leads into an equation, so a second link stands behind it, which is seen when it has
+the focus.
 """
 
 from __future__ import annotations

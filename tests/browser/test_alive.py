@@ -63,6 +63,7 @@ def opened(browser: Browser, alike: str, **options) -> Seen:
     seen.watch()
     seen.page.goto(alike + PAGE)
     expect(seen.page.locator("#status")).to_have_text("")
+    seen.page.uncheck("#at-once")
     return seen
 
 
@@ -153,6 +154,21 @@ def test_recipe_and_number_are_chosen_as_they_are_elsewhere(studio: Seen) -> Non
     assert page.input_value("#recipe") == wanted["recipe"]
     assert page.input_value("#count") == str(wanted["count"])
     page.locator("#start:enabled").wait_for()
+
+
+def test_a_sound_is_taken_apart_at_once_as_is_chosen_for_it(fresh: Seen) -> None:
+    """Three clicks: to the page, on the file, and to hear."""
+    page = fresh.page
+    page.check("#at-once")
+    choose_by_hand(page)
+    page.locator("#sounds audio").first.wait_for()
+    wanted = proposed(soundfile.read(io.BytesIO(encoded(notes(), "WAV")), dtype="float32")[0], RATE)
+    asked = page.input_value("#recipe"), int(page.input_value("#count"))
+    assert asked == (wanted["recipe"], wanted["count"])
+    page.click("#stop")
+    told(page, "sounds to hear")
+    page.locator("#start:enabled").wait_for()
+    assert page.locator("#sounds audio").count() == wanted["count"]
 
 
 def test_what_is_shown_can_be_used_by_all(studio: Seen, alike: str) -> None:

@@ -82,7 +82,9 @@ async function take(file, rate) {
   $("about").textContent = [`${file.name}: ${seconds.toFixed(1)} s at ${own} Hz`, ...noted].join("; ");
   say("The sound is read.");
   isOpen = true;
-  await estimate();
+  if (!$("at-once").checked) return estimate();
+  await propose();
+  await begin();
 }
 
 const asked = () => [$("recipe").value, $("count").valueAsNumber];
@@ -137,7 +139,6 @@ async function begin() {
   if (!isPossible) return;
   stopAsked = false;
   $("stop").disabled = false;
-  say("It begins.");
   try {
     await takeApart();
   } finally {
@@ -216,7 +217,10 @@ on($("propose"), "click", () => alone(propose));
 on($("asked"), "change", asksAnew);
 on($("asked"), "submit", (event) => {
   event.preventDefault();
-  return alone(begin);
+  return alone(() => {
+    say("It begins.");
+    return begin();
+  });
 });
 on($("stop"), "click", () => {
   stopAsked = true;
