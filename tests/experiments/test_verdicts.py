@@ -1,6 +1,5 @@
 """Verdicts follow the rows, pages follow the verdicts."""
 
-import html
 import json
 import re
 import shutil
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from cdlnmf_lit.experiments.measured import FILES, Measured, measured
 from cdlnmf_lit.experiments.scan import RANKED, Row
-from cdlnmf_lit.experiments.verdict_table import table
 from cdlnmf_lit.experiments.verdicts import (
     CORRECTED,
     MARKED,
@@ -143,16 +141,6 @@ def test_each_sentence_has_a_name_a_place_and_a_page_that_is_there(found):
         assert each.where
         assert set(re.findall(r"\.md#([\w-]+)\)", each.page)) <= targets, each.page
         assert re.search(r"\d", each.number) or each.word == "not judged", each
-
-
-def test_the_table_has_a_row_a_verdict(found):
-    rows = table(found.values()).split("<tr")[2:]
-    assert len(rows) == len(found)
-    for row, each in zip(rows, found.values(), strict=True):
-        assert row.count("<td") == 5
-        assert all(part in html.unescape(row) for part in each.number.split("; ", 1))
-        assert SYMBOLS[each.word] in row
-        assert each.where in row
 
 
 def test_each_sentence_of_the_paper_is_a_whole_one_of_which_a_part_is_judged(found):
