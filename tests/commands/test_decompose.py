@@ -73,7 +73,7 @@ def test_what_is_left_open_is_chosen_from_what_is_known(place, capsys):
 def test_holes_are_not_taken_unasked_and_the_line_says_how(place, capsys):
     assert run("holes.wav", "-K", "1", *METHODS["cdl"]) == 2
     said = capsys.readouterr().err
-    assert "must be finite, got nan at index 6300: decompose --holes, or holes=True, takes" in said
+    assert "must be finite, got nan at index 6300: the command takes it for a hole with" in said
 
 
 def test_without_a_hole_it_is_the_plain_run_to_the_bit(place):

@@ -260,9 +260,18 @@ def ask(number=signal.SIGINT):
     signal.raise_signal(number)
 
 
+@pytest.fixture
+def heeded():
+    """No signal is ignored, as it is where the tests themselves run under nohup."""
+    had = signal.getsignal(signal.SIGHUP)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, had)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_run_that_is_asked_to_end_keeps_what_it_reached_and_can_go_on(
-    place, monkeypatch, capsys, number
+    place, monkeypatch, capsys, heeded, number
 ):
     argv, before = [*SMALL, "--iterations", "50"], signal.getsignal(number)
     with at_an_iteration(monkeypatch, algorithm_1.Problem, 2, lambda: ask(number)):
