@@ -353,7 +353,7 @@ def test_holes_are_read_where_they_are_asked_for(tmp_path):
     found, _, told = said(path, holes=True)
     assert_array_equal(found, x)
     assert not told
-    with pytest.raises(ValueError, match="got nan at index 300: .* for a hole with --holes"):
+    with pytest.raises(ValueError, match=r"got nan at index 300: .* for a hole with --holes"):
         read(path)
 
 
