@@ -120,7 +120,7 @@ def test_ten_seconds_are_taken_apart_and_sum_to_the_sound(studio: Seen, browser:
     page.locator("#start:enabled").wait_for()
     expect(page.locator("#about")).to_have_text("notes.wav: 10.0 s at 22050 Hz")
     ask(page, "notes", 3)
-    expect(page.locator("#estimate")).to_contain_text("It will take about")
+    expect(page.locator("#estimate")).to_contain_text(re.compile("It will take about (?!0 s)"))
     begun = processor_seconds(browser)
     page.dblclick("#start")  # the second click begins nothing
     page.locator("#sounds audio").first.wait_for()
