@@ -53,12 +53,13 @@ class PaperNumbers(SphinxPostTransform):
         address = self.app.builder.get_relative_uri(self.env.docname, MAP)
         for block in list(self.document.findall(nodes.math_block)):
             text = block.astext()
-            if numbers := TAG.findall(text) + OF_LINE.findall(text):
-                is_whole = block.get("nowrap") or not TAG.search(text)
-                given = "{}" if is_whole else ENVIRONMENT
-                block.children = [nodes.Text(given.format(tagged(text, address)))]
-                if TAG.search(text):  # what Sphinx puts around several lines may not have a tag
-                    block["nowrap"] = True
+            tags = TAG.findall(text)
+            if numbers := tags + OF_LINE.findall(text):
+                linked = tagged(text, address)
+                if tags and not block.get("nowrap"):
+                    linked = ENVIRONMENT.format(linked)
+                    block["nowrap"] = True  # Sphinx's frame of several lines may not have a tag
+                block.children = [nodes.Text(linked)]
                 links = "".join(BEHIND.format(address=address, number=each) for each in numbers)
                 block.parent.insert(
                     block.parent.index(block) + 1, nodes.raw("", links, format="html")
