@@ -143,7 +143,7 @@ def test_a_dask_cluster_finds_the_same_and_leaves_it_on_disk(study, tmp_path):
     log, folder = str(tmp_path / "log"), tmp_path / "results"
     points = grid(log=[log], n=range(6))
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path
     )
     with cluster, distributed.Client(cluster), joblib.parallel_config(backend="dask"):
         found = sweep(study.trial, points, folder=folder)

@@ -82,7 +82,7 @@ def test_a_worker_of_a_cluster_may_be_killed_half_way(method, sounds, place, tmp
     distributed = pytest.importorskip("distributed")
     alone = saved(learn(method, sounds, 2, folder=place), place / "alone.npz")
     cluster = distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path
     )
     killed, seen = [], []
     with cluster, distributed.Client(cluster) as client:
@@ -129,7 +129,7 @@ def test_work_that_a_worker_died_of_is_done_by_another(place, tmp_path):
     distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
     with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
         cluster = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=tmp_path
+            n_workers=2, threads_per_worker=1, dashboard_address=":0", local_directory=tmp_path
         )
     with cluster, distributed.Client(cluster) as client, joblib.parallel_config(backend="dask"):
         client.wait_for_workers(2)
