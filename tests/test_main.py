@@ -738,7 +738,7 @@ def test_the_residual_of_masks_is_said_to_be_zero_by_construction(recording, pla
 
 
 def test_a_run_that_cannot_fit_says_so_before_it_starts(sounds, capsys, monkeypatch):
-    monkeypatch.setattr(resources, "available_memory", lambda: 1000.0)
+    monkeypatch.setattr(resources, "_free", lambda root: 1000.0)
     assert decompose("good.wav") == 2
     message = capsys.readouterr().err
     assert message.startswith("cdlnmf-lit: error: algorithm-1 of 4000 samples into 2 components")

@@ -90,7 +90,8 @@ class Certificate:
         return self.objective / self.bound
 
     def __str__(self) -> str:
-        return f"within {100 * (self.ratio - 1):.2g} % of any dictionary"
+        percent = np.format_float_positional(100 * (self.ratio - 1), 2, fractional=False, trim="-")
+        return f"within {percent} % of any dictionary"
 
 
 def certify(

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +31,10 @@ CONTROL_GROUPS = (
 """Of both versions: the controller, where its groups are, and the files that tell of memory."""
 ADDRESSED = float(sys.maxsize) if sys.maxsize < 2**32 else float("inf")
 """Bytes that Python can address: 2 GB where it has 32 bits, as in a browser."""
-SHORTEST, TRIED, TIMED = 512, 2, 0.02
-"""Of the pieces that a time is told from: samples, iterations, and seconds of an iteration."""
+SHORTEST, TRIED = 512, 2
+"""Of the pieces that a time is told from: samples, and iterations."""
+TIMED, ENOUGH = 0.02, 1.0
+"""Seconds of an iteration from which it can be timed, and from which one is all that is timed."""
 SLOWEST = 0.4
 """The power of the length that a time grows with at least."""
 LIKE = 2**20
@@ -90,6 +91,7 @@ def rehearsed(
     A short piece is run for a few iterations, then one of twice its length, until they take long
     enough to be timed. What the last two take gives a line, which is followed to the whole length;
     but with no less than its power 0.4, as short pieces may all take the same Fourier transforms.
+    Where an iteration of the first piece takes a second, it is all that is run.
 
     Parameters
     ----------
@@ -138,7 +140,8 @@ def _followed(method: Any, n_samples: int, K: int, like: Array) -> Array:
             if n == whole:
                 raise
             continue
-        if len(told) > 1 and told[-1][1][:, 1].sum() > TIMED:
+        an_iteration = told[-1][1][:, 1].sum()
+        if an_iteration > (TIMED if len(told) > 1 else ENOUGH):
             break
     n, seconds = told[-1]
     growth = seconds / n
@@ -153,17 +156,30 @@ def _tried(method: Any, piece: Array, K: int) -> Array:
     """The same of a piece; each stage begins from what the one before has found."""
     found, told = None, []
     for stage in method.stages:
-        marks = [time.process_time()]
+        begun = processor_time()
         states = replace(stage, starts=1, halve_every=0).iterate(piece, K, start=found)
         next(states)
-        marks.append(time.process_time())
-        *_, state = islice(states, TRIED)
-        marks.append(time.process_time())
+        started, tried, running = processor_time(), 0, 0.0
+        while tried < TRIED and running < ENOUGH:
+            state, tried = next(states), tried + 1
+            running = processor_time() - started
         found = state.decomposition()
-        marks.append(time.process_time())
-        before, running, after = np.diff(marks)
-        told.append((before + after, running / TRIED))
+        told.append((processor_time() - begun - running, running / tried))
     return np.array(told)
+
+
+def processor_time() -> float:
+    """Seconds of the processor that this process has taken; by the wall's clock in a browser.
+
+    A browser tells no time of the processor: :func:`time.process_time` stands still there.
+
+    Examples
+    --------
+    >>> began = processor_time()
+    >>> processor_time() >= began
+    True
+    """
+    return time.perf_counter() if sys.platform == "emscripten" else time.process_time()
 
 
 def bytes_in_words(n_bytes: float) -> str:
@@ -202,19 +218,27 @@ def seconds_in_words(seconds: float) -> str:
 def available_memory(root: str = "/") -> float:
     """Bytes of memory that this process can still have, as far as the system tells.
 
-    That is the least of what is free, what its container leaves it, and what the limit of its
-    addresses (``ulimit -v``) does; infinite where none is told. ``root`` is where the system tells.
+    That is the least of what is free, what its container leaves it, what the limit of its
+    addresses (``ulimit -v``) does, and what Python can address; infinite where none is told.
+    ``root`` is where the system tells.
 
     Examples
     --------
     >>> available_memory() > 0
     True
     """
-    return max(0.0, min(_bounds(Path(root)))[0])
+    return _tightest(root)[0]
+
+
+def _tightest(root: str = "/") -> tuple[float, str]:
+    """The least of what limits the memory that can still be had, and what it is."""
+    left, what = min(_bounds(Path(root)))
+    return max(0.0, left), what
 
 
 def _bounds(root: Path) -> Iterator[tuple[float, str]]:
-    """All that limits the memory that can still be had, each with what it is."""
+    """All of them."""
+    yield ADDRESSED, "are all that Python can address here"
     yield _free(root), "are free"
     for left in _left_in_groups(root):
         yield left, "are left in this container"
@@ -284,7 +308,7 @@ def require_memory(needed: float, task: str) -> None:
     Raises
     ------
     MemoryError
-        If there is less, see :func:`available_memory`, or Python can address less.
+        If there is less: see :func:`available_memory`.
 
     Examples
     --------
@@ -293,10 +317,9 @@ def require_memory(needed: float, task: str) -> None:
         ...
     MemoryError: a year of sound needs about 1000000 TB of memory, and ... are free: use ...
     """
-    there = min(available_memory(), ADDRESSED)
-    if needed > there:
-        _, left = min(_bounds(Path("/")))
+    left, what = _tightest()
+    if needed > left:
         raise MemoryError(
-            f"{task} needs about {bytes_in_words(needed)} of memory, and {bytes_in_words(there)} "
-            f"{left}: use float32, a shorter piece or, with frames, a larger hop"
+            f"{task} needs about {bytes_in_words(needed)} of memory, and {bytes_in_words(left)} "
+            f"{what}: use float32, a shorter piece or, with frames, a larger hop"
         )

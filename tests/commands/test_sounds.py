@@ -252,7 +252,7 @@ def test_an_estimate_is_refused_where_the_run_would_be(place, capsys, monkeypatc
     monkeypatch.setattr(command, "AT_HAND", at_hand)
     needed = RECIPES["notes"](RATE).estimate(3 * RATE, 2, np.float32).memory_bytes
     for there, status in ((needed - 1, 2), (needed + 8 * 3 * RATE, 0)):
-        monkeypatch.setattr(resources, "available_memory", lambda there=there: there)
+        monkeypatch.setattr(resources, "_free", lambda root, there=there: there)
         argv = ["decompose", "x.wav", "--recipe", "notes", "-K", "2"]
         assert main([*argv, "--estimate"]) == status
         if status:

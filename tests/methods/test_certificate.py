@@ -344,7 +344,9 @@ def test_more_atoms_come_nearer():
 
 def test_it_says_itself_in_words():
     proof = certify(a_sound(), 200, 1.0)
-    assert str(replace(proof, objective=1.0816 * proof.bound)) == "within 8.2 % of any dictionary"
+    for ratio, percent in ((1.0816, "8.2"), (3.91, "290"), (1 + 1.26e-7, "0.000013")):
+        told = str(replace(proof, objective=ratio * proof.bound))
+        assert told == f"within {percent} % of any dictionary"
     with pytest.raises(ValueError, match="objective must be known, got None"):
         _ = proof.ratio
     with pytest.raises(FrozenInstanceError):

@@ -576,7 +576,7 @@ def test_results_whose_parameters_do_not_suffice_say_what_is_missing():
 def test_what_cannot_fit_says_so_before_it_starts(name, monkeypatch):
     from cdlnmf_lit.methods import resources
 
-    monkeypatch.setattr(resources, "available_memory", lambda: 1000.0)
+    monkeypatch.setattr(resources, "_free", lambda root: 1000.0)
     with pytest.raises(MemoryError, match=rf"{name} of 1500 samples into 2 .* needs about .* MB"):
         small(name).iterate(a_sound(), 2)
 
