@@ -172,10 +172,13 @@ def descend_in_numpy(
         window = (window + 1) % len(windows)
         before = z[:, columns]
         v = c[:, columns] * inverses + before
-        new = v - np.clip(v, -thresholds if signed else -np.inf, thresholds)
+        dropped = np.minimum(v, thresholds)
+        if signed:
+            dropped = np.maximum(dropped, -thresholds)
+        new = v - dropped
         changes = new - before
         asked = sizes * np.abs(changes)
-        j, i = divmod(int(np.argmax(asked)), asked.shape[1])
+        j, i = divmod(int(asked.argmax()), asked.shape[1])
         if not asked[j, i] > tolerance:
             quiet += 1
             continue

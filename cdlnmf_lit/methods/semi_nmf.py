@@ -39,6 +39,7 @@ from cdlnmf_lit.theory.blocks import (
     n_threads,
     pieces,
     placed,
+    product,
     stretches,
     summed,
 )
@@ -159,7 +160,7 @@ class Problem(method.Problem):
             for rows in self._blocks(part):
                 z, here, data = activations(rows), np.zeros((K, R), self.A.dtype), self.A[rows]
                 for strip, columns in _tiles(len(data), K, R):
-                    here[:, columns] += z[:, strip] @ data[strip, columns]
+                    here[:, columns] += product(z[:, strip], data[strip, columns])
                 ZA += here
                 wide = z.astype(float, copy=False)
                 ZZ += wide @ wide.T
@@ -176,7 +177,7 @@ class Problem(method.Problem):
             data = self.A[rows]
             V = np.zeros((len(data), len(W)), W.dtype)
             for strip, columns in _tiles(len(data), *W.shape):
-                V[strip] += data[strip, columns] @ across[columns]
+                V[strip] += product(data[strip, columns], across[columns])
             return np.ascontiguousarray(V.T)
 
         return correlations

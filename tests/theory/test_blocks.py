@@ -17,6 +17,7 @@ from cdlnmf_lit.theory.blocks import (
     n_threads,
     overlap_add,
     placed,
+    product_in_tiles,
     segment_energies,
     sliding_maximum,
     stretches,
@@ -123,6 +124,21 @@ def test_what_is_placed_outside_is_cut(size, start, length, seed):
 def test_products_of_long_rows_are_products(K, L, n, seed):
     left, right = normal(seed, K, n), normal(seed + 1, L, n)
     np.testing.assert_allclose(gram(left, right), left @ right.T, atol=1e-9)
+
+
+@pytest.mark.parametrize("platform", ["linux", "emscripten"])
+@given(sides=st.tuples(*3 * [st.integers(1, 300)]), dtype=st.sampled_from(["f4", "f8"]), seed=seeds)
+def test_products_in_tiles_are_products_here_and_in_a_browser(platform, sides, dtype, seed):
+    m, n, inner = sides
+    rng = np.random.default_rng(seed)
+    left, right = rng.random((m, inner), dtype), rng.random((inner, n), dtype)
+    for one, other in (left, right), (np.asfortranarray(left), right), (left, right.T.copy().T):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blocks.sys, "platform", platform)
+            product = product_in_tiles(one, other)
+        assert product.dtype == dtype
+        assert product.flags.c_contiguous
+        np.testing.assert_allclose(product, left @ right, rtol=inner * np.finfo(dtype).eps)
 
 
 @given(st.integers(1, 600), st.integers(1, 100_000))
