@@ -237,7 +237,8 @@ class Problem(sparse_coding.Problem):
         return found
 
     def result(self, state: State) -> dict[str, Any]:
-        state = self.refitted(state) if self.method.refit else state
+        if self.method.refit and self.held != "activations":
+            state = self.refitted(state)
         return super().result(state) | {"activations": state.activations}
 
     def dictionary_gap(self, state: State) -> float:

@@ -564,6 +564,17 @@ def test_a_refit_undoes_the_shrinkage_of_planted_clicks():
     assert left[1] < 0.7 * left[0]
 
 
+@pytest.mark.parametrize("held", ["patterns", "activations"])
+def test_what_is_held_is_not_refitted(held):
+    x, d = normal(0, 200), normal(1, 2, 9)
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    z = np.maximum(normal(2, 2, 192) - 1, 0)
+    method = CDL(atom_length=9, share=0.2, iterations=3, refit=3)
+    found = method.decompose(x, 2, start=(d, z), held=held)
+    same = {"patterns": (found.atoms, d), "activations": (found.activations, z)}
+    assert np.array_equal(*same[held])
+
+
 def test_what_is_applied_stays_within_its_certified_gap_without_a_refit():
     x = normal(0, 400)
     plain = CDL(atom_length=13, share=0.2, iterations=5).decompose(x, 2)
