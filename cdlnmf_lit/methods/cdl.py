@@ -5,8 +5,8 @@ Chapter: ``book/methods/cdl.md``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count, islice
 from typing import Any
@@ -167,6 +167,28 @@ class Problem(sparse_coding.Problem):
             d = quadratic.fitted(state.patterns, self.solver)
             state = self.state(state.iteration + 1, d, state.activations)
 
+    def refitted(self, state: State) -> State:
+        r"""Activations that the penalty does not shrink: least squares where they are not zero.
+
+        .. math:: z ← z + \argmin_δ \Big\|r - Σ_k d_k ∗ δ_k\Big\|^2
+            \quad\text{subject to } δ_k[n] = 0 \text{ where } z_k[n] = 0
+
+        By some steps of conjugate gradients. What would change its sign becomes zero.
+        """
+        z, D = state.activations, state.dictionary
+
+        def among(values: Array) -> Array:
+            return np.where(z != 0, values, 0)
+
+        change = conjugate_gradients(
+            lambda ahead: among(D.correlation(D.synthesis(ahead))),
+            among(state.correlation),
+            self.method.refit,
+        )
+        new = np.where(np.sign(z + change) == np.sign(z), z + change, 0)
+        fitted = self.state(state.iteration, state.patterns, new)
+        return min(state, fitted, key=lambda each: each.relative_residual)
+
     # ---- starts, states --------------------------------------------------------------------------
 
     def states(self, state: Any) -> Iterator[State]:
@@ -213,6 +235,11 @@ class Problem(sparse_coding.Problem):
         if self.held != "patterns":
             found["dictionary_gap"] = self.dictionary_gap(state)
         return found
+
+    def result(self, state: State) -> dict[str, Any]:
+        if self.method.refit and self.held != "activations":
+            state = self.refitted(state)
+        return super().result(state) | {"activations": state.activations}
 
     def dictionary_gap(self, state: State) -> float:
         """By which share of itself other atoms could lower the objective, at most."""
@@ -397,6 +424,41 @@ class Quadratic:
             yield found, self.gradient(found)
 
 
+def conjugate_gradients(curved: Callable[[Array], Array], b: Array, steps: int) -> Array:
+    r"""Some steps towards the solution of ``A u = b``, from zero.
+
+    .. math:: \min_u \; ½⟨u, A u⟩ - ⟨b, u⟩
+
+    Each step lowers it.
+
+    Parameters
+    ----------
+    curved : callable
+        ``A``, symmetric, without negative eigenvalues.
+    b : array
+        Of any shape.
+    steps : int
+
+    Examples
+    --------
+    >>> conjugate_gradients(lambda u: np.array([1.0, 2.0]) * u, np.array([1.0, 1.0]), 2).round(6)
+    array([1. , 0.5])
+    """
+    u, left = np.zeros_like(b), b
+    ahead, energy = left, float(np.sum(np.square(left, dtype=float)))
+    least = np.finfo(b.dtype).eps ** 2 * energy
+    for _ in range(steps):
+        bent = curved(ahead)
+        bend = float(np.sum(ahead * bent, dtype=float))
+        if energy <= least or bend <= 0:
+            break
+        step = b.dtype.type(energy / bend)
+        u, left = u + step * ahead, left - step * bent
+        energy, before = float(np.sum(np.square(left, dtype=float))), energy
+        ahead = left + b.dtype.type(energy / before) * ahead
+    return u
+
+
 ATOM_SOLVERS = {
     "greedy": Quadratic.projected_gradient,
     "fista": Quadratic.projected_gradient,
@@ -420,6 +482,9 @@ class CDL(Sparse, name="cdl"):
     norm 1, and what they lose its activations gain. If only atoms are given, the activations start
     at zero. A result of another method gives its atoms with their activations, or else the loudest
     stretch of each component alone.
+
+    A refit changes the result alone: the history tells of the iterates, which minimise the
+    objective. What :meth:`.Decomposition.apply` finds is not refitted, as its gap is certified.
 
     With patterns held this is sparse coding: an iteration is one of its solver, and the atoms keep
     their norm and their place; none is replaced. With activations held only the atoms move,
@@ -470,6 +535,12 @@ class CDL(Sparse, name="cdl"):
         "there.",
         at_least(0),
     )
+    refit: int = option(
+        0,
+        "Steps of conjugate gradients on the activations of the result, where they are not zero, "
+        "that undo how the penalty shrinks them; 0 takes them as they are.",
+        at_least(0),
+    )
 
     STARTS = ("segments", "random")
     USUAL_SHARE = 0.05
@@ -508,6 +579,12 @@ class CDL(Sparse, name="cdl"):
         from cdlnmf_lit.methods.common_atoms import Atoms
 
         return Atoms.of(self, recordings, about)
+
+    def applied(
+        self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
+    ) -> Iterator[Any]:
+        """Without a refit, after which the gap would be another."""
+        return Method.applied(replace(self, refit=0), x, W, learnt, gap, **asked)
 
     @property
     def usual_gap(self) -> float:

@@ -104,12 +104,12 @@ class State:
     def decomposition(self) -> Decomposition:
         """This iterate as a :class:`~cdlnmf_lit.methods.decomposition.Decomposition`."""
         problem = self.problem
+        told = {"activations": self.activations} | problem.result(self)
         return Decomposition(
             method=problem.method.name,
-            activations=self.activations,
             status=f"at iteration {self.iteration}",
             parameters=problem.method.parameters | problem.about,
-            **problem.result(self),
+            **told,
         )
 
 
@@ -200,7 +200,7 @@ class Problem:
         raise NotImplementedError
 
     def result(self, state: Any) -> dict[str, Any]:
-        """What a :class:`Decomposition` holds of an iterate beside its activations."""
+        """What a :class:`Decomposition` holds of an iterate beside its activations, or in place."""
         raise NotImplementedError
 
 

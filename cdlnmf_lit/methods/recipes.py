@@ -88,7 +88,7 @@ def clicks(sample_rate: int = SAMPLE_RATE) -> Method:
     Examples
     --------
     >>> print(clicks())
-    cdl (..., λ/λmax 0.2), best of 4 → cdl (..., λ/λmax 0.1)
+    cdl (..., λ/λmax 0.2), best of 4 → cdl (..., refit 3, λ/λmax 0.1)
 
     References
     ----------
@@ -98,7 +98,7 @@ def clicks(sample_rate: int = SAMPLE_RATE) -> Method:
     sparse = CDL(
         atom_length=length, padding=length // 2, share=0.2, iterations=10, precision="float32"
     )
-    return replace(sparse, starts=4, halve_every=2) >> replace(sparse, share=0.1)
+    return replace(sparse, starts=4, halve_every=2) >> replace(sparse, share=0.1, refit=3)
 
 
 def hits(sample_rate: int = SAMPLE_RATE) -> Method:

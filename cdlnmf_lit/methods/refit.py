@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cdlnmf_lit.methods.cdl import Quadratic
+from cdlnmf_lit.methods.cdl import Quadratic, conjugate_gradients
 from cdlnmf_lit.theory.arguments import Array
 
 ATOM_STEPS = 15
@@ -158,20 +158,9 @@ def changed_atoms(residual: Array, z: Array, atom_length: int, steps: int = ATOM
     """
     size = np.abs(z).max() or z.dtype.type(1)
     quadratic = Quadratic(residual / size, z / size, atom_length)
-    change = np.zeros((len(z), atom_length), residual.dtype)
-    left = -quadratic.gradient(change)
-    ahead, energy = left, float(np.sum(np.square(left, dtype=float)))
-    least = np.finfo(residual.dtype).eps ** 2 * energy
-    for _ in range(steps):
-        curved = quadratic.gradient(ahead) + quadratic.b
-        bent = float(np.sum(ahead * curved, dtype=float))
-        if energy <= least or bent <= 0:
-            break
-        step = residual.dtype.type(energy / bent)
-        change, left = change + step * ahead, left - step * curved
-        energy, before = float(np.sum(np.square(left, dtype=float))), energy
-        ahead = left + residual.dtype.type(energy / before) * ahead
-    return change
+    return conjugate_gradients(
+        lambda change: quadratic.gradient(change) + quadratic.b, quadratic.b, steps
+    )
 
 
 def nudged(correlation: Array, gram: Array, z: Array, reach: int) -> Array:

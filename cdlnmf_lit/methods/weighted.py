@@ -74,13 +74,24 @@ class Signal(cdl.Problem):
 
     def updated(self, state: State, steps: int) -> State:
         """The plain update, of the signal filled by the model."""
+        now = self.plain(state)
+        new = now.problem.updated(now, steps)
+        return self.state(new.iteration, new.patterns, new.activations)
+
+    def refitted(self, state: State) -> State:
+        """The plain refit, of the signal filled by the model."""
+        plain = self.plain(state)
+        return self.state(
+            state.iteration, state.patterns, plain.problem.refitted(plain).activations
+        )
+
+    def plain(self, state: State) -> State:
+        """The same iterate, of the signal filled by its model."""
         model = state.dictionary.synthesis(state.activations)
         x = filled(self.x, model, self.weights)
         fixed = self.atom_length, self.penalty, self.signed, self.padding, self.solver
-        plain = cdl.Problem(*fixed, method=self.method, x=x)
-        now = plain.state(state.iteration, state.patterns, state.activations)
-        new = plain.updated(now, steps)
-        return self.state(new.iteration, new.patterns, new.activations)
+        problem = cdl.Problem(*fixed, method=self.method, x=x)
+        return problem.state(state.iteration, state.patterns, state.activations)
 
     def objective(self, z: Array, residual: Array) -> float:
         """``½ Σ w r² + λ Σ_k ‖z_k‖₁``."""

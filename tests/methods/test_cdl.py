@@ -509,3 +509,88 @@ def test_as_many_components_as_positions_are_taken():
         CDL(atom_length=8, activations="real").iterate(X, 1, start=(-ONE, -np.ones((1, 33))))
     )
     assert negative.activations.max() < 0
+
+
+# ---- the refit -------------------------------------------------------------------------------
+
+
+def misfit(found):
+    return float(np.sum(np.square(found.residual, dtype=float)))
+
+
+@given(problems(), st.integers(1, 8), dtypes)
+def test_a_refit_fits_no_worse_and_keeps_signs_support_atoms_and_history(problem, steps, dtype):
+    x, K, method = problem
+    plain, refitted = (
+        replace(method, iterations=4, refit=each).decompose(x.astype(dtype), K)
+        for each in (0, steps)
+    )
+    assert np.array_equal(plain.atoms, refitted.atoms)
+    assert np.array_equal(plain.history["objective"], refitted.history["objective"])
+    assert np.isin(np.sign(refitted.activations) * np.sign(plain.activations), (0, 1)).all()
+    assert not refitted.activations[plain.activations == 0].any()
+    assert refitted.activations.dtype == refitted.residual.dtype == dtype
+    whole = refitted.components().sum(axis=0) + refitted.residual
+    assert np.allclose(whole, x, atol=1e-4 if dtype == np.float32 else 1e-9)
+    if method.padding == 0:
+        assert misfit(refitted) <= misfit(plain) * (1 + 1e-5)
+
+
+def test_a_refit_is_least_squares_where_activations_are():
+    d, rng = np.random.default_rng(0).standard_normal((2, 16)), np.random.default_rng(1)
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    z = np.zeros((2, 285))
+    z[[0, 1, 0, 1], [20, 27, 150, 220]] = 3.0, 2.0, 4.0, 5.0
+    x = synthesize(d, z, 1) + 0.01 * rng.standard_normal(300)
+    start = np.where(z > 0, 0.5, 0)
+    found = CDL(atom_length=16, penalty=1.0, iterations=0, refit=20).decompose(
+        x, 2, start=(d, start)
+    )
+    k, n = np.nonzero(z)
+    shifted = np.array([np.pad(d[j], (m, 284 - m)) for j, m in zip(k, n, strict=True)])
+    assert np.allclose(found.activations[k, n], np.linalg.lstsq(shifted.T, x)[0])
+
+
+def test_a_refit_undoes_the_shrinkage_of_planted_clicks():
+    u, rng = np.arange(60), np.random.default_rng(0)
+    clicks = [np.exp(-u / 12) * np.sin(w * u) for w in (0.4, 1.3)]
+    sources = np.zeros((2, 6000))
+    for source, click in zip(sources, clicks, strict=True):
+        for at in rng.choice(np.arange(0, 5900, 70), 20, replace=False):
+            source[at : at + 60] += rng.uniform(0.5, 1) * click
+    x = sources.sum(axis=0) + 0.02 * rng.standard_normal(6000)
+    method = CDL(atom_length=80, share=0.2, iterations=30)
+    left = [np.linalg.norm(replace(method, refit=n).decompose(x, 2).residual) for n in (0, 3)]
+    assert left[1] < 0.7 * left[0]
+
+
+@pytest.mark.parametrize("held", ["patterns", "activations"])
+def test_what_is_held_is_not_refitted(held):
+    x, d = normal(0, 200), normal(1, 2, 9)
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    z = np.maximum(normal(2, 2, 192) - 1, 0)
+    method = CDL(atom_length=9, share=0.2, iterations=3, refit=3)
+    found = method.decompose(x, 2, start=(d, z), held=held)
+    same = {"patterns": (found.atoms, d), "activations": (found.activations, z)}
+    assert np.array_equal(*same[held])
+
+
+def test_what_is_applied_stays_within_its_certified_gap_without_a_refit():
+    x = normal(0, 400)
+    plain = CDL(atom_length=13, share=0.2, iterations=5).decompose(x, 2)
+    refitted = CDL(atom_length=13, share=0.2, iterations=5, refit=3).decompose(x, 2)
+    assert not np.array_equal(plain.activations, refitted.activations)
+    one, other = plain.apply(x[:300]), refitted.apply(x[:300])
+    assert np.array_equal(one.activations, other.activations)
+    assert other.parameters["refit"] == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_a_refit_needs_no_more_memory_than_the_estimate(share):
+    method, x = CDL(atom_length=300, share=share, iterations=2, refit=3), normal(0, 100_000)
+    method.decompose(x[:20_000], 2)
+    tracemalloc.start()
+    method.decompose(x, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < method.estimate(x.size, 2).memory_bytes

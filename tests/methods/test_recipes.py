@@ -94,6 +94,7 @@ def test_the_penalty_falls_from_stage_to_stage():
         name: [s.share for s in RECIPES[name]().stages if s.name == "cdl"] for name in RECIPES
     }
     assert shares == {"notes": [], "chirps": [0.05, 0.01], "clicks": [0.2, 0.1], "hits": []}
+    assert [stage.refit for stage in RECIPES["clicks"]().stages] == [0, 3]
     assert RECIPES["chirps"](8000).stages[0].frame == hann(20_000, 10_000)
 
 

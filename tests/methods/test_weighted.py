@@ -1,5 +1,6 @@
 """Weights: what is missing is filled by the model, and the weighted objective never rises."""
 
+from dataclasses import replace
 from itertools import islice, pairwise
 
 import numpy as np
@@ -23,6 +24,7 @@ SPECTRA = NMF(frame=hann(16, 8), iterations=8)
 PATTERNS = ConvolutiveNMF(frame=hann(16, 8), pattern_length=2, iterations=4)
 RUNS = {
     "cdl": CDL(atom_length=8, share=0.1, padding=4, iterations=6),
+    "cdl, refitted": CDL(atom_length=8, share=0.1, iterations=6, refit=3),
     "best of two": CDL(atom_length=8, share=0.1, starts=2, halve_every=2, iterations=6),
     "nmf, then cdl": SPECTRA >> METHOD,
     "patterns": SPECTRA >> PATTERNS,
@@ -95,6 +97,15 @@ def test_weights_that_do_not_fit_are_named():
     ]:
         with pytest.raises(ValueError, match=words):
             iterate(METHOD, x, 2, w)
+
+
+@given(seeds)
+def test_a_weighted_refit_fits_no_worse(seed):
+    x, w = normal(seed, 60), weights_of(seed + 1, 60)
+    *_, last = islice(iterate(METHOD, x, 2, w), 6)
+    problem = replace(last.problem, method=replace(METHOD, refit=3))
+    r, refitted = last.residual, problem.refitted(last).residual
+    assert np.sum(w * refitted**2) <= np.sum(w * r**2) * (1 + 1e-12)
 
 
 # ---- whole runs ----------------------------------------------------------------------------------
