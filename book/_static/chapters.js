@@ -52,6 +52,14 @@ function offerCSV(results) {
   results.append(button);
 }
 
+// On a phone a row of such a table is a card, whose values say their heads.
+function nameCells(table) {
+  const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) {
+    heads.forEach((head, column) => (row.cells[column].dataset.head = head));
+  }
+}
+
 // What goes on beyond its right edge says so, and can have the focus, so that keys move it.
 function markWhatGoesOn() {
   const boxes = ".bd-article :is(div.math, mjx-container[display], .results, .highlight pre, "
@@ -70,6 +78,7 @@ function leaveEquations() {
 
 document.addEventListener("DOMContentLoaded", () => {
   if (navigator.clipboard) document.querySelectorAll(".results").forEach(offerCSV);
+  document.querySelectorAll(".cards table").forEach(nameCells);
   new ResizeObserver(markWhatGoesOn).observe(document.body);
   document.addEventListener("scroll", markWhatGoesOn, { capture: true, passive: true });
   window.MathJax?.startup?.promise?.then(markWhatGoesOn).then(leaveEquations);
