@@ -52,14 +52,29 @@ function offerCSV(results) {
   results.append(button);
 }
 
+// On a phone a row of such a table is a card, whose values say their heads.
+function nameCells(table) {
+  const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+  for (const row of table.tBodies[0].rows) {
+    heads.forEach((head, column) => (row.cells[column].dataset.head = head));
+  }
+}
+
+// A formula in a line is as wide as its signs are: what is said in words beside it has no width.
+function widthInside(box) {
+  const formula = box.matches("span.math") && box.querySelector("mjx-math");
+  return formula ? formula.getBoundingClientRect().width : box.scrollWidth;
+}
+
 // What goes on beyond its right edge says so, and can have the focus, so that keys move it.
 function markWhatGoesOn() {
-  const boxes = ".bd-article :is(div.math, mjx-container[display], .results, .highlight pre, "
+  const boxes = ".bd-article :is(.math, mjx-container[display], .results, .highlight pre, "
     + ".pst-scrollable-table-container, .cell_output :is(figure, .output, .lm-Panel, .widget-html-content))";
   for (const box of document.querySelectorAll(boxes)) {
-    const goesOn = box.scrollWidth > box.clientWidth + 2;
-    box.classList.toggle("goes-on", goesOn && box.scrollLeft + box.clientWidth < box.scrollWidth - 2);
-    if (goesOn && !box.matches("mjx-container")) box.tabIndex = 0;
+    const beyond = widthInside(box) - box.clientWidth;
+    box.classList.toggle("is-wide", beyond > 2);
+    box.classList.toggle("goes-on", beyond > 2 && box.scrollLeft < beyond - 2);
+    if (beyond > 2 && !box.matches("mjx-container")) box.tabIndex = 0;
   }
 }
 
@@ -70,6 +85,7 @@ function leaveEquations() {
 
 document.addEventListener("DOMContentLoaded", () => {
   if (navigator.clipboard) document.querySelectorAll(".results").forEach(offerCSV);
+  document.querySelectorAll(".cards table").forEach(nameCells);
   new ResizeObserver(markWhatGoesOn).observe(document.body);
   document.addEventListener("scroll", markWhatGoesOn, { capture: true, passive: true });
   window.MathJax?.startup?.promise?.then(markWhatGoesOn).then(leaveEquations);

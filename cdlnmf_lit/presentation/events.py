@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
+from cdlnmf_lit.presentation.figures import on_dark
 from cdlnmf_lit.presentation.plotting import COLOURS, WIDTH, Card, spectrogram, style
 from cdlnmf_lit.theory import arguments
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from cdlnmf_lit.methods.events import Events
 
 EDGES = ("-", "--", "-.", ":")
+INK = on_dark(COLOURS)
+"""The book's colours, to stand out from a spectrogram."""
 
 
 def marked(
@@ -75,7 +78,6 @@ def marked(
         spectrogram(
             x, sample_rate, axes, title=title, highest_frequency=highest_frequency, depth=50
         )
-        axes.images[-1].set_cmap("Greys")
         seen = set()
         for onset, end, k, _, low, high, _ in events.rows:
             if end < start or onset > start + x.size / sample_rate:
@@ -88,13 +90,15 @@ def marked(
                     (high - low) / 1000,
                     fill=False,
                     linewidth=1.6,
-                    edgecolor=COLOURS[k % len(COLOURS)],
+                    edgecolor=INK[k % len(INK)],
                     linestyle=EDGES[k % len(EDGES)],
                     label=None if k in seen else name,
                 )
             )
             seen.add(k)
         if seen:
-            axes.legend(loc="upper right", frameon=True, fontsize=8)
+            axes.legend(
+                loc="upper right", frameon=True, fontsize=8, facecolor="black", labelcolor="white"
+            )
         axes.set_xlabel("time (s)" if not start else f"time (s), from {start:g} s on")
     return cast(Figure, axes.figure)

@@ -41,6 +41,21 @@ ANNOUNCED = """area => {
 BUTTONS = ".widget-toggle-buttons"
 PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
   .every((audio, at) => audio.paused === (at !== n))"""
+UNREACHED = """() => {
+  const scrolls = e => e && ["auto", "scroll"].includes(getComputedStyle(e).overflowX);
+  const box = e => e.getBoundingClientRect();
+  return [...document.querySelectorAll("article .math:has(mjx-math)")]
+    .filter(e => e.checkVisibility())
+    .filter(e => {
+      const [all, set, table] =
+        [e.querySelector("mjx-math"), e.querySelector("mjx-container"), e.closest("table")];
+      const beyond = box(all).right > box(e).right + 2;
+      const moves = [e, set, table?.parentElement].some(scrolls);
+      return box(all).left < box(e).left - 2 || (beyond && !moves);
+    })
+    .map(e => e.textContent.slice(0, 60));
+}"""
+"""The formulas that begin before their own box, or go on beyond one that cannot be moved."""
 LONGEST_PICTURE = 65_000  # rows of a JPEG
 WIDE, PHONE = {"width": 1400, "height": 900}, {"width": 390, "height": 844}
 NARROW = {"width": 320, "height": 844}  # what WCAG 1.4.10 asks of a page that scrolls one way
@@ -222,6 +237,7 @@ def test_a_page(seen: Seen, address: str) -> None:
     page.evaluate("() => settled")
     page.screenshot(path=REPORTS / f"{name}-phone.jpg", quality=60, type="jpeg")
     found += violations(page, "color-contrast")  # which width does not change
+    unreached = page.evaluate(UNREACHED)
     page.set_viewport_size(NARROW)
     width = page.evaluate("() => document.documentElement.scrollWidth")
 
@@ -239,6 +255,7 @@ def test_a_page(seen: Seen, address: str) -> None:
     assert not seen.external
     assert not seen.complaints
     assert width <= NARROW["width"], "the page is wider than a narrow screen"
+    assert not unreached
     assert not found, "\n".join(found)
     assert report["html"] <= LARGEST_PAGE
 
