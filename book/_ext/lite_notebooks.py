@@ -98,8 +98,6 @@ what no browser has. Where another does the same in small, it stands before them
 """
 FETCH = """\
 # Fetches what the cells below need.
-import time
-
 try:
     import cdlnmf_lit, matplotlib, numpy, scipy
 except ImportError as error:
@@ -107,7 +105,6 @@ except ImportError as error:
         f"{{error.name}} could not be fetched from {server}: go online, or allow that address, "
         "and restart the kernel; a book built by `make book LITE=self` needs no other server."
     ) from None
-time.process_time = time.perf_counter  # a browser tells no time of the processor
 """
 
 

@@ -4,8 +4,6 @@ import { keepBytecode, takeBytecode } from "./bytecode.js";
 export const FILES = new URL("../lite/static/pyodide/", import.meta.url);
 const IDLE = 3000; // milliseconds in which nothing is asked
 const LOCK = new URL("pyodide-lock.json", FILES);
-// A browser tells no time of the processor: Python's clock of it stands still there.
-const CLOCK = "import time; time.process_time = time.perf_counter";
 export const QUIET = { messageCallback() {}, errorCallback() {} };
 
 async function lockFile(instead) {
@@ -21,7 +19,6 @@ export async function started(chosen, compiled, instead) {
   const { packages } = JSON.parse(lock);
   const { loadPyodide } = await import(new URL("pyodide.mjs", FILES));
   const python = await loadPyodide({ indexURL: FILES.href, lockFileURL: LOCK.href });
-  python.runPython(CLOCK);
   await python.loadPackage(chosen(packages), QUIET);
   await takeBytecode(python, lock).catch(() => {}); // as where a browser is told to keep nothing
   if (compiled.every((name) => name.toLowerCase() in python.loadedPackages)) return python;
