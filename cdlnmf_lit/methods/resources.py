@@ -171,7 +171,7 @@ def _tried(method: Any, piece: Array, K: int) -> Array:
 def processor_time() -> float:
     """Seconds of the processor that this process has taken; by the wall's clock in a browser.
 
-    A browser tells no time of the processor: :func:`time.process_time` stands still there.
+    A browser tells no time of the processor: ``time.process_time`` stands still there.
 
     Examples
     --------
