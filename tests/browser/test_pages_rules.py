@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -35,6 +37,11 @@ units of what the machine can do.
 """
 LOOKS = 3
 """How often a page is looked at whose tasks are long: what else the processor does adds to them."""
+QUIET = 600
+"""Milliseconds without a response, after which a page that has loaded is at rest.
+
+Playwright's own ``networkidle`` never comes to some pages with a frame in them.
+"""
 TASK, TASKS = "ThreadControllerImpl::RunTask", ["toplevel"]
 
 WATCH = """
@@ -106,28 +113,41 @@ def blocked(events: list[dict[str, Any]]) -> float:
     return sum(max(0, task - 50) for task in tasks)
 
 
-def at_rest(page: Page, address: str) -> None:
-    """Open a page and wait until it has loaded and set all that it does by itself."""
-    page.goto(address, wait_until="networkidle", timeout=180_000)
+def at_rest(page: Page, address: str) -> list[Response]:
+    """What a page has taken when it has loaded and set all that it does by itself."""
+    taken: list[Response] = []
+    page.on("response", lambda response: taken.append(response))
+    page.goto(address, wait_until="load", timeout=180_000)
     page.evaluate("() => window.MathJax?.startup?.promise.then(() => true)")
-    page.wait_for_timeout(400)
+    before = -1
+    while before < len(taken):
+        before = len(taken)
+        page.wait_for_timeout(QUIET)
+    return taken
+
+
+@contextmanager
+def traced(browser: Browser, page: Page) -> Iterator[list[dict[str, Any]]]:
+    """The events of what a page does meanwhile: there once it has ended, and ended in any case."""
+    events: list[dict[str, Any]] = []
+    browser.start_tracing(page=page, categories=TASKS)
+    try:
+        yield events
+    finally:
+        events += json.loads(browser.stop_tracing())["traceEvents"]
 
 
 def measured(browser: Browser, address: str) -> dict[str, Any]:
     """What a reader meets who opens a page and does nothing."""
-    context = browser.new_context(viewport=SIZE)
-    page = context.new_page()
-    page.add_init_script(WATCH)
-    taken: list[Response] = []
-    page.on("response", lambda response: taken.append(response))
-    browser.start_tracing(page=page, categories=TASKS)
-    at_rest(page, address)
-    found: dict[str, Any] = page.evaluate(LOOK)
-    found["missing"] = page.evaluate(META, NAMED)
-    found["weight"] = sum(weight(each) for each in taken if each.ok)
-    found["blocked"] = blocked(json.loads(browser.stop_tracing())["traceEvents"])
-    context.close()
-    found["blocked"] /= slowness(browser)
+    with browser.new_context(viewport=SIZE) as context:
+        page = context.new_page()
+        page.add_init_script(WATCH)
+        with traced(browser, page) as events:
+            taken = at_rest(page, address)
+        found: dict[str, Any] = page.evaluate(LOOK)
+        found["missing"] = page.evaluate(META, NAMED)
+        found["weight"] = sum(weight(each) for each in taken if each.ok)
+    found["blocked"] = blocked(events) / slowness(browser)
     return found
 
 
