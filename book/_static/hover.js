@@ -1,6 +1,6 @@
 // A link to an equation, a theorem, a term or a work shows it in a card while the pointer or the
 // focus is on it. The card is cut from the page that the link leads to; in a book that is opened as
-// a file it cannot be read, and there are none.
+// a file it cannot be read, and there are none. A line of the equation map leads on to the equation.
 const pages = new Map();
 const WAIT = 250; // ms, so that a pointer that passes by opens nothing
 const SHOWN = "dt, div.math, div.proof, div.admonition, figure, table, [role=listitem]";
@@ -21,6 +21,10 @@ async function found({ origin, pathname, hash }) {
   const here = pathname === location.pathname;
   const source = here ? document : await page(origin + pathname);
   const marked = source.getElementById(decodeURIComponent(hash.slice(1)));
+  if (marked?.id.startsWith("map-")) {
+    const place = marked.closest("tr").querySelector(`a[href$="#${marked.id.slice(4)}"]`);
+    return found(new URL(place.getAttribute("href"), origin + pathname));
+  }
   const shown = marked?.closest(SHOWN) ?? marked?.querySelector(":scope > :is(div.math, figure, table)");
   if (!shown) return null;
   const parts = [shown, ...(shown.matches("dt") ? [shown.nextElementSibling] : [])];
