@@ -25,10 +25,26 @@ async function found({ origin, pathname, hash }) {
     const place = marked.closest("tr").querySelector(`a[href$="#${marked.id.slice(4)}"]`);
     return found(new URL(place.getAttribute("href"), origin + pathname));
   }
-  const shown = marked?.closest(SHOWN) ?? marked?.querySelector(":scope > :is(div.math, figure, table)");
+  const shown =
+    marked?.closest(SHOWN) ??
+    marked?.querySelector(":scope > :is(div.math, figure, table)") ??
+    (marked?.id.startsWith("eq-") ? marked.closest("p") : null); // which says what the next shows
   if (!shown) return null;
-  const parts = [shown, ...(shown.matches("dt") ? [shown.nextElementSibling] : [])];
+  bringMathJax(source, origin + pathname);
+  const parts = [shown, ...(shown.matches("dt, p") ? [shown.nextElementSibling] : [])];
   return parts.filter(Boolean).map((part) => clean(part.cloneNode(true), origin + pathname));
+}
+
+// A page without equations has not loaded what sets them: the page that a card is cut from tells what.
+function bringMathJax(source, base) {
+  if (window.MathJax) return;
+  for (const script of source.querySelectorAll("script")) {
+    const [path, text] = [script.getAttribute("src"), script.textContent];
+    if (!path?.includes("/mathjax/") && !text.startsWith("window.MathJax")) continue;
+    const brought = Object.assign(document.createElement("script"), { text });
+    if (path) brought.src = new URL(path, base);
+    document.head.append(brought);
+  }
 }
 
 // A card has no second copy of a name, nor links that lead on from another page's place.

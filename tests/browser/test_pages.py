@@ -417,7 +417,7 @@ def test_a_number_of_the_paper_shows_its_equation(address: str, seen: Seen) -> N
     link = seen.page.locator("article a.internal.of-paper[href*='#map-eq-']:visible").first
     link.hover()
     card = seen.page.locator(".hover-card")
-    card.locator("mjx-container").first.wait_for()
+    card.locator("mjx-container").first.wait_for(timeout=30_000)
     assert card.locator("tr").count() == 0, "the whole map is shown"
     assert not seen.complaints
 
