@@ -58,6 +58,23 @@ def test_a_page_that_is_not_there_leads_to_those_that_are(site):
         assert (site / source.removeprefix("/a/book/")).exists(), source
 
 
+def test_each_link_of_that_page_holds_at_any_depth(site):
+    page = (site / "404.html").read_text("utf8")
+    links = re.findall(r'(?:href|src|action)="([^"#]+)', page)
+    assert links
+    assert not [link for link in links if not link.startswith(("/a/book/", "https://"))]
+
+
+@pytest.mark.parametrize("name", ["404", "search", "genindex"])
+def test_a_page_without_a_text_says_what_it_is(name, site):
+    page = (site / f"{name}.html").read_text("utf8")
+    title, says = addresses.WITHOUT_SOURCE[name]
+    assert f'<meta name="description" content="{says}" />' in page
+    assert f'<meta property="og:title" content="{title}" />' in page
+    assert f'<meta property="og:url" content="{BASE}{name}.html" />' in page
+    assert f'<meta property="og:image" content="{BASE}_static/card.png" />' in page
+
+
 @pytest.mark.parametrize(
     "given", ["example.org", "ftp://example.org", "https://", "https://a.org/?b"]
 )

@@ -31,6 +31,13 @@ def test_without_a_repository_there_are_no_links_to_it():
     assert found["mistake"].endswith("title=A%3A%20why%3F%3A%20")
 
 
+def test_a_page_without_a_source_has_none_to_edit():
+    found = colophon.links("https://github.com/you/it", "404", "", "404")
+    assert found["repository"] == "https://github.com/you/it"
+    assert found["mistake"].endswith("title=404%3A%20")
+    assert "edit" not in found
+
+
 def test_the_book_on_paper_can_be_had_once_it_is_printed(tmp_path):
     assert colophon.printed(tmp_path, tmp_path) == []
     printed = tmp_path / "_build" / "pdf" / "cdlnmf_lit.pdf"

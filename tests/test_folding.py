@@ -49,6 +49,27 @@ def test_only_tags_of_the_paper_are_marked():
     assert paper_numbers.tagged("a = b", "map.html") == "a = b"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("its equations (2) and (15).", "its equations :paper:`2` and :paper:`15`."),
+        ("equations (11)-(14), see (1)", "equations :paper:`11`-:paper:`14`, see (1)"),
+        (
+            "References\n----------\nEquation (15), which lacks (2).\n\n>>> f(3)",
+            "References\n----------\nEquation :paper:`15`, which lacks :paper:`2`.\n\n>>> f(3)",
+        ),
+        ("Theorem (1) holds for f(2).", "Theorem (1) holds for f(2)."),
+    ],
+)
+def test_a_docstring_names_the_papers_numbers_as_the_papers(text, expected):
+    assert paper_numbers.paper_roles(text) == expected
+
+
+def test_one_line_is_no_lines():
+    assert folding.name_of("x = 1", "") == "Code, 1 line"
+    assert folding.name_of("import numpy", "") == "Imports and settings, 1 line"
+
+
 def test_minutes_grow_with_words_and_equations():
     def minutes(text):
         document = new_document("page")

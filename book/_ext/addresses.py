@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
+from markupsafe import escape
 from sphinx.errors import ConfigError
 from sphinx.util import logging
 
 if TYPE_CHECKING:
+    from docutils import nodes
     from sphinx.application import Sphinx
     from sphinx.config import Config
 
@@ -30,6 +32,16 @@ LINK = re.compile(r'\b(href|src|action|data-content_root)="([^"]*)"')
 NOT_FOUND = """<h1>There is no such page</h1>
 <p>The book has moved it, or the address is mistyped. <a href="{front}">The first page</a> leads to
 all others, and the search in the sidebar finds what stands in them.</p>"""
+
+WITHOUT_SOURCE = {
+    "404": ("There is no such page", "The book has moved this page, or the address is mistyped."),
+    "search": ("Search", "Find words in the chapters, and names in the reference of the package."),
+    "genindex": ("Index", "All functions, classes and terms of the book, by name."),
+    "py-modindex": ("Modules", "All modules of the package, each with a link to its reference."),
+    "prf-prf": ("Theorems", "All theorems, corollaries and algorithms of the book."),
+}
+"""What the pages are called that are made of no text of their own, and what stands on each."""
+CARD = "_static/card.png"
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +123,37 @@ def settle(app: Sphinx, config: Config) -> None:
     }
 
 
+def described(page: str, base: str, site: str) -> str:
+    """The elements that say to others what a page is which has no text of its own.
+
+    Examples
+    --------
+    >>> described("search", "https://example.org/", "A book").splitlines()[1]
+    '<meta property="og:title" content="Search" />'
+    """
+    title, says = WITHOUT_SOURCE[page]
+    shared = {
+        "title": title,
+        "type": "website",
+        "url": f"{base}{page}.html",
+        "site_name": site,
+        "description": says,
+        "image": base + CARD,
+    }
+    lines = [f'<meta name="description" content="{escape(says)}" />']
+    lines += [f'<meta property="og:{key}" content="{escape(v)}" />' for key, v in shared.items()]
+    return "\n".join(lines)
+
+
+def describe(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
+    """Describe the pages that no text is there for."""
+    if page in WITHOUT_SOURCE:
+        site = app.config.ogp_site_name or app.config.project
+        context["metatags"] = described(page, app.config.html_baseurl, site)
+
+
 def write(app: Sphinx, error: Exception | None) -> None:
     """Write what a site has beside its pages."""
     if error or app.builder.format != "html":
@@ -126,5 +169,6 @@ def write(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", settle, priority=400)
+    app.connect("html-page-context", describe)
     app.connect("build-finished", write)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

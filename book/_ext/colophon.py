@@ -91,6 +91,8 @@ def bibtex(work: Mapping[str, Any], key: str, url: str = "") -> str:
 def links(repository: str, page: str, source: str, title: str) -> dict[str, str]:
     """Where a page's source is shown and edited, and where its mistakes are told.
 
+    A page that is made without a source has none to edit.
+
     Examples
     --------
     >>> links("https://github.com/you/it", "book/a", "book/a.md", "A & B")["mistake"]
@@ -100,11 +102,9 @@ def links(repository: str, page: str, source: str, title: str) -> dict[str, str]
     """
     if not repository:
         return {}
-    return {
-        "repository": repository,
-        "edit": f"{repository}/edit/main/{source}",
-        "mistake": f"{repository}/issues/new?title={quote(f'{title}: ')}",
-    }
+    edit = {"edit": f"{repository}/edit/main/{source}"} if source else {}
+    mistake = f"{repository}/issues/new?title={quote(f'{title}: ')}"
+    return {"repository": repository, **edit, "mistake": mistake}
 
 
 def stored(path: str) -> zipfile.ZipInfo:
@@ -162,11 +162,12 @@ def tell(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
     """Give a page the links that are its own."""
+    source, title = "", page
     if page in app.env.found_docs:
         source = Path(app.env.doc2path(page)).relative_to(app.srcdir).as_posix()
         title = app.env.titles[page].astext()
-        repository = os.environ.get("BOOK_REPOSITORY", "").rstrip("/")
-        context["own_links"] = links(repository, page, source, title)
+    repository = os.environ.get("BOOK_REPOSITORY", "").rstrip("/")
+    context["own_links"] = links(repository, page, source, title)
 
 
 def finish(app: Sphinx, error: Exception | None) -> None:

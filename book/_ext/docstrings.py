@@ -1,10 +1,12 @@
-"""Docstrings on the page of the package: functions and classes alone, chapters as links."""
+"""Docstrings on the page of the package: no more than functions and classes, and with links."""
 
 from __future__ import annotations
 
 import inspect
 import re
 from typing import TYPE_CHECKING, Any
+
+from paper_numbers import paper_roles
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -16,6 +18,12 @@ def link_chapters(
     app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
 ) -> None:
     lines[:] = [CHAPTER.sub(r":doc:`/\1`", line) for line in lines]
+
+
+def link_equations(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]
+) -> None:
+    lines[:] = paper_roles("\n".join(lines)).split("\n")
 
 
 def keep_first_line(
@@ -34,5 +42,6 @@ def leave_out(app: Sphinx, what: str, name: str, value: Any, skip: bool, options
 def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", link_chapters)
     app.connect("autodoc-process-docstring", keep_first_line, priority=400)
+    app.connect("autodoc-process-docstring", link_equations, priority=400)
     app.connect("autodoc-skip-member", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -58,7 +58,8 @@ def name_of(
     for mark, what in MADE.items():
         if mark in outputs:
             return f"Code of the {what}"
-    lines = f"{len(code.splitlines())} lines"
+    many = len(code.splitlines())
+    lines = f"{many} lines" if many > 1 else "1 line"
     if IMPORTS.match(code):
         return f"Imports and settings, {lines}"
     if CHECK.search(code):

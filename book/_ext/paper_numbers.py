@@ -4,7 +4,8 @@ Chapters write ``(eq-15)=`` above an equation of the paper, ``\tag{15}`` in it, 
 ``[(15)](#eq-15)`` where they name it; where one equation has several numbers, ``(\text{P11})``
 stands at the end of a line. On the page a number is a link to the equation map, and has a style of
 its own. No key leads into an equation, so a second link stands behind it, which is seen when it has
-the focus.
+the focus. A docstring says ``equation (15)``: what stands for it on the page of the package is the
+role ``paper``, of which ``paper_roles`` makes one for each number.
 """
 
 from __future__ import annotations
@@ -14,14 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxRole
 
 if TYPE_CHECKING:
+    from docutils.nodes import Node, system_message
     from sphinx.application import Sphinx
 
 MAP = "book/reference/equation_map"
 TAG, OF_LINE = re.compile(r"\\tag\{(\d+)\}"), re.compile(r"\(\\text\{P(\d+)\}\)")
-LINKED = re.compile(r"eq-\d+$")
+LINKED = re.compile(r"\beq-(\d+)$")
 NUMBER = re.compile(r"\((\d+)\)")
+SAID = re.compile(
+    r"\b[Ee]quations?\s+\(\d+\)(?:(?:-|,?\s+and\s+|,\s+)\(\d+\))*"
+    r"|^References\n-+\n(?:.+\n?)*",
+    re.MULTILINE,
+)
+"""Where a docstring names equations of the paper: behind the word, and in its references."""
 ENVIRONMENT = "\\begin{{equation}}\n{}\n\\end{{equation}}"
 BEHIND = (
     '<a class="visually-hidden-focusable" href="{address}#map-eq-{number}">'
@@ -41,6 +50,27 @@ def tagged(latex: str, address: str) -> str:
     """
     link = rf"\\href{{{address}#map-eq-\1}}{{\\class{{of-paper}}{{\\text{{P\1}}}}}}"
     return OF_LINE.sub(rf"({link})", TAG.sub(rf"\\tag{{${link}$}}", latex))
+
+
+def paper_roles(text: str, role: str = r":paper:`\1`") -> str:
+    """A docstring whose numbers of the paper are roles.
+
+    Examples
+    --------
+    >>> paper_roles("Equations (7) and (8) of the paper; f(3).")
+    'Equations :paper:`7` and :paper:`8` of the paper; f(3).'
+    """
+    return SAID.sub(lambda found: NUMBER.sub(role, found[0]), text)
+
+
+class OfPaper(SphinxRole):
+    """A number of the paper, as a link to the equation map."""
+
+    def run(self) -> tuple[list[Node], list[system_message]]:
+        address = self.env.app.builder.get_relative_uri(self.env.docname, MAP)
+        said = f"(P{self.text})"
+        uri = f"{address}#map-eq-{self.text}"
+        return [nodes.reference("", said, refuri=uri, internal=True, classes=["of-paper"])], []
 
 
 class PaperNumbers(SphinxPostTransform):
@@ -66,12 +96,15 @@ class PaperNumbers(SphinxPostTransform):
                 )
         for link in self.document.findall(nodes.reference):
             target = link.get("refuri", "") or link.get("refid", "")
-            if LINKED.search(target) and NUMBER.search(link.astext()):
+            if (found := LINKED.search(target)) and NUMBER.search(link.astext()):
                 link["classes"].append("of-paper")
+                link.attributes.pop("refid", None)
+                link["refuri"], link["internal"] = f"{address}#map-eq-{found[1]}", True
                 for words in list(link.findall(nodes.Text)):
                     words.parent.replace(words, nodes.Text(NUMBER.sub(r"(P\1)", words)))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_role("paper", OfPaper())
     app.add_post_transform(PaperNumbers)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

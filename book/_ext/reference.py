@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from paper_numbers import paper_roles
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
@@ -75,7 +77,7 @@ def folded(module: ModuleType) -> str:
     left_out = LEFT_OUT.get(module.__name__)
     return FOLDED.format(
         name=short_name(module),
-        summary=summary(module),
+        summary=paper_roles(summary(module), r"(P\1)"),
         module=module.__name__,
         options=f"   :exclude-members: {left_out}\n" if left_out else "",
     )
@@ -87,7 +89,8 @@ def index(root: Path) -> str:
     for room in ROOMS:
         lines.append(f"\n**[{room.capitalize()}](api_{room}.md)**\n")
         lines += [
-            f"- {{py:mod}}`{short_name(module)} <{module.__name__}>`: {summary(module)}"
+            f"- {{py:mod}}`{short_name(module)} <{module.__name__}>`: "
+            + paper_roles(summary(module), r"{paper}`\1`")
             for module in modules(root, room)
         ]
     return "\n".join(lines)

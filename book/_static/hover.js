@@ -1,6 +1,6 @@
 // A link to an equation, a theorem, a term or a work shows it in a card while the pointer or the
 // focus is on it. The card is cut from the page that the link leads to; in a book that is opened as
-// a file it cannot be read, and there are none.
+// a file it cannot be read, and there are none. A line of the equation map leads on to the equation.
 const pages = new Map();
 const WAIT = 250; // ms, so that a pointer that passes by opens nothing
 const SHOWN = "dt, div.math, div.proof, div.admonition, figure, table, [role=listitem]";
@@ -21,10 +21,30 @@ async function found({ origin, pathname, hash }) {
   const here = pathname === location.pathname;
   const source = here ? document : await page(origin + pathname);
   const marked = source.getElementById(decodeURIComponent(hash.slice(1)));
-  const shown = marked?.closest(SHOWN) ?? marked?.querySelector(":scope > :is(div.math, figure, table)");
+  if (marked?.id.startsWith("map-")) {
+    const place = marked.closest("tr").querySelector(`a[href$="#${marked.id.slice(4)}"]`);
+    return found(new URL(place.getAttribute("href"), origin + pathname));
+  }
+  const shown =
+    marked?.closest(SHOWN) ??
+    marked?.querySelector(":scope > :is(div.math, figure, table)") ??
+    (marked?.id.startsWith("eq-") ? marked.closest("p") : null); // which says what the next shows
   if (!shown) return null;
-  const parts = [shown, ...(shown.matches("dt") ? [shown.nextElementSibling] : [])];
+  bringMathJax(source, origin + pathname);
+  const parts = [shown, ...(shown.matches("dt, p") ? [shown.nextElementSibling] : [])];
   return parts.filter(Boolean).map((part) => clean(part.cloneNode(true), origin + pathname));
+}
+
+// A page without equations has not loaded what sets them: the page that a card is cut from tells what.
+function bringMathJax(source, base) {
+  if (window.MathJax) return;
+  for (const script of source.querySelectorAll("script")) {
+    const [path, text] = [script.getAttribute("src"), script.textContent];
+    if (!path?.includes("/mathjax/") && !text.startsWith("window.MathJax")) continue;
+    const brought = Object.assign(document.createElement("script"), { text });
+    if (path) brought.src = new URL(path, base);
+    document.head.append(brought);
+  }
 }
 
 // A card has no second copy of a name, nor links that lead on from another page's place.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-from tests.browser.site_server import HTML, ROOT, pages
+from tests.browser.site_server import FRONT, HTML, ROOT, pages
 
 TAKEN = {"img": "src", "script": "src", "link": "href", "audio": "src", "iframe": "src"}
 TEXT = {".html", ".ipynb", ".js", ".json", ".md", ".txt"}
@@ -68,6 +69,46 @@ def test_what_a_page_takes_is_the_sites_own(address: str) -> None:
 def test_pictures_have_words(address: str) -> None:
     silent = [image for image in soup(HTML / address).find_all("img") if image.get("alt") is None]
     assert not silent
+
+
+@pytest.mark.parametrize("name", ["404", "genindex", "prf-prf", "py-modindex", "search"])
+def test_a_page_without_a_text_says_what_it_is(name: str) -> None:
+    page = soup(HTML / f"{name}.html")
+    for key in ("description", "og:title", "og:description", "og:image", "og:url"):
+        kind = "property" if key.startswith("og:") else "name"
+        elements = page.find_all("meta", attrs={kind: key})
+        assert [each["content"] for each in elements if each["content"]], key
+    assert page.find(class_="colophon")
+
+
+def test_the_sidebar_calls_a_page_as_its_head_does() -> None:
+    front, named = HTML / FRONT, {}
+    for link in soup(front).select("nav.bd-links a.internal"):
+        path, _ = target(front.resolve(), str(link["href"]).rstrip("#"))
+        head = soup(path).select_one("article h1")
+        assert head
+        named[link.get_text().strip()] = head.get_text().removesuffix("#").strip()
+    assert len(named) > 30
+    assert not {name: head for name, head in named.items() if name != head}
+
+
+def test_the_papers_numbers_lead_to_the_equation_map() -> None:
+    number, link, astray = re.compile(r"\(P\d+\)"), re.compile(r"#map-eq-\d+$"), []
+    rooms = set()
+    for address in pages():
+        for each in soup(HTML / address).select("article a.of-paper"):
+            rooms.add("api" if "reference/api" in address else "chapters")
+            if not (number.search(each.get_text()) and link.search(str(each["href"]))):
+                astray.append((address, each))
+    assert rooms == {"api", "chapters"}
+    assert not astray
+
+
+@pytest.mark.parametrize("address", [each for each in pages() if "reference/api" in each])
+def test_no_number_of_the_paper_looks_like_the_books(address: str) -> None:
+    text = soup(HTML / address).select_one("article")
+    assert text
+    assert not re.findall(r"[Ee]quations?\s+\(\d+\)", text.get_text())
 
 
 def test_nothing_says_where_it_was_built() -> None:

@@ -38,6 +38,18 @@ ANNOUNCED = """area => {
   const shown = [...area.querySelectorAll("img[alt]")].find(each => each.checkVisibility());
   return !shown || document.querySelector("body > [role=status]").textContent === shown.alt;
 }"""
+CLEAR = """() => {
+  const faded = [...document.querySelectorAll(".output.goes-on > .sounds > .transport")];
+  for (const transport of faded) {
+    const output = transport.closest(".output");
+    const { maskImage, maskSize } = getComputedStyle(output);
+    const [, high] = maskSize.split(",")[0].trim().split(" ").map(parseFloat);
+    const needed = transport.getBoundingClientRect().bottom - output.getBoundingClientRect().top;
+    if (!maskImage.startsWith("linear-gradient(rgb(0, 0, 0)") || !(high >= needed)) return 0;
+  }
+  return faded.length;
+}"""
+"""How many transports stand in what goes on, all of them in the part that does not fade."""
 BUTTONS = ".widget-toggle-buttons"
 PLAYS_ALONE = """n => [...document.querySelectorAll(".sounds audio")]
   .every((audio, at) => audio.paused === (at !== n))"""
@@ -272,6 +284,27 @@ def test_search_finds(seen: Seen) -> None:
     assert not seen.complaints
 
 
+@pytest.mark.parametrize(
+    ("words", "chapter"),
+    [
+        ("convolution", "theory/convolution"),
+        ("NMF", "methods/nmf"),
+        ("certificate", "methods/certificate"),
+        ("pursuit", "methods/pursuit"),
+        ("sparse coding", "methods/sparse_coding"),
+        ("piano", "experiments/piano"),
+    ],
+)
+def test_search_finds_the_chapter_first(words: str, chapter: str, seen: Seen) -> None:
+    seen.open(f"search.html?q={words}")
+    seen.page.get_by_text("Search finished").wait_for()
+    links = seen.page.locator("#search-results li > a")
+    found = [str(each.get_attribute("href")) for each in links.all()]
+    assert found[0].split("#")[0] == f"book/{chapter}.html", found[:5]
+    of_package = ["reference/api" in each for each in found]
+    assert of_package == sorted(of_package), "the package stands before a chapter"
+
+
 def test_the_front_page_plays_the_notes_apart_and_together(seen: Seen) -> None:
     """One click starts a sound; a second one goes on with another where the first one was."""
     seen.open(FRONT)
@@ -374,6 +407,37 @@ def test_a_link_shows_what_it_leads_to(seen: Seen) -> None:
     assert card.count() == 0
     assert not seen.external
     assert not seen.complaints
+
+
+@pytest.mark.parametrize("address", ["book/methods/nmf.html", "book/reference/api_theory.html"])
+def test_a_number_of_the_paper_shows_its_equation(address: str, seen: Seen) -> None:
+    seen.open(address)
+    if closed := seen.page.locator("details:has(a.of-paper):not([open]) > summary").all():
+        closed[0].click()
+    link = seen.page.locator("article a.internal.of-paper[href*='#map-eq-']:visible").first
+    link.hover()
+    card = seen.page.locator(".hover-card")
+    card.locator("mjx-container").first.wait_for(timeout=30_000)
+    assert card.locator("tr").count() == 0, "the whole map is shown"
+    assert not seen.complaints
+
+
+@pytest.mark.parametrize("address", [FRONT, "book/methods/pursuit.html"])
+def test_no_transport_fades_on_a_phone(address: str, seen: Seen) -> None:
+    seen.page.set_viewport_size(PHONE)
+    seen.open(address)
+    seen.page.locator(".output.goes-on > .sounds > .transport").first.wait_for()
+    assert seen.page.evaluate(CLEAR) > 0
+
+
+def test_no_table_of_the_course_goes_on_beyond_a_phone(seen: Seen) -> None:
+    seen.page.set_viewport_size(PHONE)
+    seen.open("book/reference/course.html")
+    edges = (
+        "() => [...document.querySelectorAll('article td')].map(e => [e, ...e.children])"
+        ".flat().map(e => e.getBoundingClientRect().right)"
+    )
+    assert max(seen.page.evaluate(edges)) <= PHONE["width"]
 
 
 def test_every_page_is_reached_from_the_front_page(seen: Seen) -> None:
