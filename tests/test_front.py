@@ -40,12 +40,12 @@ def build(folder, claims):
 
 def test_verdicts_are_counted_where_they_stand(tmp_path):
     said = build(tmp_path, CLAIMS + TABLE + 450 * "word " + "\n")
-    assert said == "Of 2 sentences on experiments 1 holds and 1 does not. It takes 2 min."
+    assert said == "Of 2 statements on experiments 1 holds and 1 does not. It takes 2 min."
 
 
 def test_a_table_in_markup_counts_as_well_and_the_first_one_alone(tmp_path):
     said = build(tmp_path, f"{CLAIMS}```{{raw}} html\n{MARKUP}\n```\n\n{TABLE}")
-    assert said.startswith("Of 1 sentences on experiments 1 does not.")
+    assert said.startswith("Of 1 statements on experiments 1 does not.")
 
 
 def test_a_page_without_verdicts_ends_the_build(tmp_path):

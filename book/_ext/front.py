@@ -56,7 +56,7 @@ def minutes(*documents: nodes.document) -> str:
 
 
 def verdicts(document: nodes.document) -> str:
-    """How many sentences of the paper hold and how many do not, by a page's first such table."""
+    """How many statements of the paper hold and how many do not, by a page's first such table."""
     tables: list[list[list[str]]] = []
     for node in document.findall():
         if isinstance(node, nodes.table):
@@ -105,17 +105,16 @@ def in_words(found: Iterable[str]) -> str:
     Examples
     --------
     >>> in_words(["holds", "✘ does not hold", "holds (with w / M)", "holds in 9 of 10 seeds"])
-    'Of 4 sentences on experiments 2 hold, 1 does not and 1 holds in part'
+    'Of 4 statements on experiments 2 hold, 1 does not and 1 holds in part'
     >>> in_words(["✔ typical", "✔ typical", "◐ reached", "✘ not reached"])
-    'Of 4 sentences on experiments 2 hold as a rule, 1 holds at times and 1 never holds'
+    'Of 4 statements on experiments 2 hold as a rule, 1 holds at times and 1 never holds'
     """
     kinds = Counter(map(kind, found))
     if not kinds:
         raise LookupError("the page that the front page counts verdicts on has none")
     *most, last = [f"{kinds[each]} {SAID[each][kinds[each] > 1]}" for each in SAID if kinds[each]]
-    return (
-        f"Of {kinds.total()} sentences on experiments {', '.join(most)}{' and ' * bool(most)}{last}"
-    )
+    told = f"{', '.join(most)}{' and ' * bool(most)}{last}"
+    return f"Of {kinds.total()} statements on experiments {told}"
 
 
 def kind(verdict: str) -> str:

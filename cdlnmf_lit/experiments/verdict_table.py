@@ -17,6 +17,8 @@ HEADS = ("sentence", "number", "verdict", "what this book corrects", "shown in")
 def table(found: Iterable[Verdict]) -> str:
     """Sentences, numbers and verdicts as a table of HTML: a number's details are folded.
 
+    A row is one statement; a sentence that makes several has several rows.
+
     Examples
     --------
     >>> from cdlnmf_lit.experiments.verdicts import Verdict
@@ -27,22 +29,24 @@ def table(found: Iterable[Verdict]) -> str:
     """
     found = list(found)
     kinds = {word: sum(each.word == word for each in found) for word in SYMBOLS}
+    said = len({each.sentence for each in found})
     counts = " · ".join(f"{_marked(word)} {count}" for word, count in kinds.items() if count)
     heads = HEADS if any(each.corrected for each in found) else [*HEADS[:3], HEADS[4]]
     titles = "".join(f'<th scope="col">{head}</th>' for head in heads)
     rows = "".join(_row(each, heads) for each in found)
     return (
-        f'<div class="claims"><table><caption>{len(found)} sentences: {counts}</caption>'
+        f'<div class="claims"><table>'
+        f"<caption>{len(found)} statements in {said} sentences: {counts}</caption>"
         f"<thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 
 def _row(one: Verdict, heads: Iterable[str]) -> str:
-    number, _, more = one.number.partition("; ")
+    more = one.number.removeprefix(one.shown).removeprefix("; ")
     details = f"<details><summary>more</summary>{html.escape(more)}</details>" if more else ""
     cells = (
         f"{_markup(one.says)} <small>{one.where}</small>",
-        html.escape(number) + details,
+        html.escape(one.shown) + details,
         _marked(one.word),
         _markup(one.corrected) or "–",
         _markup(one.page),

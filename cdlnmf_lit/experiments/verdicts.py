@@ -36,6 +36,8 @@ dB within which two methods are alike; dB that more overlap may bring to what is
 what a compromised fit adds to the relative residual; times the cost of another; GB."""
 
 SYMBOLS = {"typical": "✔", "reached": "◐", "not reached": "✘", "not judged": "○"}
+COUNTED = re.compile(r".*?\b[1-9]\d* of \d[^;]*")
+"""A number up to the first count above zero, to the end of its clause."""
 MARKED = re.compile(r"(<!-- verdict (?P<name>[\w-]+) -->).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -65,6 +67,8 @@ class Verdict:
     >>> one = Verdict("sure", "Section 4", "It rains", "9 of 10 days", "typical", "[Rain](#rain)")
     >>> one.told
     '✔ typical: 9 of 10 days'
+    >>> Verdict("so", "", "It **rains** [here], [1].", "0 of 9; 1 of 5; 3 mm", "", "").shown
+    '0 of 9; 1 of 5'
     """
 
     name: str
@@ -74,6 +78,17 @@ class Verdict:
     word: str
     page: str
     corrected: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """As the paper has it: without bold, and without the words that this book puts in."""
+        return re.sub(r" \[\D[^]]*\]", "", self.says.replace("**", ""))
+
+    @property
+    def shown(self) -> str:
+        """So much of the number that it shows why: up to the first count above zero, if any."""
+        found = COUNTED.match(self.number)
+        return found[0] if found else self.number
 
     @property
     def told(self) -> str:
@@ -276,12 +291,14 @@ def _cost(m: Measured) -> tuple[str, str]:
     )
     (peak,) = m.sweep("chirps_memory", "Algorithm 1, a = 1", "peak_of_trial")
     formed = 16 * paper.LONG * (15 * 22_050 + paper.LONG - 1)
+    longer = np.median(every) > THRESHOLDS["huge"] * np.median(fifth)
+    huge = [formed > 1e9 * THRESHOLDS["memory"], bool(longer)]
     number = (
-        f"coefficients of {formed / 1e9:.0f} GB as printed; never formed, {peak / 1e6:.0f} MB and "
+        f"coefficients of {formed / 1e9:.0f} GB as printed; huge in {times(huge, 'ways to run it')}"
+        f"; never formed, {peak / 1e6:.0f} MB at the peak of a run and "
         f"{spread(every)} s, against {spread(fifth)} s at 80 % overlap"
     )
-    longer = np.median(every) > THRESHOLDS["huge"] * np.median(fifth)
-    return number, class_of([formed > 1e9 * THRESHOLDS["memory"], bool(longer)])
+    return number, class_of(huge)
 
 
 def _phase(m: Measured) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """The table of verdicts has a row a sentence, counts them, and shows what they hold as it is."""
 
+from dataclasses import replace
+
 from bs4 import BeautifulSoup
 
 from cdlnmf_lit.experiments.verdict_table import HEADS, table
@@ -33,10 +35,16 @@ def test_what_stands_behind_the_number_is_folded_and_shown_as_it_is():
     assert second.details is None
 
 
+def test_a_number_is_shown_up_to_the_first_count_above_zero():
+    hits = replace(PLAIN, number="3 dB; 0 of 7 starts; 1 of 8 pianos; 6 of 146 runs")
+    row = read(hits).select_one("tbody tr")
+    assert row.details.extract().contents[1] == "6 of 146 runs"
+    assert row.select_one("[data-head=number]").text == "3 dB; 0 of 7 starts; 1 of 8 pianos"
+
+
 def test_the_caption_counts_the_verdicts():
-    assert (
-        read(PLAIN, PLAIN, CORRECTED).caption.text == "3 sentences: ✔ typical 2 · ✘ not reached 1"
-    )
+    counts = "✔ typical 2 · ✘ not reached 1"
+    assert read(PLAIN, PLAIN, CORRECTED).caption.text == f"3 statements in 2 sentences: {counts}"
 
 
 def test_without_a_correction_there_is_no_column_for_one():

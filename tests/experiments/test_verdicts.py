@@ -152,6 +152,20 @@ def test_each_sentence_of_the_paper_is_a_whole_one_of_which_a_part_is_judged(fou
             assert re.search(r"p\. \d{4}$", each.where)
 
 
+def test_sentences_of_several_statements_are_counted_once(found):
+    papers = [each for each in found.values() if each.where != "this book"]
+    assert (len(papers), len({each.sentence for each in papers})) == (18, 13)
+    assert not any("[piano]" in each.sentence for each in papers)
+    assert "[22], [23]" in found["chirps-convolutive"].sentence
+
+
+def test_what_is_reached_shows_a_hit(found):
+    reached = [each for each in found.values() if each.word == "reached"]
+    assert reached
+    for each in reached:
+        assert re.search(r"\b[1-9]\d* of \d", each.shown), each
+
+
 def test_what_is_corrected_is_named_by_its_sentence(found):
     assert CORRECTED.keys() <= found.keys()
     assert {name for name, each in found.items() if each.corrected} == CORRECTED.keys()
