@@ -2,8 +2,8 @@
 
     CDLNMF_THREADS=1 OMP_NUM_THREADS=1 python benchmarks/estimate.py [--seconds 2 5 12] [NAME …]
 
-Linear algebra is kept to one thread: with two, one waits for the other on the processor, and a run of
-*clicks* or *chirps* takes up to 1.7 times as many of its seconds for the same work.
+Linear algebra is kept to one thread: with two, one waits for the other on the processor, and a run
+of *clicks* or *chirps* takes up to 1.7 times as many of its seconds for the same work.
 
 A row a method or recipe and sound: the estimate of memory over the peak of all arrays (at least 1:
 it is an upper bound), and of time over the processor's (from a half to two), told from the sound,
