@@ -118,7 +118,7 @@ def settle(app: Sphinx, config: Config) -> None:
     config.html_baseurl = config.ogp_site_url = base
     config.notfound_urls_prefix = urlsplit(base).path
     config.notfound_context = {
-        "title": "There is no such page",
+        "title": WITHOUT_SOURCE["404"][0],
         "body": NOT_FOUND.format(front=f"{urlsplit(base).path}index.html"),
     }
 

@@ -64,13 +64,10 @@ def paper_roles(text: str, role: str = r":paper:`\1`") -> str:
 
 
 class OfPaper(SphinxRole):
-    """A number of the paper, as a link to the equation map."""
+    """A number of the paper, as chapters name it."""
 
     def run(self) -> tuple[list[Node], list[system_message]]:
-        address = self.env.app.builder.get_relative_uri(self.env.docname, MAP)
-        said = f"(P{self.text})"
-        uri = f"{address}#map-eq-{self.text}"
-        return [nodes.reference("", said, refuri=uri, internal=True, classes=["of-paper"])], []
+        return [nodes.reference("", f"({self.text})", refuri=f"#eq-{self.text}")], []
 
 
 class PaperNumbers(SphinxPostTransform):
