@@ -24,9 +24,10 @@ from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.duality import MOST, share_of
 from cdlnmf_lit.methods.events import Events, events_in
 from cdlnmf_lit.methods.families import OnFrames, Sparse
-from cdlnmf_lit.methods.grid import Grid, OnGrid, sparse_bound
+from cdlnmf_lit.methods.grid import Grid, sparse_bound
 from cdlnmf_lit.methods.held import Application
 from cdlnmf_lit.methods.hits import Hits
+from cdlnmf_lit.methods.joining import Joining
 from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.sparse_coding import SIGNS
 from cdlnmf_lit.recordings.stretches import Stretch, stretches
@@ -483,17 +484,17 @@ class _Coder:
             start = self._where_it_sounds(problem, start)
         return self._solved(problem, start).activations
 
-    def _problem(self, x: Array, N: int, begin: int) -> OnGrid:
+    def _problem(self, x: Array, N: int, begin: int) -> Joining:
         fixed = self.length, self.penalty, self.signed
-        return OnGrid(*fixed, x=x, hop=self.hop, first_sample=begin, positions=N)
+        return Joining(*fixed, x=x, hop=self.hop, first_sample=begin, positions=N)
 
-    def _solved(self, problem: OnGrid, start: sparse_coding.State) -> sparse_coding.State:
+    def _solved(self, problem: Joining, start: sparse_coding.State) -> sparse_coding.State:
         for state in problem.states(start):
             if state.record["coding_gap"] <= self.gap or state.iteration == MOST:
                 break
         return state
 
-    def _where_it_sounds(self, problem: OnGrid, start: sparse_coding.State) -> sparse_coding.State:
+    def _where_it_sounds(self, problem: Joining, start: sparse_coding.State) -> sparse_coding.State:
         """The activations near correlations above ``λ``, found apart from all that is quiet.
 
         What sounds is put together, with two atom lengths of what is around, and coded. If that is
