@@ -17,7 +17,12 @@ from typing import Any, NoReturn
 
 from cdlnmf_lit import __version__
 from cdlnmf_lit.commands import apply, decompose, learn
-from cdlnmf_lit.commands.running import INTERRUPTED, ended_by_signals, unbroken_streams
+from cdlnmf_lit.commands.running import (
+    INTERRUPTED,
+    algebra_in_one_thread,
+    ended_by_signals,
+    unbroken_streams,
+)
 from cdlnmf_lit.commands.sounds import EXAMPLES, LABELS_ARE, labels, seconds
 from cdlnmf_lit.commands.speaking import FRAME, NAME, error_in_words, option_named, say
 from cdlnmf_lit.methods import METHODS
@@ -53,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             options = _parser().parse_args(argv)
             command: Callable[[argparse.Namespace], int] = options.command
-            with ended_by_signals():
+            with ended_by_signals(), algebra_in_one_thread():
                 return command(options)
         except (ModuleNotFoundError, ValueError, OSError, MemoryError) as error:
             say("error", error_in_words(error))

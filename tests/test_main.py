@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 from PIL import Image
 from soundfile import read
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from cdlnmf_lit.__main__ import main
 from cdlnmf_lit.commands import decompose as command
@@ -749,6 +750,17 @@ def test_a_missing_package_is_named_with_its_remedy(sounds, capsys, monkeypatch)
     monkeypatch.setitem(sys.modules, "tqdm", None)
     assert decompose("good.wav") == 2
     assert 'pip install "cdlnmf-lit[audio,plot]"' in capsys.readouterr().err
+
+
+def test_linear_algebra_has_one_thread_in_a_run_and_as_many_as_before_after_it(monkeypatch):
+    def threads(*_):
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    within = []
+    with threadpool_limits(3, "blas"):
+        monkeypatch.setattr(command, "_decompose_one", lambda *_: within.append(threads()) or 0)
+        decompose("good.wav")
+        assert (within, threads()) == ([{1}], {3})
 
 
 @pytest.mark.long

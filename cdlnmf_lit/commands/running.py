@@ -127,6 +127,16 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextmanager
+def algebra_in_one_thread() -> Iterator[None]:
+    """Keep linear algebra to one thread: the package has threads of its own."""
+    import scipy.linalg.blas  # noqa: F401 -- loads the libraries that are kept to it
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+@contextmanager
 def _handled_by(handler: Callable[[int, Any], Any]) -> Iterator[dict[signal.Signals, Any]]:
     """Give the signals to end another handler, but for those that are ignored, as under nohup.
 
