@@ -58,6 +58,7 @@ def test_only_tags_of_the_paper_are_marked():
             "References\n----------\nEquation (15), which lacks (2).\n\n>>> f(3)",
             "References\n----------\nEquation :paper:`15`, which lacks :paper:`2`.\n\n>>> f(3)",
         ),
+        ("both sides of (15), as in eq. (1)", "both sides of :paper:`15`, as in eq. :paper:`1`"),
         ("Theorem (1) holds for f(2).", "Theorem (1) holds for f(2)."),
     ],
 )

@@ -4,8 +4,8 @@ Chapters write ``(eq-15)=`` above an equation of the paper, ``\tag{15}`` in it, 
 ``[(15)](#eq-15)`` where they name it; where one equation has several numbers, ``(\text{P11})``
 stands at the end of a line. On the page a number is a link to the equation map, and has a style of
 its own. No key leads into an equation, so a second link stands behind it, which is seen when it has
-the focus. A docstring says ``equation (15)``: what stands for it on the page of the package is the
-role ``paper``, of which ``paper_roles`` makes one for each number.
+the focus. A docstring says ``equation (15)`` or ``of (15)``: what stands for it on the page of the
+package is the role ``paper``, of which ``paper_roles`` makes one for each number.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ TAG, OF_LINE = re.compile(r"\\tag\{(\d+)\}"), re.compile(r"\(\\text\{P(\d+)\}\)"
 LINKED = re.compile(r"\beq-(\d+)$")
 NUMBER = re.compile(r"\((\d+)\)")
 SAID = re.compile(
-    r"\b[Ee]quations?\s+\(\d+\)(?:(?:-|,?\s+and\s+|,\s+)\(\d+\))*"
+    r"\b(?:[Ee]quations?|eq\.|of|in)\s+\(\d+\)(?:(?:-|,?\s+and\s+|,\s+)\(\d+\))*"
     r"|^References\n-+\n(?:.+\n?)*",
     re.MULTILINE,
 )
-"""Where a docstring names equations of the paper: behind the word, and in its references."""
+"""Where a docstring names equations of the paper: behind such a word, and in its references."""
 ENVIRONMENT = "\\begin{{equation}}\n{}\n\\end{{equation}}"
 BEHIND = (
     '<a class="visually-hidden-focusable" href="{address}#map-eq-{number}">'
@@ -59,6 +59,8 @@ def paper_roles(text: str, role: str = r":paper:`\1`") -> str:
     --------
     >>> paper_roles("Equations (7) and (8) of the paper; f(3).")
     'Equations :paper:`7` and :paper:`8` of the paper; f(3).'
+    >>> paper_roles("Corollary 1: both sides of (15).", r"(P\\1)")
+    'Corollary 1: both sides of (P15).'
     """
     return SAID.sub(lambda found: NUMBER.sub(role, found[0]), text)
 

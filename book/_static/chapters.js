@@ -36,8 +36,8 @@ if (window.MathJax) {
 function asCSV(table) {
   const quoted = (text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const value = (cell) => {
-    const text = cell.textContent.trim();
-    return cell.matches("td.number") ? text.replaceAll(",", "").replace("−", "-") : quoted(text);
+    const text = cell.textContent.trim().replaceAll("−", "-");
+    return cell.matches("td.number") ? text.replaceAll(",", "") : quoted(text);
   };
   return [...table.rows].map((row) => [...row.cells].map(value).join(",")).join("\n");
 }

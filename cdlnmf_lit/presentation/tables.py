@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import numbers
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ import numpy as np
 
 if TYPE_CHECKING:
     from IPython.display import HTML
+
+MINUS = re.compile(r"(?<![\w.-])-(?=\d)")
+"""What stands before a negative number in a text, and not within a word or a range."""
 
 
 def table(
@@ -93,7 +97,7 @@ def _written(value: Any, form: str) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if not _is_number(value):
-        return str(value)
+        return MINUS.sub("−", str(value))
     usual = "," if isinstance(value, numbers.Integral) else ".3g"
     return format(value, form or usual).replace("-", "−")
 

@@ -102,6 +102,31 @@ def studio(browser: Browser, alike: str) -> Iterator[Seen]:
     seen.page.context.close()
 
 
+SHOWN = """async (wav) => {
+  const { showSounds } = await import("./own_sound_found.js");
+  const sound = (name) => ({
+    name, share: 0.5, columns: 2, wav: new Uint8Array(wav), picture: new Uint8Array(2 * 128),
+  });
+  const sounds = ["component 1", "component 2"].map(sound);
+  const list = document.getElementById("sounds");
+  document.getElementById("found").hidden = false;
+  window.stageEnds = () => showSounds(list, { rows: 128, highest: 4000, sounds });
+  stageEnds();
+}"""
+
+
+def test_what_is_heard_goes_on_when_a_stage_ends(fresh: Seen) -> None:
+    page = fresh.page
+    page.evaluate(SHOWN, list(encoded(notes(), "WAV")))
+    heard = page.locator("#sounds audio").nth(1)
+    heard.evaluate("async (audio) => { audio.currentTime = 2; await audio.play(); }")
+    page.evaluate("stageEnds()")
+    page.wait_for_timeout(500)
+    place, is_paused = heard.evaluate("audio => [audio.currentTime, audio.paused]")
+    assert place > 2
+    assert not is_paused
+
+
 def ask(page: Page, recipe: str, count: int) -> None:
     page.select_option("#recipe", recipe)
     page.fill("#count", str(count))

@@ -51,6 +51,17 @@ def test_numbers_are_written_as_asked_and_stand_to_the_right():
     assert "<caption>Two runs</caption>" in table(rows, caption="Two runs").data
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("-1.5 (-2.3 to -0.7)", "−1.5 (−2.3 to −0.7)"),
+        ("1e-4, 2019-20, look for fewer (-K 4)", "1e-4, 2019-20, look for fewer (-K 4)"),
+    ],
+)
+def test_numbers_in_words_have_the_minus_of_numbers(said, expected):
+    assert cells(table([{"range": said}]))[1] == [expected]
+
+
 def test_the_least_may_be_the_best_and_what_is_missing_never_is():
     rows = [{"time (s)": None}, {"time (s)": 3}, {"time (s)": 2}]
     assert bold(table(rows, best={"time (s)": min})) == ["2"]

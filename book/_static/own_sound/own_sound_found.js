@@ -44,9 +44,17 @@ function row(sound, shown) {
   return element("li", {}, words, scope, audio);
 }
 
+// What is heard goes on in the sound that takes its place.
 export function showSounds(list, shown) {
-  for (const audio of list.querySelectorAll("audio")) URL.revokeObjectURL(audio.src);
+  const before = [...list.querySelectorAll("audio")];
+  const heard = before.findIndex((audio) => !audio.paused);
+  const position = before[heard]?.currentTime;
+  for (const audio of before) URL.revokeObjectURL(audio.src);
   list.replaceChildren(...shown.sounds.map((sound) => row(sound, shown)));
+  const next = list.querySelectorAll("audio")[heard];
+  if (!next) return;
+  next.currentTime = position;
+  next.play();
 }
 
 const DIGITS = [2, 2, 0, 1, 0, 0, 2];
