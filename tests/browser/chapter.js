@@ -20,7 +20,7 @@ onmessage = async ({ data: { core, lock, folder, files, cells } }) => {
   const begun = performance.now();
   const seconds = () => (performance.now() - begun) / 1000;
   try {
-    const { loadPyodide } = await import(core + "pyodide.mjs");
+    const { keepBytecode, loadPyodide } = await import(core + "kernel.mjs");
     const python = await loadPyodide({ indexURL: core, lockFileURL: lock });
     const quiet = { messageCallback: () => {} };
     await python.loadPackage(["ipython", "matplotlib-inline"], quiet);
@@ -46,7 +46,9 @@ onmessage = async ({ data: { core, lock, folder, files, cells } }) => {
       answers.push({ error: run(source), seconds: seconds() - start });
       probe();
     }
-    postMessage({ answers, seconds: seconds() - probed, probe: probed / cells.length, bytes: python._module.HEAP8.length });
+    const found = { answers, seconds: seconds() - probed, probe: probed / cells.length, bytes: python._module.HEAP8.length };
+    await keepBytecode();
+    postMessage(found);
   } catch (error) {
     postMessage({ failed: String(error) });
   }
