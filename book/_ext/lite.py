@@ -58,7 +58,7 @@ EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@jupyterlite/pyodide-kerne
 KERNEL_SETTINGS = f"{EXTENSIONS[1]}:kernel"
 OURS = Path(__file__).parents[1] / "lite"
 """The settings of JupyterLite, and an extension of our own."""
-KERNEL_MODULE = "kernel.mjs"
+KERNEL_SCRIPT = "kernel.js"
 """What the kernel takes for Pyodide."""
 SETTINGS = "jupyter-lite.json"
 ICONS = ("favicon-notebook.ico", "favicon-busy-1.ico")
@@ -230,7 +230,7 @@ def prepare(root: Path, work: Path) -> None:
         partial(official.file, root=root),
         by_itself(),
     )
-    for file in (*(core / name for name in official.CORE), OURS / KERNEL_MODULE, *files):
+    for file in (*(core / name for name in official.CORE), OURS / KERNEL_SCRIPT, *files):
         shutil.copy2(file, target)
     (target / official.LOCK).write_text(json.dumps(served), "utf8")
 
@@ -333,10 +333,10 @@ def build(app: Sphinx, error: Exception | None) -> None:
 
 
 def use_our_kernel(settings: Path) -> None:
-    """Let the kernel begin with our module, where JupyterLite has written another."""
+    """Let the kernel begin with our script, where JupyterLite has written another."""
     found = json.loads(settings.read_text("utf8"))
     plugins = found["jupyter-config-data"]["litePluginSettings"]
-    plugins[KERNEL_SETTINGS]["pyodideUrl"] = f"./static/pyodide/{KERNEL_MODULE}"
+    plugins[KERNEL_SETTINGS]["pyodideUrl"] = f"./static/pyodide/{KERNEL_SCRIPT}"
     settings.write_text(json.dumps(found, indent=2), "utf8")
 
 

@@ -1,4 +1,4 @@
-// Runs a notebook as JupyterLite's kernel does: what a cell imports is loaded, IPython runs the cell.
+// Runs a notebook as its kernel in the book does: what a cell imports is loaded, IPython runs the cell.
 const READY = `
 import os, sys, warnings
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
@@ -20,8 +20,10 @@ onmessage = async ({ data: { core, lock, folder, files, cells } }) => {
   const begun = performance.now();
   const seconds = () => (performance.now() - begun) / 1000;
   try {
-    const { keepBytecode, loadPyodide } = await import(core + "kernel.mjs");
+    const { loadPyodide } = await import(core + "pyodide.mjs");
+    const { keepBytecode, takeBytecode } = await import(new URL("../../../_static/bytecode.js", core));
     const python = await loadPyodide({ indexURL: core, lockFileURL: lock });
+    await takeBytecode(python, await (await fetch(lock)).text());
     const quiet = { messageCallback: () => {} };
     await python.loadPackage(["ipython", "matplotlib-inline"], quiet);
     python.FS.mkdirTree(folder);
