@@ -55,8 +55,12 @@ ELSEWHERE = ("distributed", "jupyterlab-widgets", "miniaudio", "soundfile", "wid
 """Required, but not in a browser: a cluster, compiled decoders, a page for widgets."""
 LABEXTENSIONS = "share/jupyter/labextensions"
 EXTENSIONS = ("@jupyter-widgets/jupyterlab-manager", "@jupyterlite/pyodide-kernel-extension")
+KERNEL_SETTINGS = f"{EXTENSIONS[1]}:kernel"
 OURS = Path(__file__).parents[1] / "lite"
 """The settings of JupyterLite, and an extension of our own."""
+KERNEL_SCRIPT = "kernel.js"
+"""What the kernel takes for Pyodide."""
+SETTINGS = "jupyter-lite.json"
 ICONS = ("favicon-notebook.ico", "favicon-busy-1.ico")
 PURE = ("--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none")
 BROWSER = {"sys_platform": "emscripten", "platform_system": "Emscripten", "os_name": "posix"}
@@ -226,7 +230,7 @@ def prepare(root: Path, work: Path) -> None:
         partial(official.file, root=root),
         by_itself(),
     )
-    for file in (*(core / name for name in official.CORE), *files):
+    for file in (*(core / name for name in official.CORE), OURS / KERNEL_SCRIPT, *files):
         shutil.copy2(file, target)
     (target / official.LOCK).write_text(json.dumps(served), "utf8")
 
@@ -310,7 +314,7 @@ def build(app: Sphinx, error: Exception | None) -> None:
         if (kept := source.parent / "kept").is_dir():
             shutil.copytree(kept, target.parent / "kept", dirs_exist_ok=True)
         target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), "utf8")
-    shutil.copy2(OURS / "jupyter-lite.json", work)
+    shutil.copy2(OURS / SETTINGS, work)
     installed = (str(Path(sys.prefix, LABEXTENSIONS, each)) for each in EXTENSIONS)
     jupyterlite(
         work,
@@ -321,10 +325,19 @@ def build(app: Sphinx, error: Exception | None) -> None:
         no_sourcemaps=True,
         no_unused_shared_packages=True,
     )
+    use_our_kernel(site / SETTINGS)
     for icon in ICONS:  # that it asks for and forgets to copy
         target = site / "static" / "favicons" / icon
         target.parent.mkdir(exist_ok=True)
         shutil.copy2(site / "notebooks" / "favicon.ico", target)
+
+
+def use_our_kernel(settings: Path) -> None:
+    """Let the kernel begin with our script, where JupyterLite has written another."""
+    found = json.loads(settings.read_text("utf8"))
+    plugins = found["jupyter-config-data"]["litePluginSettings"]
+    plugins[KERNEL_SETTINGS]["pyodideUrl"] = f"./static/pyodide/{KERNEL_SCRIPT}"
+    settings.write_text(json.dumps(found, indent=2), "utf8")
 
 
 def macros(config: Config) -> str:

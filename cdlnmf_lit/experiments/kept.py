@@ -10,7 +10,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from cdlnmf_lit.experiments.fingerprints import installed, source_digest
 from cdlnmf_lit.experiments.sweeps import (
+    BROWSER,
     LIBRARY,
     VERSIONS,
     Point,
@@ -41,8 +41,6 @@ Row = dict[str, Any]
 DIGITS = 5
 """Significant ones, of each number that is kept."""
 TENTHS = 10
-BROWSER = sys.platform == "emscripten"
-"""Where a file is of the build that the code is of, and a trial takes minutes."""
 WISHES = ("", "check", "renew")
 DECIBELS = (0.5, 0.0)
 TOLERANCES: Mapping[str, tuple[float, float]] = {

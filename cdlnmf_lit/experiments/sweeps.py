@@ -31,9 +31,13 @@ ROOMS = ("theory", "methods", "experiments")
 """The parts of the package that a result depends on."""
 VERSIONS = ("numpy", "scipy", "numba", "joblib", "fast-bss-eval", "mir_eval")
 """The distributions whose version a result depends on."""
+BROWSER = sys.platform == "emscripten"
+"""Where nobody edits a file, to parse all of them takes seconds, and a trial minutes."""
 
 
-def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
+def library_fingerprint(
+    package: Path = Path(__file__).parents[1], read: Callable[[Path], bytes] = code_alone
+) -> str:
     """Fingerprint the package's code, as it is on disk, and what it computes with.
 
     What draws and plays (``presentation``) is no part of it, nor are comments and docstrings: to
@@ -43,6 +47,8 @@ def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
     ----------
     package
         The folder of the package.
+    read
+        What counts of a file.
 
     Examples
     --------
@@ -50,10 +56,10 @@ def library_fingerprint(package: Path = Path(__file__).parents[1]) -> str:
     True
     """
     files = [path for room in ROOMS for path in (package / room).rglob("*.py")]
-    return fingerprint(files, package, VERSIONS, code_alone)[:16]
+    return fingerprint(files, package, VERSIONS, read)[:16]
 
 
-LIBRARY = library_fingerprint()
+LIBRARY = library_fingerprint(read=Path.read_bytes if BROWSER else code_alone)
 """The fingerprint of what this process imported: files may be edited while it runs."""
 
 

@@ -1,4 +1,4 @@
-// Runs a notebook as JupyterLite's kernel does: what a cell imports is loaded, IPython runs the cell.
+// Runs a notebook as its kernel in the book does: what a cell imports is loaded, IPython runs the cell.
 const READY = `
 import os, sys, warnings
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
@@ -21,7 +21,9 @@ onmessage = async ({ data: { core, lock, folder, files, cells } }) => {
   const seconds = () => (performance.now() - begun) / 1000;
   try {
     const { loadPyodide } = await import(core + "pyodide.mjs");
+    const { keepBytecode, takeBytecode } = await import(new URL("../../../_static/bytecode.js", core));
     const python = await loadPyodide({ indexURL: core, lockFileURL: lock });
+    await takeBytecode(python, await (await fetch(lock)).text());
     const quiet = { messageCallback: () => {} };
     await python.loadPackage(["ipython", "matplotlib-inline"], quiet);
     python.FS.mkdirTree(folder);
@@ -46,7 +48,9 @@ onmessage = async ({ data: { core, lock, folder, files, cells } }) => {
       answers.push({ error: run(source), seconds: seconds() - start });
       probe();
     }
-    postMessage({ answers, seconds: seconds() - probed, probe: probed / cells.length, bytes: python._module.HEAP8.length });
+    const found = { answers, seconds: seconds() - probed, probe: probed / cells.length, bytes: python._module.HEAP8.length };
+    await keepBytecode();
+    postMessage(found);
   } catch (error) {
     postMessage({ failed: String(error) });
   }

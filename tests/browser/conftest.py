@@ -10,7 +10,7 @@ from statistics import fmean
 import official
 import pytest
 from chromium import program
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.site_server import CHAPTERS, HTML, REPORTS, ROOT, serving
 
@@ -43,6 +43,12 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=program(), args=arguments)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def visit(browser: Browser) -> BrowserContext:
+    """What one reader's browser keeps from page to page."""
+    return browser.new_context()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import lite_notebooks
 import official
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import BrowserContext
 
 from tests.browser.browsers_python import PROBE, ran
 from tests.browser.site_server import CHAPTERS, HTML, ROOT
@@ -54,7 +54,7 @@ def test_no_role_or_directive_is_left_in_a_notebook(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-def test_a_chapter_runs(name: str, browser: Browser, alike: str) -> None:
+def test_a_chapter_runs(name: str, visit: BrowserContext, alike: str) -> None:
     notebook = json.loads((FILES / f"{name}.ipynb").read_text("utf8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     room = Path(name).parent
@@ -62,7 +62,7 @@ def test_a_chapter_runs(name: str, browser: Browser, alike: str) -> None:
     site = f"{alike}lite/files/{room}/"
     kept = {path.as_posix(): site + path.as_posix() for path in there}
     cells = ["".join(cell["source"]) for cell in code]
-    answer = ran(browser, alike, cells, f"/drive/{room}", kept)
+    answer = ran(visit, alike, cells, f"/drive/{room}", kept)
     told = len(tagged(notebook["cells"], lite_notebooks.TOLD))
     smaller = len(tagged(code, lite_notebooks.VARIANT))
     unaltered = len(code) - smaller - len(tagged(code, lite_notebooks.START))

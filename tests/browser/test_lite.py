@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.site_server import HTML, PREFIX, ROOT, serving
+from tests.browser.test_live_cells import KEPT
 from tests.browser.test_pages import Seen
 
 RUN = """async source => {
@@ -117,6 +118,10 @@ def test_a_slider_is_alive_and_follows_the_keys(notebook: Page) -> None:
     expect(handle).to_be_focused()
     notebook.locator(".jp-Notebook .noUi-target").last.click()
     notebook.locator(".jp-OutputArea-output", has_text=re.compile(r"square \d{3,}")).last.wait_for()
+
+
+def test_what_a_kernel_compiled_is_kept_for_the_next(notebook: Page) -> None:
+    notebook.wait_for_function(KEPT)
 
 
 def test_run_all_keeps_its_place_and_shows_progress(notebook: Page) -> None:

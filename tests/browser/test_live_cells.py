@@ -47,6 +47,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 compiled = SourceFileLoader.get_code.__globals__["compiled"]
 print(any("/scipy/optimize/" in path for path in compiled), "scipy.optimize" in sys.modules)
+print("fonts" if "matplotlib.font_manager" in compiled else "no fonts")
 """
 MARKDOWN = """
 from IPython.display import Markdown
@@ -232,7 +233,7 @@ def test_what_python_has_compiled_is_kept_for_the_next_page(
     begun = processor_seconds(browser)
     output = run_as(cell(page, 1), COMPILED)
     print(f"{processor_seconds(browser) - begun:.1f} s of the processor in the second chapter")
-    expect(output.locator("pre")).to_have_text("True False\n")
+    expect(output.locator("pre")).to_have_text("True False\nfonts\n")
     page.close()
 
 

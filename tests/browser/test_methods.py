@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, BrowserContext
 
 from cdlnmf_lit.methods import METHODS
 from cdlnmf_lit.methods.recipes import RECIPES
@@ -52,7 +52,8 @@ IMPORTED = 3
 
 
 def test_the_package_is_soon_imported(browser: Browser, alike: str) -> None:
-    answer = ran(browser, alike, IMPORTS)
+    """By a browser that has kept nothing."""
+    answer = ran(browser.new_context(), alike, IMPORTS)
     first, ours = answer["answers"]
     assert not first["error"]
     assert not ours["error"]
@@ -65,11 +66,11 @@ def test_the_package_is_soon_imported(browser: Browser, alike: str) -> None:
     ("seconds", "cell", "names"), [(60, METHOD, METHODS), (10, RECIPE, RECIPES)]
 )
 def test_each_takes_a_sound_apart(
-    seconds: int, cell: str, names: dict[str, object], browser: Browser, alike: str
+    seconds: int, cell: str, names: dict[str, object], visit: BrowserContext, alike: str
 ) -> None:
     """Three iterations of each method on a minute, each recipe whole on ten seconds."""
     cells = [SOUND.format(seconds=seconds), *(cell.format(name) for name in names)]
-    answer = ran(browser, alike, cells)
+    answer = ran(visit, alike, cells)
     said = zip(["the sound", *names], answer["answers"], strict=True)
     assert not {name: each["error"] for name, each in said if each["error"]}
     assert answer["bytes"] <= BYTES
