@@ -313,7 +313,7 @@ def _phase(m: Measured) -> tuple[str, str]:
 
 
 def _time(m: Measured) -> tuple[str, str]:
-    """Of the chirps that a method found: is it off by more than CDL ever is?"""
+    """Of the chirps that a method found: is it off by more than CDL is on any signal?"""
     off = {name: _misplaced(m, name) for name in ("CDL", "LRTFS", "IS-NMF")}
     told = ", ".join(f"{name} {spread(each)}" for name, each in off.items() if each)
     number = f"times between chirps, off by (ms): {told}" if told else ""
@@ -324,8 +324,8 @@ def _time(m: Measured) -> tuple[str, str]:
 
 
 def _misplaced(m: Measured, method: str) -> list[float]:
-    """In ms, of the runs that find both chirps."""
-    rows = [row for row in m.all_of("chirps", method) if _found(row.found)]
+    """In ms, of the runs that judge and find both chirps."""
+    rows = [row for row in m.judged("chirps", method) if _found(row.found)]
     return [1000 * row.misplaced for row in rows if row.misplaced is not None]
 
 
