@@ -23,14 +23,16 @@ REST = 0.25
 class Joining(OnGrid):
     r"""Sparse coding by an active set that all events of a signal enter together.
 
-    The slope of the objective in an activation that is zero is ``λ - c``. In each atom's length of
-    the signal the activation of the steepest descent joins those that are in,
+    The slope of the objective in an activation that is zero is ``λ - c``, or ``λ - |c|`` where
+    activations may be negative. In each atom's length of the signal the activation of the steepest
+    descent joins those that are in,
 
     .. math:: (k, n) = \arg\max_{z_k[n] = 0} c_k[n] > λ, \qquad c_k = (x - Σ_j d_j ∗ z_j) ⋆ d_k,
 
     and those in that touch each other go to their best together: see :func:`.within_signs`. Events
-    that are apart take one such step, and a few a second one. Where too many touch each other, or
-    would still join, descent goes on as on any grid, one activation after the other.
+    that are apart take one such step, and a few a second one. A step after which too many touch
+    each other, or would still join, is not taken: descent goes on from before it, as on any grid,
+    one activation after the other.
 
     Examples
     --------
@@ -42,7 +44,8 @@ class Joining(OnGrid):
 
     References
     ----------
-    Of each signal by itself: Lawson and Hanson, *Solving least squares problems* (1974).
+    Equation (2) of the paper, by the active set of Lawson and Hanson's *Solving least squares
+    problems*.
     """
 
     def greedy(self, state: sparse_coding.State) -> Iterator[sparse_coding.State]:
@@ -52,10 +55,12 @@ class Joining(OnGrid):
         while signs.any():
             z = state.activations + trace * signs
             joined = self.settled(replace(state, activations=z))
-            signs = self.joining(joined)
             crowded = np.any(np.abs(joined.activations) == trace)
-            most = REST * np.count_nonzero(joined.activations)
-            if crowded or np.count_nonzero(signs) > most:
+            if crowded or np.array_equal(joined.activations, state.activations):
+                break
+            signs = self.joining(joined)
+            most = max(1, REST * np.count_nonzero(joined.activations))
+            if np.count_nonzero(signs) > most:
                 break
             state = replace(joined, iteration=state.iteration + 1)
             yield state

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cdlnmf_lit.methods.grid import TOGETHER, Grid, OnGrid
 from cdlnmf_lit.methods.joining import Joining
-from tests.strategies import normal, seeds
+from tests.strategies import dtypes, normal, seeds
 
 
 def tone(T_d: int) -> np.ndarray:
@@ -19,7 +19,9 @@ def tone(T_d: int) -> np.ndarray:
 def coded(problem, d, gap):
     """The objectives on the way to a gap."""
     objectives = []
-    for state in problem.states(problem.state(0, d, np.zeros((len(d), problem.positions)))):
+    for state in problem.states(
+        problem.state(0, d, np.zeros((len(d), problem.positions), d.dtype))
+    ):
         objectives.append(state.objective)
         if state.record["coding_gap"] < gap or state.iteration == 50:
             break
@@ -40,25 +42,28 @@ def test_events_that_are_apart_are_found_in_two_steps(places, apart, kind):
 
 @given(
     seeds,
-    st.integers(2, 12),
-    st.integers(1, 3),
+    st.tuples(st.integers(2, 12), st.integers(1, 3), st.integers(-3, 0)),
     st.booleans(),
     st.lists(st.integers(0, 150), min_size=1, max_size=9),
     st.sampled_from([1e-3, 1e-1]),
+    dtypes,
 )
 def test_no_pass_raises_the_objective_and_the_last_is_the_best(
-    seed, T_d, hop, signed, places, part
+    seed, place, signed, places, part, dtype
 ):
-    """Events that are apart, that overlap, and that are many."""
-    d, N = normal(seed, 2, T_d), 160 // hop
-    z = np.zeros((2, N))
+    """Events that are apart, that overlap, that are many, and that the beginning cuts."""
+    T_d, hop, first = place
+    rounding, gap = (1e-5, 1e-3) if dtype == np.float32 else (1e-9, 1e-6)
+    d, N = normal(seed, 2, T_d, dtype=dtype), 160 // hop
+    z = np.zeros((2, N), dtype)
     z[np.arange(len(places)) % 2, np.minimum(places, N - 1)] = 1 + np.abs(normal(seed, len(places)))
-    x = Grid(d, N, hop, 0, hop * N + T_d).synthesis(z) + 1e-2 * normal(seed + 1, hop * N + T_d)
-    c = Grid(d, N, hop, 0, x.size).correlation(x)
-    problem = Joining(T_d, part * np.abs(c).max(), signed, x=x, hop=hop, positions=N)
-    state, objectives = coded(problem, d, 1e-6)
-    assert np.all(np.diff(objectives) <= 1e-9 * objectives[0])
-    assert state.record["coding_gap"] < 1e-6
+    grid = Grid(d, N, hop, first, hop * N + T_d)
+    x = grid.synthesis(z) + 1e-2 * normal(seed + 1, grid.length, dtype=dtype)
+    penalty = part * float(np.abs(grid.correlation(x)).max())
+    problem = Joining(T_d, penalty, signed, x=x, hop=hop, first_sample=first, positions=N)
+    state, objectives = coded(problem, d, gap)
+    assert np.all(np.diff(objectives) <= rounding * objectives[0])
+    assert state.record["coding_gap"] < gap
     assert signed or state.activations.min() >= 0
 
 
