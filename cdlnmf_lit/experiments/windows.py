@@ -221,16 +221,31 @@ def points(reference: Reference) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
 
 
 def by_true_masks(mixture: Mixture, window: int, rank: int | None = None) -> Signal:
-    r"""The sources as masks give them that know the truth: no method that masks is told as much.
+    r"""The sources as masks of the true magnitudes give them: a guide, for other masks do better.
 
     .. math:: \hat s_j = Φ \Big( \frac{V_j}{\sum_i V_i} \, Φ^* x \Big), \qquad V_j = |Φ^* s_j|
 
-    with a Hann window that moves by half its length. With a rank, each ``V_j`` is the best matrix
-    of that rank, in the sum of squares, with zeros where that is negative.
+    with a Hann window that moves by half its length. The sum runs over all stems, also the noise.
+    With a rank, each ``V_j`` is the best matrix of that rank, in the sum of squares, with zeros
+    where that is negative: masks of the model. Where all ``V_i`` are 0 the mask is even.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    window : int
+        In samples.
+    rank : int, optional
+        As large as the spectrogram, or larger, it changes nothing.
 
     Returns
     -------
     array (S, T)
+        Without the noise.
+
+    Raises
+    ------
+    ValueError
+        If the rank is less than 1.
 
     Examples
     --------
@@ -244,17 +259,14 @@ def by_true_masks(mixture: Mixture, window: int, rank: int | None = None) -> Sig
     True
     """
     frame, x = hann(window, window // 2), mixture.signal
-    spectrograms = [np.abs(frame.half_analysis(stem)) for stem in mixture.stems]
+    V = np.stack([np.abs(frame.half_analysis(stem)) for stem in mixture.stems])
     if rank is not None:
-        spectrograms = [_of_rank(V, rank) for V in spectrograms]
-    whole = np.sum(spectrograms, axis=0)
-    coefficients = frame.half_analysis(x) / np.where(whole > 0, whole, 1)
-    return np.stack(
-        [
-            frame.half_synthesis(spectrograms[s] * coefficients, x.size)
-            for s in mixture.source_numbers
-        ]
-    )
+        kept = integer(rank, "rank")
+        V = np.stack([_of_rank(each, kept) for each in V])
+    V[:, V.sum(axis=0) == 0] = 1
+    coefficients = frame.half_analysis(x) / V.sum(axis=0)
+    sources = V[mixture.source_numbers]
+    return np.stack([frame.half_synthesis(each * coefficients, x.size) for each in sources])
 
 
 def _of_rank(V: Signal, rank: int) -> Signal:

@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.experiments.evaluation import si_sdr
@@ -115,6 +115,7 @@ def test_a_pattern_of_one_frame_is_a_spectrum():
     rank=st.one_of(st.none(), st.integers(1, 3)),
     seed=st.integers(0, 2**32 - 1),
 )
+@example(T=282, half=33, rank=3, seed=2067181059)  # all models are 0 at some place
 def test_masks_that_know_the_truth_sum_to_the_sound(T, half, rank, seed):
     stems = np.random.default_rng(seed).standard_normal((3, T))
     mixture = Mixture(stems, 8000, ("a", "b", "c"))
@@ -130,6 +131,13 @@ def test_a_rank_as_large_as_the_spectrogram_changes_nothing(T, half, seed):
     np.testing.assert_allclose(
         by_true_masks(mixture, 2 * half, full), by_true_masks(mixture, 2 * half), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("rank", [0, -1, 1.5])
+def test_what_is_no_rank_is_refused(rank):
+    mixture = Mixture(np.random.default_rng(0).standard_normal((2, 100)), 8000, ("a", "b"))
+    with pytest.raises(ValueError, match="rank must be"):
+        by_true_masks(mixture, 16, rank)
 
 
 def test_a_note_that_comes_again_alike_needs_one_spectrum():
