@@ -1,13 +1,16 @@
 """Chapters in the browser: what is served, what runs there, and what is only told."""
 
 import json
+import marshal
+import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import jupytext
 import lite
@@ -388,3 +391,59 @@ def test_without_a_network_the_book_is_built_without_notebooks(tmp_path, monkeyp
     assert not config.lite_is_there
     assert len(said) == 2
     assert all(line.startswith("no notebooks that run in the browser") for line in said)
+
+
+# ---- what the browser keeps of compiled Python ---------------------------------------------------
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Begin as a browser's Python does, with what was kept."""
+    script = (ROOT / "book" / "_static" / "bytecode.js").read_text("utf8")
+    keeping = re.search(r"KEEPING = `(.*?)`;", script, re.DOTALL)[1]
+    get_code = SourceFileLoader.get_code
+
+    def start(kept=None):
+        monkeypatch.setattr(SourceFileLoader, "get_code", get_code)
+        scope = {}
+        exec(keeping, scope)
+        scope["compiled"] |= marshal.loads(kept) if kept else {}
+        return scope["everything"]
+
+    return start
+
+
+def value(path):
+    scope = {}
+    exec(SourceFileLoader("module", str(path)).get_code("module"), scope)
+    return scope["value"]
+
+
+def test_a_source_is_compiled_once_and_anew_where_it_has_changed(tmp_path, started, monkeypatch):
+    path = tmp_path / "site-packages" / "module.py"
+    path.parent.mkdir()
+    path.write_text("value = 1", "utf8")
+    everything = started()
+    assert value(path) == 1
+    everything = started(everything())
+    with monkeypatch.context() as patch:
+        patch.setattr(SourceFileLoader, "source_to_code", None)
+        assert value(path) == 1
+    time = path.stat().st_mtime_ns
+    path.write_text("value = 2", "utf8")
+    os.utime(path, ns=(time, time))
+    assert value(path) == 2
+    started(everything())
+    assert value(path) == 2
+
+
+def test_what_is_compiled_is_kept_with_the_list_of_the_fonts_and_without(
+    tmp_path, started, monkeypatch
+):
+    fonts = ModuleType("matplotlib.font_manager")
+    fonts.__file__ = str(tmp_path / "font_manager.py")
+    monkeypatch.setitem(sys.modules, fonts.__name__, fonts)
+    everything = started()
+    assert marshal.loads(everything()) == {}
+    (tmp_path / "fontlist.json").write_bytes(b"{}")
+    assert marshal.loads(everything()) == {fonts.__name__: b"{}"}

@@ -5,9 +5,11 @@ self.loadPyodide = async (options) => {
   const there = (name) => new URL(name, options.indexURL).href;
   importScripts(there("pyodide.js")); // puts the true one in place of this one
   const python = await self.loadPyodide(options);
-  const { keepBytecode, takeBytecode } = await import(there("../../../_static/bytecode.js"));
-  const lock = await fetch(there("pyodide-lock.json"));
-  await takeBytecode(python, await lock.text()).catch(() => {});
-  setInterval(() => keepBytecode().catch(() => {}), EVERY);
+  try {
+    const { keepBytecode, takeBytecode } = await import(there("../../../_static/bytecode.js"));
+    setInterval(() => keepBytecode().catch(() => {}), EVERY);
+    const lock = await fetch(there("pyodide-lock.json"));
+    await takeBytecode(python, await lock.text());
+  } catch {} // it only starts more slowly
   return python;
 };

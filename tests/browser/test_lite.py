@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import lite
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.site_server import HTML, PREFIX, ROOT, serving
 from tests.browser.test_live_cells import KEPT
@@ -122,6 +122,24 @@ def test_a_slider_is_alive_and_follows_the_keys(notebook: Page) -> None:
 
 def test_what_a_kernel_compiled_is_kept_for_the_next(notebook: Page) -> None:
     notebook.wait_for_function(KEPT)
+
+
+def test_a_kernel_starts_without_the_store_of_what_was_compiled(
+    browser: Browser, alike: str
+) -> None:
+    page, refused = browser.new_context().new_page(), []
+    page.set_default_timeout(180_000)
+
+    def refuse(route: Route) -> None:
+        refused.append(route.request.url)
+        route.abort()
+
+    page.context.route("**/bytecode.js", refuse)
+    open_notebook(page, alike, "theory/gabor")
+    page.evaluate(RUN, "print('it is', 6 * 7)")
+    until(page, "it is 42")
+    assert refused == [f"{alike}_static/bytecode.js"]
+    page.context.close()
 
 
 def test_run_all_keeps_its_place_and_shows_progress(notebook: Page) -> None:

@@ -41,7 +41,7 @@ SAID = """status => {
   hear.observe(status, { childList: true });
   return said;
 }"""
-KEPT = "async () => (await (await caches.open('bytecode')).keys()).length === 1"
+KEPT = f"async () => (await (await caches.open('bytecode {PREFIX}')).keys()).length === 1"
 COMPILED = """
 import sys
 from importlib.machinery import SourceFileLoader
