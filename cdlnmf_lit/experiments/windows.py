@@ -142,24 +142,19 @@ def methods_at(sound: str, window: int, atom: int) -> dict[str, Method]:
     }
 
 
-def _on_chirps(window: int, atom: int) -> tuple[CDL, Algorithm1]:
+def _on_chirps(window: int, atom: int) -> tuple[Method, Method]:
     """As in the chapter on chirps, but for the lengths: there both are 2.5 s."""
     learning = replace(paper.LEARNING, atom_length=window, padding=window // 2, iterations=1)
-    placing = Algorithm1(
+    placing = replace(  # type: ignore[call-arg]
+        paper.CHIRPS["Algorithm 1, a = 1"].method,
         start=replace(paper.WIDE, frame=hann(window, window // 2)) >> learning,
         frame=GaborFrame("boxcar", 1, window).tight(),
-        iterations=80,
-        step_rule="backtracking",
-        activation_update="coordinate",
-        recentre_every=5,
-        share=0.05,
-        precision="float32",
     )
     whole = replace(learning, atom_length=atom, padding=atom // 2, iterations=40, tolerance=1e-3)
     return whole, placing
 
 
-def _on_the_piano(window: int, atom: int) -> tuple[CDL, Algorithm1]:
+def _on_the_piano(window: int, atom: int) -> tuple[Method, Method]:
     """As in the chapter on the piano, where both are 2048 samples, and until they converge."""
     learning = CDL(atom_length=atom, iterations=30, share=0.02, tolerance=1e-3, precision="float32")
     placing = Algorithm1(
