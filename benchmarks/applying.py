@@ -10,14 +10,17 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from cdlnmf_lit.methods import recipes
 from cdlnmf_lit.methods.cdl import CDL
 from cdlnmf_lit.methods.decomposition import Decomposition
+from cdlnmf_lit.methods.method import Method
 from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.recordings import applied
 from cdlnmf_lit.theory.arguments import Array
@@ -65,11 +68,19 @@ def of_atoms() -> tuple[Decomposition, Array]:
     return replace(found, parameters=method.parameters, sample_rate=RATE), d
 
 
-def of_spectra() -> tuple[Decomposition, Array]:
-    """Four spectra by the Kullback-Leibler divergence, learnt on twenty seconds."""
+def learnt(method: Method) -> tuple[Decomposition, Array]:
+    """Four patterns that a method learnt on twenty seconds."""
     d = waveforms(4)
     x = np.concatenate(list(Recording(20, d).blocks(0)))
-    return replace(NMF(iterations=50).decompose(x, 4), sample_rate=RATE), d
+    return replace(method.decompose(x, 4), sample_rate=RATE), d
+
+
+KINDS: dict[str, Callable[[], tuple[Decomposition, Array]]] = {
+    "two atoms": of_atoms,
+    "four spectra": partial(learnt, NMF(iterations=50)),
+    "four patterns of notes": partial(learnt, recipes.notes(RATE)),
+}
+"""Spectra by the Kullback-Leibler divergence, patterns by least squares."""
 
 
 def measure() -> None:
@@ -78,7 +89,7 @@ def measure() -> None:
     parser.add_argument("--minutes", type=int, default=10)
     parser.add_argument("--write", choices=applied.WRITES, default="events")
     asked = parser.parse_args()
-    for name, made in (("two atoms", of_atoms), ("four spectra", of_spectra)):
+    for name, made in KINDS.items():
         found, d = made()
         recording = Recording(60 * asked.minutes, d)
         begin = time.process_time()

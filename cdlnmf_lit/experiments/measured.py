@@ -6,26 +6,15 @@ Chapter: ``book/experiments/claims.md``.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cdlnmf_lit.experiments.scan import SEEDS, Row, at_its_choice, rows_of
+from cdlnmf_lit.experiments.scan import Row, at_its_choice, rows_of
 
 FILES = ("piano", "piano_ways", "chirps", "chirps_memory", "chirps_overlapping")
 """Of the kept sweeps those whose settings no scan has: the paper's own, and this book's."""
-PAGES = {
-    "CDL": "CDL",
-    "Algorithm 1, 80 %": "Algorithm 1",
-    "IS-NMF": "IS-NMF",
-    "KL-NMF": "KL-NMF",
-    "convolutive NMF, 93 ms": "convolutive NMF",
-    "LRTFS": "LRTFS",
-}
-"""Rows of the page on the chirps that are of the scan's methods too, with two components."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +35,13 @@ class Measured:
         outcomes = self.kept.get(file, {}).get(row, ())
         return [({**each, **each.get("scores", {})})[column] for each in outcomes]
 
-    @cached_property
-    def rows(self) -> list[Row]:
-        """All runs: the scan's, and those that the page on the chirps has of the same methods."""
-        return [*self.scan, *(row for name in PAGES for row in self._of_page(name))]
-
-    def _of_page(self, name: str) -> Iterator[Row]:
-        columns = ("min_si_sdr", "mean_si_sdr", "objective", "relative_residual", "seconds")
-        asked = (self.sweep("chirps", name, each) for each in (*columns, "iterations"))
-        for seed, numbers in enumerate(zip(*asked, strict=True)):
-            yield Row("chirps", PAGES[name], "as on its page", 2, seed, seed, *numbers)
-
     def all_of(self, signal: str, method: str) -> list[Row]:
         """All runs of a method on a signal, at any setting."""
-        return [row for row in self.rows if (row.signal, row.method) == (signal, method)]
-
-    def scanned(self, method: str) -> bool:
-        """Whether two settings of it or more were run on half of the chirps."""
-        settings = Counter((row.setting, row.K) for row in self.all_of("chirps", method))
-        return sum(2 * count >= len(SEEDS) for count in settings.values()) >= 2
+        return [row for row in self.scan if (row.signal, row.method) == (signal, method)]
 
     def judged(self, signal: str, method: str) -> list[Row]:
         """One run a signal, see :func:`~cdlnmf_lit.experiments.scan.at_its_choice`."""
-        return at_its_choice(self.rows, signal, method)
+        return at_its_choice(self.scan, signal, method)
 
 
 def measured(folder: str | Path) -> Measured:

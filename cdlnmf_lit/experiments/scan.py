@@ -1,7 +1,7 @@
 """The scan: every method that the paper compares, over the settings that it leaves open.
 
-A method is judged on each signal at the setting that the other signals chose, and its start is
-chosen by its own objective: no choice knows the truth that it is judged by.
+Some signals choose each method's setting, others judge it, and its start is chosen by its own
+objective: no choice knows the truth that it is judged by.
 
 Chapter: ``book/experiments/claims.md``.
 """
@@ -27,11 +27,11 @@ from cdlnmf_lit.methods.nmf import NMF
 from cdlnmf_lit.methods.semi_nmf import SemiNMF
 from cdlnmf_lit.theory.gabor import GaborFrame, hann
 
-SEEDS = range(10)
-"""Of the pianos and of the chirps."""
-STARTS, FEW = 10, 3
-"""Starts of each chosen setting: on the recording; and on each signal, its first one included. So
-many are the signals, too, on which other frames are tried."""
+JUDGE, CHOOSE = range(10), range(10, 20)
+"""Seeds of the pianos and chirps that judge a method, and of those that choose its setting."""
+STARTS, EACH, FEW = 10, 5, 3
+"""Starts of each chosen setting on the recording, and on each signal that judges; and signals on
+which other frames are tried."""
 PICTURED = ("Algorithm 1", "IS-NMF", "CDL")
 """The methods of the paper's Fig. 3, which is of the recording."""
 RANKED = (*PICTURED, "LRTFS")
@@ -165,11 +165,10 @@ def rows_of(path: str | Path) -> list[Row]:
     return [Row(**json.loads(line)) for line in Path(path).read_text("utf8").splitlines()]
 
 
-def chosen(rows: Iterable[Row], signal: str, *, without: int | None = None) -> dict[str, Choice]:
-    """Of each method the setting and K of the highest median quality, over all signals but one.
+def chosen(rows: Iterable[Row], signal: str) -> dict[str, Choice]:
+    """Of each method the setting and K of the highest median quality, over the signals that choose.
 
-    What is judged on a signal is chosen without it. A setting is in the choice once it was run on
-    half as many signals as the method's others.
+    A setting is in the choice once it was run on half as many signals as the method's others.
 
     Parameters
     ----------
@@ -177,18 +176,16 @@ def chosen(rows: Iterable[Row], signal: str, *, without: int | None = None) -> d
         Of any signals.
     signal
         ``piano`` or ``chirps``.
-    without
-        The seed of the signal that is to be judged.
 
     Examples
     --------
-    >>> rows = [Row("piano", "NMF", "", K, 1, 1, 3.0, float(K), 1, 0, 1, 9) for K in (4, 6, 8)]
-    >>> chosen(rows, "piano", without=0)
+    >>> rows = [Row("piano", "NMF", "", K, 10, 10, 3.0, float(K), 1, 0, 1, 9) for K in (4, 6, 8)]
+    >>> chosen(rows, "piano")
     {'NMF': ('', 8)}
     """
     found: dict[str, dict[Choice, list[float]]] = {}
     for row in rows:
-        if row.signal == signal and row.seed == row.start and row.seed != without:
+        if row.signal == signal and row.seed in CHOOSE:
             settings = found.setdefault(row.method, {})
             settings.setdefault((row.setting, row.K), []).append(row.quality)
     return {method: _best(settings) for method, settings in found.items()}
@@ -201,19 +198,22 @@ def _best(settings: dict[Choice, list[float]]) -> Choice:
 
 
 def at_its_choice(rows: Sequence[Row], signal: str, method: str) -> list[Row]:
-    """A method's run on each signal, at the setting that the others chose; of several starts that
-    of the lowest objective.
+    """A method's run on each signal that judges, at the setting that the others chose; of several
+    starts that of the lowest objective.
 
     Examples
     --------
     >>> rows = [Row("piano", "NMF", "", K, seed, seed, 3.0, float(K), 1, 0, 1, 9)
-    ...         for K in (4, 8) for seed in (0, 1, 2)]
-    >>> [row.K for row in at_its_choice(rows, "piano", "NMF")]
-    [8, 8, 8]
+    ...         for K in (4, 8) for seed in (0, 1, 10)]
+    >>> [(row.seed, row.K) for row in at_its_choice(rows, "piano", "NMF")]
+    [(0, 8), (1, 8)]
     """
-    own = [row for row in rows if (row.signal, row.method) == (signal, method)]
-    asked = {row.seed: chosen(own, signal, without=row.seed).get(method) for row in own}
-    return by_objective([row for row in own if (row.setting, row.K) == asked[row.seed]])
+    asked = (signal, method, chosen(rows, signal).get(method))
+    return by_objective(
+        row
+        for row in rows
+        if (row.signal, row.method, (row.setting, row.K)) == asked and row.seed in JUDGE
+    )
 
 
 def by_objective(rows: Iterable[Row]) -> list[Row]:
@@ -233,10 +233,10 @@ def by_objective(rows: Iterable[Row]) -> list[Row]:
 
 
 def everywhere(signal: str) -> Iterator[Key]:
-    """All settings on the seeded signals, one start each: of each K the ranked methods first."""
+    """All settings on all seeded signals, one start each: of each K the ranked methods first."""
     for K in COMPONENTS[signal]:
         for method in dict.fromkeys((*RANKED, *SETTINGS[signal])):
-            for seed in SEEDS:
+            for seed in (*CHOOSE, *JUDGE):
                 for setting in SETTINGS[signal][method]:
                     yield signal, method, setting, K, seed, seed
 
@@ -255,7 +255,7 @@ def on_other_frames(there: Iterable[Row]) -> Iterator[Key]:
     for name, (method, _) in OTHER_FRAMES.items():
         choice = chosen(rows, name.split()[0]).get(method)
         if choice:
-            yield from ((name, method, *choice, seed, seed) for seed in SEEDS[:FEW])
+            yield from ((name, method, *choice, seed, seed) for seed in JUDGE[:FEW])
 
 
 def method_of(key: Key) -> Method:
@@ -273,12 +273,12 @@ def method_of(key: Key) -> Method:
 
 
 def from_more_starts(there: Iterable[Row]) -> Iterator[Key]:
-    """The chosen settings on each signal again."""
+    """The chosen settings again, on each signal that judges."""
     rows = list(there)
-    for number in range(1, FEW):
+    for number in range(1, EACH):
         for signal in SETTINGS:
-            for seed in SEEDS:
-                for method, choice in chosen(rows, signal, without=seed).items():
+            for method, choice in chosen(rows, signal).items():
+                for seed in JUDGE:
                     yield signal, method, *choice, seed, 100 * seed + 100 + number
 
 
@@ -288,7 +288,7 @@ def plan(there: Iterable[Row]) -> dict[str, list[Key]]:
     Examples
     --------
     >>> {part: len(keys) for part, keys in plan([]).items()}
-    {'pianos': 360, 'recording': 0, 'chirps': 240, 'frames': 0, 'starts': 0}
+    {'pianos': 720, 'recording': 0, 'chirps': 480, 'frames': 0, 'starts': 0}
     """
     rows = list(there)
     return {
@@ -306,7 +306,7 @@ def progress(there: Iterable[Row]) -> dict[str, tuple[int, int]]:
     Examples
     --------
     >>> progress([])["pianos"]
-    (0, 360)
+    (0, 720)
     """
     rows = list(there)
     done = {row.key for row in rows}

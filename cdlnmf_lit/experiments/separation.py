@@ -75,7 +75,5 @@ def mean_si_sdr(components: Signal, mixture: Mixture) -> float:
     >>> mean_si_sdr(stems[::-1], mixture), mean_si_sdr(stems[:1], mixture)
     (100.0, 35.0)
     """
-    owners = evaluation.grouping(components, mixture.stems)
-    sounds = evaluation.grouped(components, owners, len(mixture.stems))[mixture.source_numbers]
-    ratios = evaluation.si_sdr(sounds, mixture.sources)
+    ratios = evaluation.si_sdr(evaluation.sources_in(components, mixture), mixture.sources)
     return float(np.mean(np.maximum(ratios, evaluation.FLOOR)))

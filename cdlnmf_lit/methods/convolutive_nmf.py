@@ -74,7 +74,7 @@ class Problem(method.Problem):
 
         def share(frames: slice) -> tuple[float, Array]:
             value, sides = 0.0, np.zeros((2, K, frames.stop - frames.start + L - 1), Z.dtype)
-            for rows, s in _blocks_of(Z, L, frames, self._rows):
+            for rows, s in blocks_of(Z, L, frames, self._rows):
                 more, *found = look(self.V[rows], s)
                 if self.activation_update == "averaged":
                     found = [ratio(*found), np.ones_like(found[0])]
@@ -113,7 +113,7 @@ class Problem(method.Problem):
         def stripe(columns: slice) -> None:
             w = np.ascontiguousarray(W[:, :, columns]).reshape(K * L, -1)
             up_here, down_here = np.zeros_like(w), np.zeros_like(w)
-            for rows, s in _blocks_of(Z, L, frames, ROWS):
+            for rows, s in blocks_of(Z, L, frames, ROWS):
                 q, p = self._weighed(self.V[rows, columns], s, w)
                 up_here += product_in_tiles(s, q)
                 if p is not None:
@@ -175,7 +175,7 @@ class Problem(method.Problem):
             return _sums_of_delayed(Z, L).reshape(-1, 1)
         if self.beta == 0:
             return np.zeros((len(Z) * L, F), Z.dtype)
-        blocks = _blocks_of(Z, L, slice(0, len(self.V)), ROWS)
+        blocks = blocks_of(Z, L, slice(0, len(self.V)), ROWS)
         return np.asarray(sum(product_in_tiles(s, s.T) for _, s in blocks))
 
     def _weighed(self, v: Array, s: Array, w: Array) -> tuple[Array, Array | None]:
@@ -367,10 +367,17 @@ def delayed(activations: Array, length: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(activations, N, axis=1)[:, ::-1]
 
 
-def _blocks_of(
+def blocks_of(
     activations: Array, length: int, frames: slice, size: int
 ) -> Iterator[tuple[slice, Array]]:
-    """Some frames, ``size`` at a time, and their delayed activations as a matrix ``(K L, n)``."""
+    """Some frames, ``size`` at a time, and their delayed activations as a matrix ``(K L, n)``.
+
+    Examples
+    --------
+    >>> blocks = blocks_of(np.array([[1.0, 2.0, 3.0]]), 2, slice(0, 2), 1)
+    >>> [(rows.start, s.ravel().tolist()) for rows, s in blocks]
+    [(0, [2.0, 1.0]), (1, [3.0, 2.0])]
+    """
     for start in range(frames.start, frames.stop, size):
         rows = slice(start, min(start + size, frames.stop))
         S = delayed(activations[:, rows.start : rows.stop + length - 1], length)
@@ -436,7 +443,7 @@ def model(patterns: Array, activations: Array, rows: slice | None = None) -> Arr
     K, L, F = patterns.shape
     rows = slice(0, activations.shape[1] - L + 1) if rows is None else rows
     flat = patterns.reshape(K * L, F)
-    blocks = _blocks_of(activations, L, rows, ROWS)
+    blocks = blocks_of(activations, L, rows, ROWS)
     return np.concatenate([product_in_tiles(s.T, flat) for _, s in blocks])
 
 
@@ -560,7 +567,7 @@ class ConvolutiveNMF(nmf.OfSpectrogram, name="convolutive-nmf"):
     def applied(
         self, x: Array, W: Array, learnt: Decomposition, gap: float | None, **asked: Any
     ) -> Iterator[Any]:
-        """Multiplicative updates, with a look at the gap after ten and every fourth more."""
+        """See :mod:`.convolutive_gap`."""
         from cdlnmf_lit.methods.convolutive_gap import states
 
         return states(self.problem(x, len(W), **asked), W)

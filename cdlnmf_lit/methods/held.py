@@ -148,8 +148,9 @@ def _until(states: Iterator[Any], gap: float) -> Iterator[Any]:
 
 
 def _said(run: Run, gap: float) -> str:
-    reached, n = run.records[-1]["coding_gap"], len(run.records) - 1
+    last: Any = run.state
+    reached = run.records[-1]["coding_gap"]
     told = f"at most {reached:.2g} above the best objective"
     if reached <= gap:
-        return f"certified after {n} iterations: {told}"
+        return f"certified after {last.iteration} iterations: {told}"
     return f"{run.status.split(':')[0]}: {told}"

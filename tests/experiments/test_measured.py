@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cdlnmf_lit.experiments.measured import FILES, PAGES, Measured, measured
-from cdlnmf_lit.experiments.scan import SEEDS, Row
+from cdlnmf_lit.experiments.measured import FILES, Measured, measured
+from cdlnmf_lit.experiments.scan import Row
 
 
 def outcome(dB, seconds=1.0):
@@ -24,27 +24,19 @@ def test_a_column_is_of_the_outcome_or_of_its_scores():
     assert m.sweep("chirps", "KL-NMF", "seconds") == m.sweep("piano", "CDL", "seconds") == []
 
 
-def test_the_page_is_one_setting_of_the_choice():
-    page = {"chirps": {"LRTFS": [outcome(5.0) for _ in SEEDS]}}
-    for dB, K in ((9.0, 4), (1.0, 2)):
-        m = Measured([scanned(seed, dB) for seed in SEEDS], page)
-        assert [row.K for row in m.judged("chirps", "LRTFS")] == [K] * len(SEEDS)
-    (row, *_) = Measured((), page).all_of("chirps", "LRTFS")
-    assert (row.found, row.si_sdr, row.objective, row.iterations) == (5.0, 6.0, -5.0, 7)
-
-
-@pytest.mark.parametrize(("signals", "enough"), [(4, False), (5, True)])
-def test_two_settings_on_half_of_the_signals_are_a_scan(signals, enough):
-    m = Measured([scanned(s, 1.0, K) for s in range(signals) for K in (2, 4)], {})
-    assert m.scanned("LRTFS") == enough
-    assert not Measured([scanned(seed, 1.0) for seed in SEEDS], {}).scanned("LRTFS")
+def test_runs_of_a_signal_are_found_and_those_that_judge_it():
+    rows = [scanned(seed, dB, K) for K, dB in ((2, 1.0), (4, 9.0)) for seed in (0, 1, 10)]
+    m = Measured(rows)
+    assert m.all_of("chirps", "LRTFS") == rows
+    assert m.all_of("piano", "LRTFS") == m.judged("piano", "LRTFS") == []
+    assert [(row.seed, row.K) for row in m.judged("chirps", "LRTFS")] == [(0, 4), (1, 4)]
 
 
 def test_a_folder_is_read_seed_by_seed(tmp_path):
     for file in FILES:
-        rows = [{"row": name, "result": outcome(n)} for n, name in enumerate(PAGES)]
+        rows = [{"row": name, "result": outcome(n)} for n, name in enumerate(["CDL", "KL-NMF"])]
         (tmp_path / f"{file}.json").write_text(json.dumps({"results": rows}), "utf8")
     with pytest.raises(FileNotFoundError, match="scan"):
         measured(tmp_path)
     (tmp_path / "scan.jsonl").write_text("", "utf8")
-    assert measured(tmp_path).sweep("piano", "KL-NMF", "min_si_sdr") == [3]
+    assert measured(tmp_path).sweep("piano", "KL-NMF", "min_si_sdr") == [1]

@@ -8,11 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cdlnmf_lit.experiments.scan import (
+    CHOOSE,
     COMPONENTS,
+    EACH,
     FEW,
+    JUDGE,
     OTHER_FRAMES,
-    SEEDS,
+    PICTURED,
     SETTINGS,
+    STARTS,
     Row,
     at_its_choice,
     by_objective,
@@ -42,30 +46,32 @@ def test_every_method_that_the_paper_compares_is_scanned():
 
 
 @given(qualities=st.lists(st.lists(st.floats(-30, 30), min_size=4, max_size=4), min_size=2))
-def test_the_choice_for_a_signal_does_not_look_at_it(qualities):
-    """Whatever the judging signal's own rows say, the others choose."""
-    rows = [row(seed, dB, K=K) for K, each in enumerate(qualities) for seed, dB in enumerate(each)]
-    for judge in range(4):
-        other = [each if each.seed != judge else row(judge, 0.0, K=each.K) for each in rows]
-        assert chosen(rows, "piano", without=judge) == chosen(other, "piano", without=judge)
-        medians = [np.median([dB for n, dB in enumerate(each) if n != judge]) for each in qualities]
-        assert chosen(rows, "piano", without=judge)["NMF"] == ("", int(np.argmax(medians)))
+def test_signals_that_judge_do_not_choose(qualities):
+    """Whatever their own rows say."""
+    scores = {(K, n): dB for K, each in enumerate(qualities) for n, dB in enumerate(each)}
+    rows = [row(CHOOSE[n], dB, K=K) for (K, n), dB in scores.items()]
+    judging = [row(seed, 99.0 * (K == 0), K=K) for K in range(len(qualities)) for seed in JUDGE]
+    best = ("", int(np.argmax(np.median(qualities, axis=1))))
+    assert chosen(rows + judging, "piano") == chosen(rows, "piano") == {"NMF": best}
+    judged = at_its_choice(rows + judging, "piano", "NMF")
+    assert [(each.seed, each.K) for each in judged] == [(seed, best[1]) for seed in JUDGE]
 
 
-def test_further_starts_and_other_signals_do_not_choose():
-    rows = [row(seed, float(K), K=K) for seed in SEEDS for K in (4, 8)]
-    more = [row(0, 99.0, K=4, start=101), row(3, 99.0, K=4, signal="piano at hop 256")]
-    assert chosen(rows + more, "piano") == {"NMF": ("", 8)}
+def test_other_signals_and_methods_do_not_choose():
+    rows = [row(seed, float(K), K=K) for seed in CHOOSE for K in (4, 8)]
+    more = [row(13, 99.0, K=4, signal="piano at hop 256"), row(13, 99.0, K=4, method="CDL")]
+    assert chosen(rows + more, "piano") == {"NMF": ("", 8), "CDL": ("", 4)}
 
 
 def test_a_setting_that_was_hardly_run_is_not_chosen():
-    rows = [row(seed, 1.0, K=4) for seed in range(6)] + [row(seed, 9.0, K=8) for seed in range(2)]
-    assert chosen(rows, "piano") == {"NMF": ("", 4)}
-    assert chosen([*rows, row(2, 9.0, K=8)], "piano") == {"NMF": ("", 8)}
+    rows = [row(seed, 1.0, K=4) for seed in CHOOSE[:6]]
+    few = [row(seed, 9.0, K=8) for seed in CHOOSE[:3]]
+    assert chosen(rows + few[:2], "piano") == {"NMF": ("", 4)}
+    assert chosen(rows + few, "piano") == {"NMF": ("", 8)}
 
 
 def test_one_run_a_signal_judges():
-    rows = [row(seed, 1.0, K=4) for seed in range(3)] + [row(seed, 2.0, K=8) for seed in range(3)]
+    rows = [row(seed, float(K), K=K) for seed in (0, 1, 2, 10, 11) for K in (4, 8)]
     again = [row(1, 5.0, K=8, start=201, objective=0.5), row(2, 5.0, K=8, start=301, objective=2.0)]
     judged = at_its_choice(rows + again, "piano", "NMF")
     assert [(each.seed, each.K, each.start) for each in judged] == [
@@ -99,7 +105,10 @@ def test_the_plan_asks_for_each_run_once_and_all_can_be_run():
         key = next(key for key in parts["frames"] if key[0] == name)
         assert key[1] == method
         assert method_of(key).frame == frame
-    assert len(parts["starts"]) == (FEW - 1) * len(SEEDS) * sum(map(len, SETTINGS.values()))
+    assert len(parts["starts"]) == (EACH - 1) * len(JUDGE) * sum(map(len, SETTINGS.values()))
+    assert len(parts["recording"]) == STARTS * len(PICTURED)
+    assert len(parts["frames"]) == FEW * len(OTHER_FRAMES)
+    assert not set(JUDGE).intersection(CHOOSE)
 
 
 def test_progress_counts_what_was_run():

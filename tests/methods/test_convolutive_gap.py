@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cdlnmf_lit.methods import convolutive_nmf
-from cdlnmf_lit.methods.convolutive_gap import convolutive_gap, states
+from cdlnmf_lit.methods.convolutive_gap import LeastSquares, Multiplicative, states
 from cdlnmf_lit.methods.nmf import beta_divergence
 from tests.reference import least
 from tests.strategies import positive
@@ -30,7 +32,8 @@ def test_the_bound_of_convolutive_nmf_is_below_the_best_and_near_it(beta, penalt
     Z = np.ones((K, N + L - 1))
     for _ in range(n):
         _, Z = problem.updated_activations(W, Z)
-    value, gap = convolutive_gap(problem, W, Z)
+    coding = {1.0: Multiplicative, 2.0: LeastSquares}[beta]
+    value, gap = coding(problem, W).gap(Z)
     assert value == pytest.approx(objective(Z.ravel())[0], rel=1e-8)
     assert value - gap <= best * (1 + 1e-6) <= value * (1 + 2e-6)
     if n == 300:
@@ -45,3 +48,57 @@ def test_states_know_their_gap_which_falls():
     assert [state.iteration for state in told] == [0, 10, 20, 30, 40]
     gaps = [state.record["coding_gap"] for state in told]
     assert gaps == sorted(gaps, reverse=True)
+
+
+SIZES = st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(0, 7), st.integers(1, 4))
+
+
+def euclidean(seed, K, L, more, F, penalty=0.0, dtype=float):
+    """Some frames and patterns, one of which may be silent."""
+    W, V = positive(seed, K, L, F), positive(seed + 1, L + more, F)
+    W[: seed % 2 * (K - 1)] = 0
+    return convolutive_nmf.Problem(V.astype(dtype), 2.0, penalty), W.astype(dtype)
+
+
+@given(sizes=SIZES, seed=st.integers(0, 99))
+def test_what_patterns_say_of_each_other_is_what_their_model_shows(sizes, seed):
+    problem, W = euclidean(seed, *sizes)
+    Z = positive(seed + 2, len(W), len(problem.V) + W.shape[1] - 1)
+    shown = convolutive_nmf.Problem(convolutive_nmf.model(W, Z), 2.0).alike(W)
+    found = LeastSquares(problem, W).together(Z)
+    np.testing.assert_allclose(found, shown, rtol=1e-9, atol=1e-9 * (1 + shown.max()))
+
+
+@given(sizes=SIZES, seed=st.integers(0, 99), penalty=st.sampled_from([0.0, 0.3]))
+def test_steps_never_raise_the_objective(sizes, seed, penalty):
+    problem, W = euclidean(seed, *sizes, penalty=penalty)
+    coding = LeastSquares(problem, W)
+    iterates = coding.iterates(problem.activations_for(W))
+    values = [coding.gap(next(iterates))[0] for _ in range(30)]
+    assert np.all(np.diff(values) <= 1e-12 * problem.energy)
+    assert all(Z.min() >= 0 for Z, _ in zip(iterates, range(3), strict=False))
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_accelerated_steps_come_to_where_multiplicative_ones_crawl(dtype, penalty):
+    problem, W = euclidean(2, 3, 5, 40, 6, penalty, dtype)
+    few = (state for state in states(problem, W) if state.gap <= 1e-4)
+    best = next(few)
+    assert best.iteration <= 1000
+    assert best.activations.dtype == dtype
+    Z = problem.activations_for(W)
+    for _ in range(best.iteration):
+        _, Z = problem.updated_activations(W, Z)
+    assert LeastSquares(problem, W).gap(Z)[0] > best.value * (1 - 1e-4)
+
+
+def test_planted_activations_are_found_where_two_patterns_are_nearly_the_same():
+    problem, W = euclidean(4, 2, 3, 20, 8)
+    W = np.stack([W[0], W[0] * (1 + 0.01 * positive(9, 3, 8))])
+    V = convolutive_nmf.model(W, np.eye(2, 25, 4))
+    problem = convolutive_nmf.Problem(V, 2.0)
+    for state in states(problem, W):
+        if state.value <= 1e-6 * problem.energy:
+            break
+        assert state.iteration < 10_000

@@ -52,6 +52,12 @@ def test_what_is_convex_ends_within_a_gap_that_its_status_tells(method):
     np.testing.assert_allclose(total, y, atol=1e-12)
 
 
+def test_the_status_counts_iterations_and_no_looks_at_the_gap():
+    found = CONVEX[-1].decompose(sound(0), 2).apply(sound(1, 400), gap=1e-8)
+    looks = len(found.history["coding_gap"]) - 1
+    assert int(found.status.split()[2]) >= 10 * looks > 10
+
+
 @convex
 def test_the_method_itself_gets_no_lower_than_the_gap_allows(method):
     learnt = method.decompose(sound(0), 2)

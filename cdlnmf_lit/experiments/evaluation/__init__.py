@@ -17,6 +17,7 @@ from cdlnmf_lit.experiments.evaluation.groups import (
     grouping,
     matching,
     shuffled,
+    sources_in,
     spectrogram_similarity,
 )
 from cdlnmf_lit.experiments.evaluation.notes import carried, notes_found
@@ -54,6 +55,7 @@ __all__ = [
     "relative_residual",
     "shuffled",
     "si_sdr",
+    "sources_in",
     "spectrogram_similarity",
     "timed",
 ]

@@ -178,6 +178,33 @@ def grouped(components: ArrayLike, owners: ArrayLike, n_sources: int) -> Signal:
     return np.asarray((owners == np.arange(n_sources)[:, None]) @ components, dtype=float)
 
 
+def sources_in(components: ArrayLike, mixture: Mixture) -> Signal:
+    """The sources of a mixture as components hold them: grouped to the stems, its noise among them.
+
+    Parameters
+    ----------
+    components
+        (K, T).
+    mixture
+        Whose sources are known.
+
+    Returns
+    -------
+    array (S, T)
+        Silence for a source that no component agrees with.
+
+    Examples
+    --------
+    >>> t = np.arange(8000) / 8000
+    >>> stems = np.stack([np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 990 * t)])
+    >>> found = sources_in(stems[::-1], Mixture(stems, 8000, ("low", "high")))
+    >>> np.array_equal(found, stems)
+    True
+    """
+    owners = grouping(components, mixture.stems)
+    return grouped(components, owners, len(mixture.stems))[mixture.source_numbers]
+
+
 def shuffled(mixture: Mixture, rng: Seed = 0) -> Signal:
     """Deal the sources' pieces out anew: a truth that sums to the same sound and means nothing.
 
