@@ -139,7 +139,7 @@ class LeastSquares:
     patterns: Array
 
     def iterates(self, Z: Array) -> Iterator[Array]:
-        r"""Accelerated projected gradient: where the objective would rise it starts anew from there.
+        r"""Accelerated projected gradient, begun anew where the objective would rise.
 
         .. math:: Z ← \Big(Y + \frac{B - G Y}{\|G\|}\Big)^+
 

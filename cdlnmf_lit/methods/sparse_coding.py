@@ -78,8 +78,8 @@ class Problem(method.Problem):
         neighbours: every other segment is done, then the rest. So the result does not depend on
         their number. A pass lowers the largest change asked for to a tenth, which keeps early
         passes short. Where two atoms are nearly the same, one activation may hand over to the other
-        in thousands of small changes: a pass ends before that. The correlations are computed anew from pass to pass, as updates let them
-        drift.
+        in thousands of small changes: a pass ends before that. The correlations are computed anew
+        from pass to pass, as updates let them drift.
         """
         while True:
             change = self.largest_change(
