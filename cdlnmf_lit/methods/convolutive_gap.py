@@ -19,7 +19,7 @@ import scipy.fft
 from cdlnmf_lit.methods import convolutive_nmf
 from cdlnmf_lit.methods.convolutive_nmf import ROWS, blocks_of, delayed, undelayed
 from cdlnmf_lit.methods.duality import CHECK, FRAMES, State, share_of
-from cdlnmf_lit.methods.factors import ratio
+from cdlnmf_lit.methods.factors import norms, ratio
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import pieces, product_in_tiles, sliding_maximum
 
@@ -146,8 +146,7 @@ class LeastSquares:
         with ``Y`` a step beyond ``Z`` in the direction it came from, and the patterns scaled to
         norm 1. As nothing in ``G`` is negative, no frequency has a larger norm than 0.
         """
-        size = np.linalg.norm(self.patterns, axis=(1, 2)).astype(float)[:, None]
-        size[size == 0] = 1
+        size = norms(self.patterns).astype(float)[:, None]
         step = 1 / (np.linalg.eigvalsh(self._lags.sum(axis=2) / (size * size.T))[-1] or 1.0)
         step = step / size**2
         Z = Z.astype(float)
