@@ -5,6 +5,7 @@ Chapter: ``book/methods/cdl.md``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -29,6 +30,8 @@ from cdlnmf_lit.theory.convolution import Convolution, correlate_with_activation
 
 CODING_STEPS = {"greedy": (1, 1), "fista": (10, 160), "admm": (10, 160)}
 """Iterations of a solver between two looks at the atoms, at first and at the most."""
+CHANGES = 200
+"""Of activations in one pass at the most, an atom, for each of its lengths in what is passed."""
 SLOW = 1e-3
 """Twice as many once the objective falls by a smaller share of itself."""
 ATOM_STEPS, ENOUGH = 30, 0.1
@@ -59,6 +62,18 @@ class Problem(sparse_coding.Problem):
     ----------
     Equation (2) of the paper.
     """
+
+    def most_changes(self, n: int) -> int:
+        """Of ``n`` activations in one pass.
+
+        Where two atoms are nearly the same, as may be with more of them than there are sounds, an
+        activation hands over to the other in tens of thousands of small changes. Both atoms will
+        move before it is done.
+        """
+        most = super().most_changes(n)
+        if self.held == "patterns":
+            return most
+        return min(most, math.ceil(CHANGES * n / self.atom_length))
 
     def updated(self, state: State, steps: int) -> State:
         """Fit the activations to the atoms, by some steps, then the atoms to the activations.

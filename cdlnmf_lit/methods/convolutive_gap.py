@@ -18,7 +18,7 @@ import scipy.fft
 
 from cdlnmf_lit.methods import convolutive_nmf
 from cdlnmf_lit.methods.convolutive_nmf import ROWS, blocks_of, delayed, undelayed
-from cdlnmf_lit.methods.duality import CHECK, FRAMES, State, share_of
+from cdlnmf_lit.methods.duality import CHECK, FRAMES, MOST, State, share_of
 from cdlnmf_lit.methods.factors import norms, ratio
 from cdlnmf_lit.theory.arguments import Array
 from cdlnmf_lit.theory.blocks import pieces, product_in_tiles, sliding_maximum
@@ -26,6 +26,8 @@ from cdlnmf_lit.theory.blocks import pieces, product_in_tiles, sliding_maximum
 
 def states(problem: convolutive_nmf.Problem, W: Array) -> Iterator[State]:
     """Iterates of the activations, with a look at the gap after ``CHECK`` and every fourth more.
+
+    They end with the first look after ``MOST``.
 
     Examples
     --------
@@ -42,6 +44,8 @@ def states(problem: convolutive_nmf.Problem, W: Array) -> Iterator[State]:
             value, left = coding.gap(Z)
             yield State(done, W, Z, problem, value, share_of(left, value))
             look += max(CHECK, done // 4)
+            if done >= MOST:
+                return
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +180,10 @@ class LeastSquares:
             heard[:, rows.start : rows.stop + L - 1] += undelayed(shown.reshape(K, L, -1))
         asked = np.maximum(self._seen - heard, 0)
         over = np.divide(asked, heard, out=np.where(asked > 0, np.inf, 0.0), where=heard > 0)
-        t = sliding_maximum(over.max(axis=0), L)[modelled > 0]
-        reached = float(np.sum((1 + t) ** 2 * modelled[modelled > 0]))
-        value = energy / 2 - float(np.sum(self._seen * Z)) + float(modelled.sum()) / 2
-        bound = max(energy - reached, 0.0) / 2
+        value, bound = energy / 2 - float(np.sum(self._seen * Z)) + float(modelled.sum()) / 2, 0.0
+        if np.isfinite(over).all():
+            t = sliding_maximum(over.max(axis=0), L)
+            bound = max(energy - float(np.sum((1 + t) ** 2 * modelled)), 0.0) / 2
         return max(value, 0.0), max(value - bound, 0.0)
 
     def together(self, Z: Array) -> Array:

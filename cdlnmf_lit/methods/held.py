@@ -153,4 +153,6 @@ def _said(run: Run, gap: float) -> str:
     told = f"at most {reached:.2g} above the best objective"
     if reached <= gap:
         return f"certified after {last.iteration} iterations: {told}"
+    if last.iteration >= MOST:
+        return f"ran all {last.iteration} iterations: {told}"
     return f"{run.status.split(':')[0]}: {told}"

@@ -5,7 +5,6 @@ Chapter: ``book/methods/sparse_coding.md``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,9 +27,8 @@ from cdlnmf_lit.theory.convolution import Convolution, operator_in_activations
 
 SIGNS = {"nonnegative": False, "real": True}
 """What activations may be, and whether that includes negative ones."""
-SEGMENT, SHARE, MOST = 4096, 0.1, 200
-"""Positions of the shortest segment, how far a pass lowers the largest change asked for, and the
-changes of an atom at the most for each of its lengths in a segment."""
+SEGMENT, SHARE = 4096, 0.1
+"""Positions of the shortest segment, and how far a pass lowers the largest change asked for."""
 BALANCE = 10
 """Iterations of the ADMM from one look at its step to the next."""
 
@@ -77,9 +75,8 @@ class Problem(method.Problem):
         The positions are cut into segments longer than two atoms. Two threads never work on
         neighbours: every other segment is done, then the rest. So the result does not depend on
         their number. A pass lowers the largest change asked for to a tenth, which keeps early
-        passes short. Where two atoms are nearly the same, one activation may hand over to the other
-        in thousands of small changes: a pass ends before that. The correlations are computed anew
-        from pass to pass, as updates let them drift.
+        passes short. The correlations are computed anew from pass to pass, as updates let them
+        drift.
         """
         while True:
             change = self.largest_change(
@@ -99,11 +96,10 @@ class Problem(method.Problem):
         width = max(BLOCK, T_d // 8)
         z, c = state.activations.copy(), state.correlation.copy()
         limits = np.array([self.penalty, tolerance], z.dtype)
-        changes = MOST * len(z) / T_d
 
         def descended(part: slice) -> int:
             begin, end = part.start, part.stop
-            most = math.ceil(changes * (end - begin))
+            most = self.most_changes(len(z) * (end - begin))
             return int(descend(z, c, gram, limits, self.signed, begin, end, width, most))
 
         for colour in (segments[::2], segments[1::2]):
@@ -180,6 +176,10 @@ class Problem(method.Problem):
                 best = found
             iteration = state.iteration + step - first + 1
             yield replace(best, iteration=iteration, memory=(t, u, rho, step + 1))
+
+    def most_changes(self, n: int) -> int:
+        """Of ``n`` activations in one pass: a bound that ends what rounding would not."""
+        return 10 * n
 
     def objective(self, z: Array, residual: Array) -> float:
         """``½‖r‖² + λ Σ_k ‖z_k‖₁``."""

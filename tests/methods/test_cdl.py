@@ -313,6 +313,33 @@ def test_what_is_held_stays_and_the_other_factor_gets_better(problem, dtype, see
             assert "coding_gap" not in states[-1].record
 
 
+@pytest.mark.parametrize(("held", "most"), [(None, 2113), ("patterns", 3380)])
+def test_a_pass_ends_where_two_atoms_are_nearly_the_same(monkeypatch, held, most):
+    """All is in the second, and the first is right: each change hands over a little of it.
+
+    There are 169 activations an atom of 32 samples. A pass makes 200 changes for each 32 of them,
+    or ten for each of them where atoms do not move.
+    """
+    changes = []
+
+    def counted(*arguments):
+        changes.append(descend(*arguments))
+        return changes[-1]
+
+    descend = sparse_coding.descend
+    monkeypatch.setattr(sparse_coding, "descend", counted)
+    d = np.array([normal(1, 32), normal(1, 32) + 0.01 * normal(2, 32)])
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    x, z = np.zeros(200), np.zeros((2, 169))
+    x[80:112], z[1, 80] = 5 * d[0], 5
+    problem = CDL(atom_length=32, penalty=0.01).problem(x, 2, held=held)
+    states = list(islice(problem.states(problem.state(0, d, z)), 4))
+    coded = list(islice(problem.greedy(problem.state(0, d, z)), 4))
+    assert max(changes) == most
+    for several in (states, coded):
+        assert all(b.objective < a.objective for a, b in pairwise(several))
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_with_activations_held_the_best_atoms_are_found(solver):
     x, d, z = sown(T=1500)

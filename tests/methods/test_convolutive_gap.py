@@ -50,6 +50,29 @@ def test_states_know_their_gap_which_falls():
     assert gaps == sorted(gaps, reverse=True)
 
 
+@pytest.mark.parametrize("penalty", [0.0, 0.2])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_bound_holds_where_activations_are_few_or_patterns_of_unlike_size(penalty, seed):
+    problem, W = euclidean(seed, 2, 3, 6, 4, penalty)
+    W[-1] *= 30
+    best = next(state for state in states(problem, W) if state.gap < 1e-7)
+    rng = np.random.default_rng(seed)
+    shape = 2, len(problem.V) + 2
+    for share in (0.0, 0.1, 0.5, 1.0):
+        Z = rng.exponential(size=shape) * (rng.random(shape) < share) / np.array([[1], [30]])
+        value, gap = LeastSquares(problem, W).gap(Z)
+        assert value - gap <= best.value * (1 + 1e-9)
+        assert gap > 0.1 * value or share > 0
+
+
+def test_what_cannot_be_certified_ends():
+    """In single precision nothing is known of a fit that is perfect."""
+    problem, W = euclidean(2, 1, 3, 6, 4, dtype="float32")
+    V = convolutive_nmf.model(W, np.eye(1, 11, 4, dtype="float32"))
+    *_, last = states(convolutive_nmf.Problem(V, 2.0), W)
+    assert 10_000 <= last.iteration <= 12_500
+
+
 SIZES = st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(0, 7), st.integers(1, 4))
 
 
