@@ -98,6 +98,21 @@ def test_what_the_paper_ranks_is_ranked_by_signals():
     assert judged("best-piano", chosen_too(rows[:-5]))[1] == "not judged"  # without LRTFS
 
 
+def test_a_rank_that_only_the_truth_could_pick_is_reached_and_no_more():
+    """On ten signals CDL is best; on one of those that choose, at another K, LRTFS."""
+    rows = [
+        row("chirps", name, seed, float(20 * (name == "CDL")), K=2)
+        for name in RANKED
+        for seed in range(20)
+    ]
+    number, word = judged("best-chirps", rows)
+    assert word == "not reached"
+    assert "on 0 of 10 signals (CDL on 10); by the best of all runs on 0 of 20" in number
+    number, word = judged("best-chirps", [*rows, row("chirps", "LRTFS", 13, 30.0, K=4)])
+    assert word == "reached"
+    assert "on 0 of 10 signals (CDL on 10); by the best of all runs on 1 of 20" in number
+
+
 @pytest.mark.parametrize(("rest", "word"), [(0.15, "not reached"), (0.35, "typical")])
 def test_less_overlap_is_compared_from_the_same_start(rest, word):
     usual = [row("piano", "Algorithm 1", seed, 0.0, rest=0.2) for seed in range(3)]

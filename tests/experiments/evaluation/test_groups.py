@@ -15,6 +15,7 @@ from cdlnmf_lit.experiments.evaluation.groups import (
     grouping,
     matching,
     shuffled,
+    sources_in,
     spectrogram_similarity,
 )
 from cdlnmf_lit.experiments.evaluation.ratios import si_sdr
@@ -131,6 +132,14 @@ def test_a_matching_gives_the_second_best_where_the_best_is_taken():
     np.testing.assert_array_equal(grouping(both, [low, high]), [0, 0])
     np.testing.assert_array_equal(matching(both, [low, high]), [0, 1])
     np.testing.assert_array_equal(matching([low, low, 0 * low], [low, high]), [0, -1, -1])
+
+
+def test_sources_are_found_in_components_and_noise_in_none():
+    """Of a mixture whose first stem is noise, given in another order and one of them in two."""
+    noise, (low, high) = 0.1 * normal(0, TWO.shape[1]), TWO
+    mixture = Mixture(np.stack([noise, low, high]), RATE, ("noise", "low", "high"))
+    found = sources_in([0.4 * high, noise, low, 0.6 * high], mixture)
+    np.testing.assert_allclose(found, [low, high], atol=1e-12)
 
 
 @given(seeds, st.integers(1, 6), st.integers(1, 4))
