@@ -9,6 +9,7 @@ Chapter: ``book/experiments/claims.md``.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -268,13 +269,9 @@ def best_of(m: Measured, signal: str, methods: Iterable[str] = RANKED) -> list[s
 
 def _ranked(m: Measured, signal: str) -> tuple[str, str]:
     """By the runs that judge; and by the best of all runs, which only the truth can pick."""
-    best = best_of(m, signal)
-    counts = sorted(((best.count(name), name) for name in set(best)), reverse=True)
-    told = ", ".join(f"{name} on {count}" for count, name in counts)
-    happened, anywhere = (
-        [name in ("LRTFS", "IS-NMF") for name in names]
-        for names in (best, ahead(m, signal).values())
-    )
+    best, every = best_of(m, signal), ahead(m, signal).values()
+    told = ", ".join(f"{name} on {count}" for name, count in Counter(best).most_common())
+    happened, anywhere = ([name in ("LRTFS", "IS-NMF") for name in each] for each in (best, every))
     number = f"best of the four on {times(happened, 'signals')} ({told})"
     number += f"; by the best of all runs on {times(anywhere, 'signals')}"
     return number, class_of(happened, anywhere)
@@ -285,14 +282,11 @@ def ahead(m: Measured, signal: str) -> dict[int, str]:
 
     Examples
     --------
-    >>> rows = [Row("chirps", name, "", K, 13, 13, K + 9.0 * (name == "LRTFS"), 0, 1, 0, 1, 9)
-    ...         for name in RANKED for K in (2, 4)]
-    >>> ahead(Measured(rows), "chirps"), ahead(Measured(rows[2:]), "chirps")
-    ({13: 'LRTFS'}, {})
+    >>> rows = [Row("chirps", each, "", 2, 13, 13, len(each), 0, 1, 0, 1, 9) for each in RANKED]
+    >>> ahead(Measured(rows), "chirps"), ahead(Measured(rows[1:]), "chirps")
+    ({13: 'Algorithm 1'}, {})
     """
-    rows = sorted(
-        (row for name in RANKED for row in m.all_of(signal, name)), key=lambda row: row.quality
-    )
+    rows = sorted((r for name in RANKED for r in m.all_of(signal, name)), key=lambda r: r.quality)
     ran = {(row.seed, row.method) for row in rows}
     return {row.seed: row.method for row in rows if all((row.seed, name) in ran for name in RANKED)}
 

@@ -63,18 +63,6 @@ class Problem(sparse_coding.Problem):
     Equation (2) of the paper.
     """
 
-    def most_changes(self, n: int) -> int:
-        """Of ``n`` activations in one pass.
-
-        Where two atoms are nearly the same, as may be with more of them than there are sounds, an
-        activation hands over to the other in tens of thousands of small changes. Both atoms will
-        move before it is done.
-        """
-        most = super().most_changes(n)
-        if self.held == "patterns":
-            return most
-        return min(most, math.ceil(CHANGES * n / self.atom_length))
-
     def updated(self, state: State, steps: int) -> State:
         """Fit the activations to the atoms, by some steps, then the atoms to the activations.
 
@@ -86,6 +74,18 @@ class Problem(sparse_coding.Problem):
         d = Quadratic(self.x, z, self.atom_length).fitted(state.patterns, self.solver)
         d, z = normalised(d, z)
         return self.replaced(self.state(state.iteration + 1, d, z))
+
+    def most_changes(self, n: int) -> int:
+        """Of ``n`` activations in one pass.
+
+        Where two atoms are nearly the same, as may be with more of them than there are sounds, an
+        activation hands over to the other in tens of thousands of small changes. Both atoms will
+        move before it is done.
+        """
+        most = super().most_changes(n)
+        if self.held == "patterns":
+            return most
+        return min(most, math.ceil(CHANGES * n / self.atom_length))
 
     def replaced(self, state: State) -> State:
         r"""The weakest atom, if what it leaves out holds more than what it does.
